@@ -1,0 +1,62 @@
+"""Prompts: what is asked, and what counts as an answer."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from api_schemas.base import Document, JsonObject
+
+MAX_INLINE_PROMPTS = 1_000
+"""Inline prompts a request: more belong in a data set, so that a retry does not resend megabytes."""
+
+MAX_PROMPT_CHARACTERS = 200_000
+"""Characters a prompt: above any context a registered model has, below what exhausts a gateway."""
+
+PromptText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
+
+
+class Message(Document):
+    """One turn of a chat prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: PromptText
+
+
+class Prompt(Document):
+    """One prompt, as raw text or as chat messages, with its accepted answers."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["p1"])
+    prompt: PromptText | None = Field(
+        None,
+        description="Encoded by the tokenizer's own defaults, without a chat template.",
+        examples=["12+30="],
+    )
+    messages: Annotated[list[Message], Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Encoded by the tokenizer's chat template with a generation prompt."
+    )
+    answer: Annotated[str, StringConstraints(max_length=10_000)] | None = Field(None, examples=["42"])
+    answers: (
+        Annotated[
+            list[Annotated[str, StringConstraints(max_length=10_000)]], Field(min_length=1, max_length=100)
+        ]
+        | None
+    ) = None
+    family: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="Prompts of one family are resampled together.", examples=["add2"]
+    )
+    split: Annotated[str, StringConstraints(max_length=100)] | None = Field(None, examples=["heldout"])
+    metadata: JsonObject | None = None
+
+    @model_validator(mode="after")
+    def _one_text_and_one_key(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give exactly one of `prompt` and `messages`")
+        if self.answer is not None and self.answers is not None:
+            raise ValueError("give at most one of `answer` and `answers`")
+        return self
+
+
+class InlinePrompts(Document):
+    """Prompts carried in the request itself."""
+
+    inline: Annotated[list[Prompt], Field(min_length=1, max_length=MAX_INLINE_PROMPTS)]

@@ -1,0 +1,124 @@
+"""What a caller asks for."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from api_schemas.base import Document
+from api_schemas.prompts import InlinePrompts
+from api_schemas.signals import Signal
+
+MODEL_ID = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
+"""A registry id: never a path, so that a request cannot name a file of the server."""
+
+MAX_K = 1_000_000
+"""Largest budget: certifying beyond it takes more than the ten million samples an analysis may plan."""
+
+MAX_SAMPLES_PER_PROMPT = 10_000_000
+MAX_NEW_TOKENS = 32_768
+"""Longest completion: above the longest chains of thought now in use, below what a cache holds."""
+
+Kind = Literal["support", "free_energy", "capability"]
+LabelText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^:]+$")]
+
+
+class ModelParticipant(Document):
+    """A model of the registry as one side of an analysis."""
+
+    source: Literal["model"] = "model"
+    model: Annotated[str, StringConstraints(pattern=MODEL_ID)] = Field(examples=["tiny-base"])
+
+
+class Policy(Document):
+    """The decoding policy: temperature, then top-k, then top-p or min-p, renormalised at each token."""
+
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] = 8
+    stop: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(max_length=16)
+    ] = Field(default=[])
+
+    @field_validator("temperature", mode="before")
+    @classmethod
+    def _greedy_has_no_support(cls, value: object) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
+            raise ValueError(
+                "temperature 0 is greedy decoding: it gives one completion probability 1 and has no support "
+                "to speak of; use a positive temperature such as 1.0, or a small one such as 0.2"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _min_p_stands_alone(self) -> Self:
+        if self.min_p > 0 and (self.top_k > 0 or self.top_p < 1):
+            raise ValueError("min_p cannot be combined with top_k or top_p: engines disagree on their order")
+        return self
+
+
+class Budget(Document):
+    """What may be spent, and the two budgets that define reach."""
+
+    k_use: Annotated[int, Field(ge=1, le=MAX_K)] = 8
+    k_probe: Annotated[int, Field(ge=1, le=MAX_K)] = 256
+    samples_per_prompt: Annotated[int, Field(ge=2, le=MAX_SAMPLES_PER_PROMPT)] = 64
+    max_samples_per_prompt: Annotated[int, Field(ge=2, le=MAX_SAMPLES_PER_PROMPT)] = 4096
+    max_total_tokens: Annotated[int, Field(ge=1)] | None = None
+    adaptive: bool = True
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.k_probe < self.k_use:
+            raise ValueError(
+                f"k_probe ({self.k_probe}) must be at least k_use ({self.k_use}): it is what we are "
+                "willing to give the reference before saying that it cannot"
+            )
+        if self.max_samples_per_prompt < self.samples_per_prompt:
+            raise ValueError("max_samples_per_prompt must be at least samples_per_prompt")
+        return self
+
+
+class Decision(Document):
+    """The thresholds of the verdict."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    reach: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    elicitation_max_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    creation_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    mixed_min_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    mixed_max_share: Annotated[float, Field(ge=0, le=1)] = 0.95
+    undetermined_max_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    unusable_max_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class AnalysisRequest(Document):
+    """An analysis to run."""
+
+    kind: Kind
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    labels: Annotated[dict[LabelKey, LabelText], Field(max_length=16)] = Field(default={})
+    reference: ModelParticipant
+    candidate: ModelParticipant | None = None
+    prompts: InlinePrompts
+    signal: Signal
+    policy: Policy = Policy()
+    budget: Budget = Budget()
+    arms: Annotated[
+        list[dict[str, object]],
+        Field(max_length=0, description="No arm is offered yet: only [] is accepted."),
+    ] = Field(default=[])
+    inverse_temperatures: Annotated[
+        list[Annotated[float, Field(gt=0, le=1_000)]], Field(min_length=1, max_length=32)
+    ] = Field(default=[0.5, 1.0, 2.0])
+    decision: Decision = Decision()
+    deadline_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Self:
+        if self.kind != "support" and self.candidate is None:
+            raise ValueError(f"`candidate` is required for kind `{self.kind}`")
+        return self

@@ -1,0 +1,303 @@
+"""The result document and the rows behind it.
+
+What is not computed for an analysis (no candidate, different tokenizers, not built yet) is absent; what is
+computed and has no value is an `Estimate` with a status and a reason.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api_schemas.base import Document
+from api_schemas.requests import Kind
+
+VerdictLabel = Literal["elicitation", "creation", "mixed", "inconclusive"]
+Regime = Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
+ReachClass = Literal["in", "out", "undetermined"]
+
+
+class Estimate(Document):
+    """A number with its error, or the reason why there is none."""
+
+    value: float | None
+    std_error: float | None
+    ci_low: float | None
+    ci_high: float | None
+    confidence: float | None
+    n: int
+    unit: str
+    status: Literal["ok", "unreliable", "undefined", "censored"]
+    reason: str
+
+
+class DatasetEstimate(Estimate):
+    """A mean over prompts: the interval is for the population of prompts."""
+
+    sampling_std_error: Annotated[
+        float | None, Field(description="Standard error for exactly these prompts: sampling alone.")
+    ]
+
+
+class PassAtK(Document):
+    """One point of a pass@k curve."""
+
+    k: int
+    estimate: Estimate
+
+
+class CoveragePoint(Document):
+    """Share of prompts whose success probability is at least tau."""
+
+    tau: float
+    estimate: Estimate
+
+
+class SideSupport(Document):
+    """What one side reaches."""
+
+    success: DatasetEstimate
+    pass_at_k: list[PassAtK]
+    coverage: list[CoveragePoint]
+    outcomes: dict[str, int]
+    behaviour_entropy: Estimate | None = None
+    unseen_mass: Estimate | None = None
+
+
+class LiteratureRule(Document):
+    """What the single-budget rule `unseen in K samples` would have said."""
+
+    budget: int
+    unreached: int
+    created_claims: int
+
+
+class Retention(Document):
+    """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
+
+    srr: Estimate
+    ndr: Estimate
+    sds: Estimate
+    nscr: Estimate
+    null: dict[str, Estimate] | None = None
+
+
+class Support(Document):
+    """Reach of the sides, and the regimes of the prompts."""
+
+    reference: SideSupport
+    candidate: SideSupport | None = None
+    regimes: dict[str, int] | None = None
+    literature_rule: LiteratureRule | None = None
+    retention: Retention | None = None
+    crossing_k: Estimate | None = None
+
+
+class MeanEnergy(Document):
+    """Mean energy E = -r of each side."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+
+
+class SideEntropy(Document):
+    """Entropy of the sampled sequences, nats a sequence."""
+
+    reference: DatasetEstimate | None = None
+    candidate: DatasetEstimate | None = None
+
+
+class FreeEnergyAtBeta(Document):
+    """Free-energy terms at one inverse temperature, means over prompts."""
+
+    inverse_temperature: float
+    log_partition: DatasetEstimate
+    equilibrium: DatasetEstimate
+    free_energy: DatasetEstimate
+    gap: DatasetEstimate
+
+
+class PositionKL(Document):
+    """Nats of KL(q||p) at one token position, mean over candidate samples (0 once ended)."""
+
+    position: int
+    estimate: Estimate
+
+
+class Certificate(Document):
+    """The KL certificate -log a <= (KL + H(b))/b, beside the budget it is held against."""
+
+    price_bound: DatasetEstimate
+    budget: float
+    certified_prompts: int
+
+
+class ClosureCheck(Document):
+    """An identity that must hold, and by how much it does."""
+
+    check: str
+    residual: float | None
+    tolerance: float
+    passed: bool
+    blocking: bool
+
+
+class FreeEnergy(Document):
+    """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
+
+    kl: DatasetEstimate
+    kl_k1: DatasetEstimate
+    kl_per_token: DatasetEstimate
+    tilt: DatasetEstimate
+    drift: DatasetEstimate
+    escape: DatasetEstimate
+    retreat: DatasetEstimate | None = None
+    mean_energy: MeanEnergy
+    matched_inverse_temperature: DatasetEstimate
+    by_inverse_temperature: list[FreeEnergyAtBeta]
+    entropy: SideEntropy | None = None
+    by_position: list[PositionKL] | None = None
+    certificate: Certificate | None = None
+    closure: list[ClosureCheck]
+
+
+class VerdictAtK(Document):
+    """The verdict had K_probe been something else."""
+
+    k_probe: int
+    label: VerdictLabel
+    creation_share_lower: float | None = None
+    creation_share_upper: float | None = None
+
+
+class CreationShare(Document):
+    """The partially identified share of created gain: [created, created + undetermined] / gain."""
+
+    lower: Estimate
+    upper: Estimate
+
+
+class Verdict(Document):
+    """The answer."""
+
+    label: VerdictLabel
+    sentence: str
+    creation_share: CreationShare
+    findings: list[str]
+    reasons: list[str]
+    by_k_probe: list[VerdictAtK]
+
+
+class Gain(Document):
+    """E_q[r] - E_p[r], split; the parts sum to the total."""
+
+    total: DatasetEstimate
+    elicited: DatasetEstimate
+    created: DatasetEstimate
+    lost: DatasetEstimate
+    undetermined: DatasetEstimate
+
+
+class Null(Document):
+    """A null experiment on samples already drawn."""
+
+    null: str
+    status: Literal["passed", "failed", "not_run"]
+    expected: str
+    observed: str
+    reason: str
+
+
+class Diagnostics(Document):
+    """What grades the estimates; means over the prompts where defined."""
+
+    ess: Estimate | None = None
+    pareto_k: Estimate | None = None
+    overlap: Estimate | None = None
+    singular_mass: DatasetEstimate | None = None
+    chance_floor: Estimate | None = None
+    truncated_share: dict[str, float]
+    unparsed_share: dict[str, float]
+    duplicate_share: dict[str, float]
+
+
+class Warning(Document):
+    """Something a reader must know before quoting a number."""
+
+    code: str
+    detail: str
+
+
+class ResultDocument(Document):
+    """Everything one analysis found."""
+
+    object: Literal["analysis.result"]
+    analysis_id: str
+    kind: Kind
+    partial: bool
+    frame: dict[str, Any]
+    verdict: Verdict | None = None
+    gain: Gain | None = None
+    support: Support
+    free_energy: FreeEnergy | None = None
+    nulls: list[Null]
+    diagnostics: Diagnostics
+    usage: dict[str, Any]
+    warnings: list[Warning]
+
+
+class SideRow(Document):
+    """One side of one prompt; `success` is the pilot's share, its interval may use every sample."""
+
+    successes: int
+    samples: int
+    success: Estimate
+    price: Estimate
+    class_at_k_use: ReachClass
+    class_at_k_probe: ReachClass
+
+
+class Confirmation(Document):
+    """One requirement of a confirmed creation claim."""
+
+    check: str
+    passed: bool
+
+
+class FreeEnergyRow(Document):
+    """Free-energy terms of one prompt at one inverse temperature."""
+
+    inverse_temperature: float
+    log_partition: Estimate
+    equilibrium: Estimate
+    free_energy: Estimate | None = None
+    gap: Estimate | None = None
+
+
+class PromptRow(Document):
+    """What was found about one prompt."""
+
+    prompt_id: str
+    family: str | None
+    split: str | None
+    regime: Regime | None = None
+    confirmed: bool | None = None
+    confirmation: list[Confirmation] | None = None
+    gain: Estimate | None = None
+    reference: SideRow
+    candidate: SideRow | None = None
+    kl: Estimate | None = None
+    tilt: Estimate | None = None
+    drift: Estimate | None = None
+    escape: Estimate | None = None
+    log_partition: list[FreeEnergyRow] | None = None
+    evidence: list[str]
+    samples_to_settle: int | None = None
+
+
+class PromptRowList(Document):
+    """One page of prompt rows."""
+
+    object: Literal["list"]
+    data: list[PromptRow]
+    has_more: bool
+    next_cursor: str | None
