@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# CPU wheels unless TORCH=cuda: the unpinned torch is a CUDA build of several gigabytes.
+CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
+# One thread: two torch threads collapse when another process holds a core (docs/performance.md).
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo demo-chaos test test-all lint docs clean
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml constraints/cpu.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.installed ## create .venv with everything in it
+
+demo: setup ## analyse the shipped models through the real service; about a minute
+	@$(BIN)/python examples/demo.py
+
+demo-chaos: setup ## the same, with the worker killed mid-run
+	@$(BIN)/python examples/demo.py --chaos
+
+lint: setup ## ruff, mypy --strict, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: lint ## lint and the test suite, with a real Redis
+	@$(BIN)/pytest -q -m "not slow"
+
+test-all: lint ## the slow studies too
+	@$(BIN)/pytest -q
+
+openapi: setup ## write docs/openapi.json anew
+	@$(BIN)/python -m service.openapi > docs/openapi.json
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .tiltscope

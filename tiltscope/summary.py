@@ -1,0 +1,90 @@
+"""A result document in a terminal."""
+
+from typing import Any
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {"elicitation": "cyan", "creation": "magenta", "mixed": "yellow", "inconclusive": "white"}
+REGIME_MEANING = {
+    "basin": "reached at K_use already",
+    "tail": "reached at K_probe only",
+    "unreached": "not reached by the reference; reached by the candidate",
+    "barrier": "reached with assistance only",
+    "singular": "outside the reference's support",
+    "lost": "reached by the reference, no longer by the candidate",
+    "beyond": "reached by neither",
+    "undetermined": "needs more samples",
+}
+
+
+def number(estimate: dict[str, Any] | None, digits: int = 3) -> str:
+    """An estimate with its interval, or why there is none."""
+    if estimate is None:
+        return "-"
+    if estimate["value"] is None:
+        return f"{estimate['status']}: {estimate['reason']}"
+    value = f"{estimate['value']:.{digits}f}"
+    low, high = estimate["ci_low"], estimate["ci_high"]
+    if low is None and high is None:
+        return value
+    left = "-inf" if low is None else f"{low:.{digits}f}"
+    right = "inf" if high is None else f"{high:.{digits}f}"
+    return f"{value} [{left}, {right}]"
+
+
+def _pairs(rows: list[tuple[str, str]], title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column()
+    for left, right in rows:
+        table.add_row(left, right)
+    return table
+
+
+def _gain(gain: dict[str, Any]) -> Table:
+    parts = ("total", "elicited", "created", "lost", "undetermined")
+    return _pairs([(part, number(gain[part])) for part in parts], "Gain in success probability")
+
+
+def _regimes(regimes: dict[str, int]) -> Table:
+    rows = [(f"{count:>3} {name}", REGIME_MEANING[name]) for name, count in regimes.items() if count]
+    return _pairs(rows, "Prompts by regime")
+
+
+def _pass_at_k(support: dict[str, Any]) -> Table:
+    table = Table(title="pass@k", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("k", justify="right")
+    sides = [side for side in ("reference", "candidate") if support.get(side)]
+    for side in sides:
+        table.add_column(side)
+    for row in zip(*(support[side]["pass_at_k"] for side in sides), strict=True):
+        table.add_row(str(row[0]["k"]), *(number(point["estimate"]) for point in row))
+    return table
+
+
+def _free_energy(terms: dict[str, Any]) -> Table:
+    rows = [(f"{name} (nats)", number(terms[name])) for name in ("kl", "tilt", "drift", "escape")]
+    return _pairs(rows, "KL(candidate || reference) = tilt + drift + escape")
+
+
+def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]) -> None:
+    """Print what a result says: verdict, gain split, regimes, pass@k, decomposition, warnings."""
+    parts: list[Any] = []
+    verdict = result.get("verdict")
+    if verdict is not None:
+        parts.append(Text(verdict["sentence"]))
+    if result.get("gain") is not None:
+        parts.append(_gain(result["gain"]))
+    if result["support"].get("regimes") is not None:
+        parts.append(_regimes(result["support"]["regimes"]))
+    parts.append(_pass_at_k(result["support"]))
+    if result.get("free_energy") is not None:
+        parts.append(_free_energy(result["free_energy"]))
+    parts += [Text(f"warning: {w['detail']}", style="yellow") for w in result["warnings"]]
+    label = verdict["label"] if verdict is not None else analysis["kind"]
+    title = f"[bold]{label.upper()}[/bold]  {analysis['name'] or analysis['id']}"
+    body = Group(*(item for part in parts for item in (part, Text(""))))
+    console.print(Panel(body, title=title, title_align="left", border_style=COLOURS.get(label, "green")))
