@@ -10,10 +10,16 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 class FieldProblem(Document):
-    """One fault of a request and the JSON Pointer (RFC 6901) to where it is."""
+    """One fault of a request and where it is: a place in the body, or a parameter."""
 
     detail: str
-    pointer: Annotated[str, Field(examples=["/policy/temperature"])]
+    pointer: Annotated[
+        str | None,
+        Field(description="JSON Pointer (RFC 6901) into the body.", examples=["/policy/temperature"]),
+    ] = None
+    parameter: Annotated[
+        str | None, Field(description="Name of the query parameter, path parameter or header.")
+    ] = None
 
 
 class Problem(Document):

@@ -122,3 +122,10 @@ class AnalysisRequest(Document):
         if self.kind != "support" and self.candidate is None:
             raise ValueError(f"`candidate` is required for kind `{self.kind}`")
         return self
+
+
+class AnalysisPatch(Document):
+    """What may change of an analysis; a field that is absent stays, `labels` are replaced as a whole."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    labels: Annotated[dict[LabelKey, LabelText], Field(max_length=16)] = Field(default={})

@@ -74,6 +74,7 @@ class LiteratureRule(Document):
 class Retention(Document):
     """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
 
+    budget: int
     srr: Estimate
     ndr: Estimate
     sds: Estimate
@@ -202,8 +203,8 @@ class Null(Document):
 
     null: str
     status: Literal["passed", "failed", "not_run"]
-    expected: str
-    observed: str
+    expected: dict[str, float]
+    observed: dict[str, float]
     reason: str
 
 
@@ -291,7 +292,7 @@ class PromptRow(Document):
     escape: Estimate | None = None
     log_partition: list[FreeEnergyRow] | None = None
     evidence: list[str]
-    samples_to_settle: int | None = None
+    samples_to_settle: int | None
 
 
 class PromptRowList(Document):

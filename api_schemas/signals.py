@@ -56,3 +56,12 @@ class SignalDescription(Document):
     description: str
     needs_answer: bool
     settings_schema: dict[str, Any]
+
+
+class SignalList(Document):
+    """Every verifier on offer."""
+
+    object: Literal["list"]
+    data: list[SignalDescription]
+    has_more: bool
+    next_cursor: str | None

@@ -1,0 +1,258 @@
+"""Running one shard: read what it needs, call the pipeline, store what it made."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from api_schemas.results import PromptRow, ResultDocument
+from workers.errors import Aborted
+from workers.host.context import HostContext
+from workers.host.engine_room import EngineRoom
+from workers.pipelines.committed import Committed, read_committed
+from workers.pipelines.finalise import finalise
+from workers.pipelines.observations import observe
+from workers.pipelines.participants import Participant
+from workers.pipelines.plan import plan_next, plan_pilot
+from workers.pipelines.sample import render, sample_items
+from workers.pipelines.score import score_samples
+from workers.pipelines.shards import Item
+from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
+from workers.pipelines.verify import verify_samples
+from workers.reports.html import render_report
+
+Message = Mapping[str, Any]
+Reply = dict[str, Any]
+
+
+def execute(message: Message, context: HostContext) -> Reply:
+    """Run a shard.
+
+    Args:
+        message: The supervisor's `run` message.
+        context: Store, settings, progress and abort of this process.
+
+    Returns:
+        The body of the `done` event.
+
+    Raises:
+        AnalysisFault: the analysis cannot go on, whoever runs it.
+        Aborted: the supervisor asked to stop.
+    """
+    started = time.monotonic()
+    shard = Shard(message, context)
+    reply = WORKS[message["shard"]["work"]](shard)
+    context.resident = shard.room.resident
+    usage = {"samples": 0, "sampled_tokens": 0, "scored_tokens": 0, "cached_samples": 0, **reply["usage"]}
+    return {**reply, "usage": {**usage, "engine_seconds": time.monotonic() - started}}
+
+
+class Shard:
+    """A run message with what its process offers."""
+
+    def __init__(self, message: Message, context: HostContext) -> None:
+        self.message = message
+        self.context = context
+        self.row: Message = message["shard"]
+        self.spec = AnalysisSpec.from_request(message["analysis"]["spec"])
+        self.participants = {
+            stream: Participant.from_message(stream, model) for stream, model in message["models"].items()
+        }
+
+    @property
+    def room(self) -> EngineRoom:
+        """The models of this process."""
+        if "room" not in self.context.cache:
+            settings = self.context.settings
+            self.context.cache["room"] = EngineRoom(
+                capacity=settings.resident_models, threads=settings.threads
+            )
+        room: EngineRoom = self.context.cache["room"]
+        return room
+
+    @property
+    def items(self) -> list[Item]:
+        """Prompt indices and sample ranges."""
+        return [(prompt, low, high) for prompt, low, high in self.row["items"]]
+
+    def read(self, source: Message) -> bytes:
+        """The bytes of a committed artefact, its hash checked."""
+        return self.context.store.open_verified(source["artefact_key"], source["sha256"])
+
+    def store(self, name: str, data: bytes) -> dict[str, Any]:
+        """Store bytes under a name that no other attempt can have."""
+        row, claim = self.row, self.message["claim"]
+        key = (
+            f"{row['tenant_id']}/{row['analysis_id']}/"
+            f"r{row['round']:03d}-s{row['idx']:05d}-{name}.e{claim['epoch']}"
+        )
+        stored = self.context.store.put(key, data)
+        return {"key": stored.key, "sha256": stored.sha256, "bytes": stored.bytes}
+
+    def table(self, table: pa.Table) -> dict[str, Any]:
+        """Store a table as the shard's artefact."""
+        stored = self.store(f"{self.row['work']}.parquet", to_parquet(table))
+        return {"key": stored["key"], "sha256": stored["sha256"], "n_rows": table.num_rows}
+
+    def drawn_samples(self) -> pa.Table:
+        """The samples this shard depends on, without those that a split gave to another shard."""
+        (source,) = self.message["inputs"]
+        samples = from_parquet(self.read(source), SAMPLES)
+        wanted = {(prompt, index) for prompt, low, high in self.items for index in range(low, high)}
+        pairs = zip(samples["prompt_index"].to_pylist(), samples["index"].to_pylist(), strict=True)
+        return samples.filter(pa.array([pair in wanted for pair in pairs]))
+
+    def committed(self, *, with_samples: bool) -> Committed:
+        """All committed rows of the analysis."""
+        message = self.message
+        return read_committed(
+            self.spec, message["inputs"], message["failures"], self.read, with_samples=with_samples
+        )
+
+    def stop_if_asked(self) -> None:
+        """Raise Aborted if the supervisor wants this shard stopped."""
+        if self.context.aborted():
+            raise Aborted("the supervisor asked to stop")
+
+
+def _sample(shard: Shard) -> Reply:
+    table = sample_items(
+        shard.spec,
+        shard.row["stream"],
+        shard.items,
+        shard.room.get(shard.participants[shard.row["stream"]]),
+        batch_size=shard.context.settings.batch_size,
+        should_stop=shard.context.aborted,
+        on_progress=shard.context.progress,
+    )
+    tokens = sum(map(len, table["token_ids"].to_pylist()))
+    return {"artefact": shard.table(table), "usage": {"samples": table.num_rows, "sampled_tokens": tokens}}
+
+
+def _verify(shard: Shard) -> Reply:
+    def progress(done: int) -> None:
+        shard.stop_if_asked()
+        shard.context.progress(done)
+
+    table = verify_samples(shard.spec, shard.drawn_samples(), progress)
+    return {"artefact": shard.table(table), "usage": {}}
+
+
+def _score(shard: Shard) -> Reply:
+    samples, row = shard.drawn_samples(), shard.row
+    table = score_samples(
+        shard.spec,
+        samples,
+        row["scorer"],
+        shard.room.get(shard.participants[row["stream"]]),
+        shard.room.get(shard.participants[row["scorer"]]),
+        should_stop=shard.context.aborted,
+        on_progress=shard.context.progress,
+    )
+    tokens = sum(map(len, samples["token_ids"].to_pylist()))
+    return {"artefact": shard.table(table), "usage": {"scored_tokens": tokens}}
+
+
+def _plan(shard: Shard) -> Reply:
+    spec, shard_tokens = shard.spec, shard.context.settings.shard_tokens
+    if shard.row["round"] == 0:
+        lengths = {
+            stream: [len(render(shard.room.get(side), prompt)) for prompt in spec.prompts]
+            for stream, side in shard.participants.items()
+        }
+        plan = plan_pilot(spec, shard.participants, lengths, shard_tokens=shard_tokens)
+    else:
+        committed = shard.committed(with_samples=False)
+        plan = plan_next(
+            spec,
+            shard.participants,
+            observe(spec, committed.outcomes, committed.scores),
+            committed.drawn,
+            sampled_tokens=shard.message["analysis"]["usage"]["sampled_tokens"],
+            shard_tokens=shard_tokens,
+        )
+    return {
+        "artefact": None,
+        "usage": {},
+        "next_shards": [planned.to_message() for planned in plan.shards],
+        "phase": plan.phase,
+        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in plan.notices],
+    }
+
+
+def _finalise(shard: Shard) -> Reply:
+    message = shard.message
+    committed = shard.committed(with_samples=True)
+    findings = finalise(
+        shard.spec,
+        shard.participants,
+        committed,
+        analysis_id=message["analysis"]["id"],
+        usage=message["analysis"]["usage"],
+        partial=message["partial"],
+    )
+    document = ResultDocument.model_validate(findings.document).model_dump(mode="json", exclude_unset=True)
+    rows = [PromptRow.model_validate(r).model_dump(mode="json", exclude_unset=True) for r in findings.rows]
+    shard.stop_if_asked()
+    name = message["analysis"]["name"]
+    report = render_report(document, rows, title=name or message["analysis"]["id"])
+    files: dict[str, tuple[bytes, str]] = {
+        "result.json": (_json(document), "application/json"),
+        "prompts.json": (_json(rows), "application/json"),
+        "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows))), PARQUET),
+        "samples.parquet": (to_parquet(_judged_samples(committed)), PARQUET),
+        "report.html": (report.encode(), "text/html; charset=utf-8"),
+    }
+    artifacts = {
+        name: {**shard.store(name, data), "media_type": media_type}
+        for name, (data, media_type) in files.items()
+    }
+    return {
+        "artefact": None,
+        "usage": {},
+        "artifacts": artifacts,
+        "warnings": [],
+        "verdict": findings.verdict,
+    }
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1).encode()
+
+
+def _flat(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for a table: an estimate becomes columns, a list becomes JSON text."""
+    return [dict(_columns("", row)) for row in rows]
+
+
+def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    columns: list[tuple[str, Any]] = []
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            columns += _columns(f"{prefix}{name}.", item)
+        elif isinstance(item, list):
+            columns.append((f"{prefix}{name}", json.dumps(item)))
+        else:
+            columns.append((f"{prefix}{name}", item))
+    return columns
+
+
+def _judged_samples(committed: Committed) -> pa.Table:
+    """Samples with their outcomes; both are sorted alike, so a left join by key keeps every sample."""
+    keys = ["stream", "prompt_index", "index"]
+    joined = committed.samples.join(committed.outcomes, keys=keys, join_type="left outer")
+    return joined.sort_by([(key, "ascending") for key in keys])
+
+
+PARQUET = "application/vnd.apache.parquet"
+
+WORKS: dict[str, Callable[[Shard], Reply]] = {
+    "sample": _sample,
+    "verify": _verify,
+    "score": _score,
+    "plan": _plan,
+    "finalise": _finalise,
+}

@@ -1,0 +1,131 @@
+"""The committed artefacts of an analysis, read together and checked against the plan."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workers.pipelines.shards import Item
+from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.tables import (
+    OUTCOMES,
+    SAMPLES,
+    SCORES,
+    PlanMismatchError,
+    assert_planned,
+    from_parquet,
+    together,
+)
+
+SCHEMAS = {"sample": SAMPLES, "verify": OUTCOMES, "score": SCORES}
+Read = Callable[[Mapping[str, Any]], bytes]
+"""Fetches the bytes of an input, its hash checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All committed rows, sorted by stream, prompt and sample.
+
+    Attributes:
+        samples: What was drawn; empty where the caller did not ask for it.
+        outcomes: What was judged.
+        scores: What was scored.
+        drawn: Samples planned so far by stream and prompt, failed shards included.
+    """
+
+    samples: pa.Table
+    outcomes: pa.Table
+    scores: pa.Table
+    drawn: dict[str, list[int]]
+
+
+def read_committed(
+    spec: AnalysisSpec,
+    inputs: Sequence[Mapping[str, Any]],
+    failures: Sequence[Mapping[str, Any]],
+    read: Read,
+    *,
+    with_samples: bool,
+) -> Committed:
+    """Read the artefacts that DONE shards name.
+
+    Args:
+        spec: The analysis.
+        inputs: Committed shards with `work`, `stream`, `items` and where their artefact is.
+        failures: Shards that were given up.
+        read: Fetches an artefact.
+        with_samples: Whether token ids and texts are wanted too.
+
+    Raises:
+        PlanMismatchError: rows are missing, foreign or there twice.
+    """
+    tables = {}
+    for work, schema in SCHEMAS.items():
+        if work == "sample" and not with_samples:
+            tables[work] = schema.empty_table()
+            continue
+        shards = [shard for shard in inputs if shard["work"] == work]
+        merged = together((from_parquet(read(shard), schema) for shard in shards), schema)
+        assert_planned(merged, _planned(shards), work)
+        tables[work] = merged
+    sampled = [shard for shard in (*inputs, *failures) if shard["work"] == "sample"]
+    return Committed(tables["sample"], tables["verify"], tables["score"], _drawn(spec, sampled))
+
+
+def complete_prompts(spec: AnalysisSpec, committed: Committed) -> list[int]:
+    """Prompts whose whole pilot was judged on every side, and scored where the others were."""
+    wanted = spec.budget.samples_per_prompt
+    scored = committed.scores.num_rows > 0
+    complete = []
+    for prompt in spec.prompts:
+        sides = [
+            _count(table, stream, prompt.index, wanted)
+            for stream in spec.streams
+            for table in ([committed.outcomes, committed.scores] if scored else [committed.outcomes])
+        ]
+        if min(sides) == wanted:
+            complete.append(prompt.index)
+    return complete
+
+
+def assert_complete(spec: AnalysisSpec, committed: Committed) -> None:
+    """Check that everything drawn was judged, and that no prompt lacks its pilot.
+
+    Raises:
+        PlanMismatchError: it was not.
+    """
+    drawn = {
+        stream: [(prompt, 0, count) for prompt, count in enumerate(counts) if count]
+        for stream, counts in committed.drawn.items()
+    }
+    assert_planned(committed.outcomes, drawn, "outcomes")
+    missing = len(spec.prompts) - len(complete_prompts(spec, committed))
+    if missing:
+        raise PlanMismatchError(f"{missing} prompts lack a part of their pilot")
+
+
+def _planned(shards: Sequence[Mapping[str, Any]]) -> dict[str, list[Item]]:
+    planned: dict[str, list[Item]] = {}
+    for shard in shards:
+        planned.setdefault(shard["stream"], []).extend((p, low, high) for p, low, high in shard["items"])
+    return planned
+
+
+def _drawn(spec: AnalysisSpec, shards: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    drawn = {stream: [0] * len(spec.prompts) for stream in spec.streams}
+    for shard in shards:
+        for prompt, _, high in shard["items"]:
+            counts = drawn[shard["stream"]]
+            counts[prompt] = max(counts[prompt], high)
+    return drawn
+
+
+def _count(table: pa.Table, stream: str, prompt: int, below: int) -> int:
+    mask = (
+        (pa.compute.field("stream") == stream)
+        & (pa.compute.field("prompt_index") == prompt)
+        & (pa.compute.field("index") < below)
+    )
+    return int(np.unique(table.filter(mask)["index"].to_numpy()).size)

@@ -1,0 +1,165 @@
+"""The result document's `diagnostics` and `warnings`: what grades the numbers."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from workers.estimators.closure import Check
+from workers.estimators.counts import epsilon
+from workers.estimators.dataset import mean_over_prompts
+from workers.estimators.estimate import Estimate
+from workers.estimators.selection import log_target
+from workers.estimators.settle import samples_to_settle
+from workers.pipelines.assessment import planned_samples
+from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.plan import Notice
+from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
+from workers.pipelines.spec import AnalysisSpec
+
+TOKEN_TOLERANCE = 1e-3
+"""Nats by which a recomputed token log-probability may differ: float32 stays a thousand times below."""
+
+COLLISIONS_FACTOR, COLLISIONS_SLACK = 3.0, 10.0
+"""Equal pairs of samples beyond three times the expected number, and ten, mean reused seeds."""
+
+
+def diagnostics_section(
+    spec: AnalysisSpec,
+    results: Sequence[PromptResult],
+    samples: pa.Table,
+    checks: Sequence[Check],
+    floors: Mapping[int, float],
+    rng: np.random.Generator,
+) -> Json:
+    """Weight diagnostics, shares of unusable samples, overlap and chance floor."""
+    section: Json = {
+        "truncated_share": {s: _share(results, s, "truncated") for s in spec.streams},
+        "unparsed_share": {s: _share(results, s, "unparsed") for s in spec.streams},
+        "duplicate_share": {s: _duplicates(samples, s) for s in spec.streams},
+    }
+    scorings = [r.reference.evidence.scoring for r in results if r.reference.evidence.scoring is not None]
+    if scorings:
+        n = len(scorings)
+        section["ess"] = _mean([s.ess for s in scorings], "samples", n)
+        shapes = [s.pareto_k for s in scorings if s.pareto_k is not None]
+        section["pareto_k"] = _mean(shapes, "shape", n)
+    overlaps = [check.residual for check in checks if check.check == "overlap"]
+    if overlaps:
+        section["overlap"] = _mean(overlaps, "share", len(results))
+    masses = [r.terms.kl.singular_mass for r in results if r.terms is not None]
+    if masses:
+        section["singular_mass"] = mean_json(mean_over_prompts(masses, rng, CONFIDENCE))
+    if floors:
+        section["chance_floor"] = _mean(list(floors.values()), "probability", len(floors))
+    return section
+
+
+def warnings_of(spec: AnalysisSpec, results: Sequence[PromptResult], samples: pa.Table) -> list[Notice]:
+    """What a reader must know before quoting a number, beyond what planning noticed."""
+    found = [
+        _uncertifiable(spec, len(results)),
+        _lone_prompt(results),
+        _equal_prompts(results),
+        _token_differences(results),
+        *(_reused_seeds(results, samples, stream) for stream in spec.streams),
+    ]
+    return [notice for notice in found if notice is not None]
+
+
+def _mean(values: Sequence[float], unit: str, n: int) -> Json:
+    if not values:
+        return estimate_json(Estimate.undefined("too few weights", unit, n))
+    return estimate_json(Estimate(value=math.fsum(values) / len(values), n=n, unit=unit))
+
+
+def _share(results: Sequence[PromptResult], stream: str, outcome: str) -> float:
+    sides = [getattr(result.observed, stream) for result in results]
+    total = sum(sum(side.outcomes.values()) for side in sides)
+    return sum(side.outcomes[outcome] for side in sides) / total if total else 0.0
+
+
+def _texts(samples: pa.Table, stream: str) -> dict[int, Counter[tuple[int, ...]]]:
+    """How often each token sequence was drawn, by prompt."""
+    counts: dict[int, Counter[tuple[int, ...]]] = {}
+    rows = samples.filter(pa.compute.field("stream") == stream)
+    columns = (rows[name].to_pylist() for name in ("prompt_index", "token_ids"))
+    for prompt, ids in zip(*columns, strict=True):
+        counts.setdefault(prompt, Counter())[tuple(ids)] += 1
+    return counts
+
+
+def _duplicates(samples: pa.Table, stream: str) -> float:
+    """Share of samples that repeat an earlier one of their prompt; short answers repeat often."""
+    counts = _texts(samples, stream)
+    total = sum(found.total() for found in counts.values())
+    return 1 - sum(len(found) for found in counts.values()) / total if total else 0.0
+
+
+def _uncertifiable(spec: AnalysisSpec, prompts: int) -> Notice | None:
+    """Whether no number of failures that the plan allows could certify `out` at K_probe."""
+    most = spec.budget.max_samples_per_prompt if spec.budget.adaptive else spec.budget.samples_per_prompt
+    threshold = epsilon(spec.budget.k_probe, spec.thresholds.reach)
+    planned = planned_samples(spec, spec.budget.k_probe)
+    target = log_target(max(prompts, 1), max(prompts, 1), spec.thresholds.alpha)
+    need = samples_to_settle(0, 0, threshold, target, planned)
+    if need is not None and need <= most:
+        return None
+    reachable = max(1, int(most / (need or most) * spec.budget.k_probe))
+    return Notice(
+        "k_probe_uncertifiable",
+        f"saying that the reference does not reach a prompt at k_probe {spec.budget.k_probe} takes {need} "
+        f"samples without a success, and {most} are allowed: creation cannot be certified. They suffice for "
+        f"a k_probe of about {reachable}; or raise max_samples_per_prompt",
+    )
+
+
+def _lone_prompt(results: Sequence[PromptResult]) -> Notice | None:
+    if len(results) != 1:
+        return None
+    return Notice("one_prompt", "one prompt: data-set intervals are sampling intervals of that prompt")
+
+
+def _equal_prompts(results: Sequence[PromptResult]) -> Notice | None:
+    texts = Counter((r.spec.text, str(r.spec.messages)) for r in results)
+    repeated = sum(count for count in texts.values() if count > 1)
+    if not repeated:
+        return None
+    return Notice(
+        "equal_prompts",
+        f"{repeated} prompts share their text with another: they share draws too, and count as independent "
+        "in no sense",
+    )
+
+
+def _token_differences(results: Sequence[PromptResult]) -> Notice | None:
+    worst = max((r.observed.pair.max_token_diff for r in results if r.observed.pair is not None), default=0.0)
+    if worst <= TOKEN_TOLERANCE:
+        return None
+    return Notice(
+        "engine_mismatch",
+        f"a token's log-probability differs by {worst:.2g} nats between sampling and scoring: sequence "
+        "weights and KL carry that error times the length",
+    )
+
+
+def _reused_seeds(results: Sequence[PromptResult], samples: pa.Table, stream: str) -> Notice | None:
+    """Compare equal pairs with their expectation C(n, 2) E[p(y)], p(y) as the sampler recorded it."""
+    observed, expected = 0.0, 0.0
+    for prompt, counts in _texts(samples, stream).items():
+        n = counts.total()
+        rows = samples.filter(
+            (pa.compute.field("stream") == stream) & (pa.compute.field("prompt_index") == prompt)
+        )
+        chances = [math.exp(math.fsum(row)) for row in rows["logprobs"].to_pylist()]
+        observed += sum(count * (count - 1) / 2 for count in counts.values())
+        expected += n * (n - 1) / 2 * math.fsum(chances) / n
+    if observed <= COLLISIONS_FACTOR * expected + COLLISIONS_SLACK:
+        return None
+    return Notice(
+        "duplicate_samples",
+        f"{observed:.0f} pairs of {stream} samples are equal where about {expected:.0f} were expected: seeds "
+        "may have been reused",
+    )

@@ -1,0 +1,211 @@
+"""From committed artefacts to the result document: a pure function, rerunnable."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
+from workers.estimators.regimes import CREATED
+from workers.pipelines.chance import chance_floors
+from workers.pipelines.committed import Committed, assert_complete, complete_prompts
+from workers.pipelines.diagnostics_section import diagnostics_section, warnings_of
+from workers.pipelines.document import Json
+from workers.pipelines.free_energy_section import closure_checks, free_energy_section
+from workers.pipelines.observations import PromptObservations, observe
+from workers.pipelines.participants import Participant, share_tokenizer
+from workers.pipelines.plan import Notice, comparison_notices
+from workers.pipelines.prompt_result import (
+    DIFFERENT_TOKENIZERS,
+    NOT_SCORED,
+    PromptResult,
+    estimate_prompt,
+    regime_of,
+)
+from workers.pipelines.prompt_rows import prompt_rows
+from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.support_section import support_section
+from workers.pipelines.verdict_section import (
+    curve_of_k_probe,
+    gain_json,
+    records_of,
+    verdict_json,
+    verdict_of,
+)
+from workers.verifiers.registry import build_verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What an analysis found.
+
+    Attributes:
+        document: The result document.
+        rows: The prompt rows.
+        verdict: The verdict's label, or None.
+    """
+
+    document: Json
+    rows: list[Json]
+    verdict: str | None
+
+
+def finalise(
+    spec: AnalysisSpec,
+    participants: Mapping[str, Participant],
+    committed: Committed,
+    *,
+    analysis_id: str,
+    usage: Mapping[str, Any],
+    partial: bool,
+) -> Findings:
+    """Estimate everything from what was committed.
+
+    Args:
+        spec: The analysis.
+        participants: Models by stream.
+        committed: Samples, outcomes and scores.
+        analysis_id: Printed in the document.
+        usage: What was spent, printed in the document.
+        partial: Whether the analysis ended early or lacks items: then prompts with an incomplete pilot are
+            left out, where otherwise they are an error.
+
+    Raises:
+        PlanMismatchError: a complete analysis lacks rows.
+    """
+    if not partial:
+        assert_complete(spec, committed)
+    kept = set(complete_prompts(spec, committed))
+    observed = [p for p in observe(spec, committed.outcomes, committed.scores) if p.index in kept]
+    notices = comparison_notices(participants)
+    if len(kept) < len(spec.prompts):
+        missing = len(spec.prompts) - len(kept)
+        notices.append(
+            Notice("prompts_left_out", f"{missing} prompts lack a part of their pilot and are left out")
+        )
+    rng = _generator(spec, "estimates")
+    missing_scores = NOT_SCORED if share_tokenizer(participants) else DIFFERENT_TOKENIZERS
+    results = [estimate_prompt(spec, prompt, rng, missing_scores=missing_scores) for prompt in observed]
+    return _assemble(spec, participants, committed, results, notices, analysis_id, dict(usage), partial)
+
+
+def _assemble(
+    spec: AnalysisSpec,
+    participants: Mapping[str, Participant],
+    committed: Committed,
+    results: Sequence[PromptResult],
+    notices: Sequence[Notice],
+    analysis_id: str,
+    usage: Json,
+    partial: bool,
+) -> Findings:
+    rng = _generator(spec, "sections")
+    observed = [result.observed for result in results]
+    nulls = _nulls(spec, observed)
+    checks = closure_checks(spec, results) if spec.kind != "support" and results else []
+    floors: dict[int, float] = {}
+    regimes, verdict = None, None
+    document: Json = {
+        "object": "analysis.result",
+        "analysis_id": analysis_id,
+        "kind": spec.kind,
+        "partial": partial,
+        "frame": frame(spec, participants),
+    }
+    if results and all(result.candidate is not None for result in results):
+        floors = _floors(spec, results, committed.samples)
+        records = records_of(spec, results, floors)
+        regimes = [regime_of(record) for record in records]
+        if spec.kind == "capability":
+            curve = {k: records_of(spec, results, floors, k) for k in curve_of_k_probe(spec)}
+            failed = [check.check for check in checks if check.blocking and not check.passed]
+            verdict = verdict_of(spec, records, curve, nulls, failed, _generator(spec, "verdict"))
+            document |= {"verdict": verdict_json(verdict), "gain": gain_json(verdict)}
+    document["support"] = support_section(spec, results, regimes, rng)
+    if spec.kind != "support":
+        document["free_energy"] = free_energy_section(spec, results, checks, rng)
+    warnings = [*notices, *warnings_of(spec, results, committed.samples)]
+    document |= {
+        "nulls": [_null_json(null) for null in nulls],
+        "diagnostics": diagnostics_section(spec, results, committed.samples, checks, floors, rng),
+        "usage": usage,
+        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
+    }
+    rows = prompt_rows(spec, results, regimes)
+    return Findings(document, rows, None if verdict is None else verdict.label)
+
+
+def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
+    """What every number is relative to: models, policy, signal, budget."""
+    sides = {
+        stream: {
+            "model": side.model_id,
+            "weights_digest": side.weights_digest,
+            "adapter_digest": side.adapter_digest,
+            "tokenizer_digest": side.tokenizer_digest,
+            "parameters": side.parameters,
+        }
+        for stream, side in participants.items()
+    }
+    budget = {name: getattr(spec.budget, name) for name in spec.budget.__slots__}
+    decision = {name: getattr(spec.thresholds, name) for name in spec.thresholds.__slots__}
+    return {
+        **sides,
+        "policy": spec.policy.canonical(),
+        "signal": {**spec.signal, "version": build_verifier(spec.signal).version},
+        "budget": budget,
+        "decision": decision,
+        "prompts": len(spec.prompts),
+        "seed": spec.seed,
+        "software": {"tiltscope-server": version("tiltscope-server")},
+    }
+
+
+def _generator(spec: AnalysisSpec, purpose: str) -> np.random.Generator:
+    """Resampling that depends on the request's seed and on what it is for, not on what ran before."""
+    digest = hashlib.sha256(f"{spec.seed}/{purpose}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16]))
+
+
+def _nulls(spec: AnalysisSpec, observed: Sequence[PromptObservations]) -> list[NullResult]:
+    settings = NullSettings(
+        k_use=spec.budget.k_use,
+        k_probe=spec.budget.k_probe,
+        alpha=spec.thresholds.alpha,
+        reach=spec.thresholds.reach,
+    )
+    judged = [p for p in observed if p.reference.pilot_n]
+    c = np.array([p.reference.pilot_successes for p in judged], dtype=np.int64)
+    n = np.array([p.reference.pilot_n for p in judged], dtype=np.int64)
+    nulls = [aa_null(c, n, settings, _generator(spec, "null/aa"))]
+    sides = [p.candidate for p in judged]
+    if sides and all(side is not None and side.pilot_n for side in sides):
+        rates = np.array([s.pilot_successes / s.pilot_n for s in sides if s is not None])
+        nulls.append(tilt_null(c, n, rates, settings, _generator(spec, "null/tilt")))
+    nulls.append(planted_null(c, n, settings, _generator(spec, "null/planted")))
+    return nulls
+
+
+def _floors(spec: AnalysisSpec, results: Sequence[PromptResult], samples: pa.Table) -> dict[int, float]:
+    """Chance floors of the prompts on which creation may be claimed."""
+    records = records_of(spec, results, {})
+    claimed = [
+        result.spec.index
+        for result, record in zip(results, records, strict=True)
+        if regime_of(record).name in CREATED
+    ]
+    return chance_floors(spec, samples, claimed)
+
+
+def _null_json(null: NullResult) -> Json:
+    return {
+        "null": null.null,
+        "status": null.status,
+        "expected": dict(null.expected),
+        "observed": dict(null.observed),
+        "reason": null.reason,
+    }

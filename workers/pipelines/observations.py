@@ -1,0 +1,184 @@
+"""From committed tables to what was observed about each prompt."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+
+OUTCOME_NAMES = ("correct", "incorrect", "unparsed", "truncated", "verifier_error")
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SideObservations:
+    """The judged samples of one prompt on one side, in sample order.
+
+    Attributes:
+        correct: Success of each decided sample. Shape `(n,)`; verifier errors are left out.
+        pilot_n: How many of them belong to the fixed pilot; they come first.
+        pilot_unusable: Which pilot samples are truncated or unparsed. Shape `(pilot_n,)`.
+        outcomes: Count of each outcome over all samples, verifier errors included.
+    """
+
+    correct: Bools
+    pilot_n: int
+    pilot_unusable: Bools
+    outcomes: dict[str, int]
+
+    @property
+    def n(self) -> int:
+        """Decided samples."""
+        return int(self.correct.size)
+
+    @property
+    def successes(self) -> int:
+        """Successes among all decided samples."""
+        return int(self.correct.sum())
+
+    @property
+    def pilot(self) -> Bools:
+        """Success of each pilot sample. Shape `(pilot_n,)`."""
+        return self.correct[: self.pilot_n]
+
+    @property
+    def pilot_successes(self) -> int:
+        """Successes of the pilot."""
+        return int(self.pilot.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """Pilot samples of one prompt scored under both models, reference draws first; nats.
+
+    Attributes:
+        log_p: log p(y) under the reference; -inf outside its support. Shape `(n_p + n_q,)`.
+        log_q: log q(y) under the candidate; -inf outside its support. Shape `(n_p + n_q,)`.
+        correct: Success of each sample. Shape `(n_p + n_q,)`.
+        n_p: Reference draws.
+        kl: Sum over tokens of KL(q_t || p_t) along each candidate draw. Shape `(n_q,)`.
+        token_kl: The same by token. One array a candidate draw.
+        entropy_p: Sum over tokens of the reference's entropy along each of its draws. Shape `(n_p,)`.
+        entropy_q: The same for the candidate. Shape `(n_q,)`.
+        zero_cause: Why p(y) = 0, for each candidate draw; empty where it is not. Length `n_q`.
+        max_token_diff: Largest difference between a stored and a recomputed token log-probability.
+    """
+
+    log_p: Floats
+    log_q: Floats
+    correct: Bools
+    n_p: int
+    kl: Floats
+    token_kl: tuple[Floats, ...]
+    entropy_p: Floats
+    entropy_q: Floats
+    zero_cause: tuple[str, ...]
+    max_token_diff: float
+
+    @property
+    def n_q(self) -> int:
+        """Candidate draws."""
+        return int(self.log_p.size) - self.n_p
+
+    @property
+    def candidate_log_ratio(self) -> Floats:
+        """Log q - log p of the candidate's draws. Shape `(n_q,)`."""
+        return self.log_q[self.n_p :] - self.log_p[self.n_p :]
+
+    @property
+    def is_candidate(self) -> Bools:
+        """Which draws are the candidate's. Shape `(n_p + n_q,)`."""
+        return np.arange(self.log_p.size) >= self.n_p
+
+
+@dataclass(frozen=True, slots=True)
+class PromptObservations:
+    """Everything observed about one prompt; `pair` is None where scores are not comparable or not made."""
+
+    index: int
+    reference: SideObservations
+    candidate: SideObservations | None
+    pair: ScoredPair | None
+
+
+def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[PromptObservations]:
+    """Observations of every prompt, in prompt order.
+
+    Args:
+        spec: The analysis.
+        outcomes: All outcomes, sorted by stream, prompt and sample.
+        scores: All scores, sorted likewise; empty where nothing was scored.
+    """
+    judged = {stream: _by_prompt(outcomes, stream, len(spec.prompts)) for stream in spec.streams}
+    scored = {stream: _by_prompt(scores, stream, len(spec.prompts)) for stream in spec.streams}
+    pilot = spec.budget.samples_per_prompt
+    found = []
+    for index in range(len(spec.prompts)):
+        sides = {stream: _side(judged[stream][index], pilot) for stream in spec.streams}
+        pair = None
+        if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
+            pair = _pair({s: judged[s][index] for s in sides}, {s: scored[s][index] for s in sides})
+        found.append(PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair))
+    return found
+
+
+def _by_prompt(table: pa.Table, stream: str, prompts: int) -> list[pa.Table]:
+    """One slice a prompt; the table is sorted, so each is contiguous."""
+    rows = table.filter(pc.field("stream") == stream)
+    edges = np.searchsorted(rows["prompt_index"].to_numpy(), np.arange(prompts + 1))
+    return [rows.slice(low, high - low) for low, high in itertools.pairwise(edges)]
+
+
+def _side(rows: pa.Table, pilot: int) -> SideObservations:
+    outcome = np.asarray(rows["outcome"].to_pylist(), dtype=object)
+    in_pilot = rows["index"].to_numpy() < pilot
+    decided = outcome != "verifier_error"
+    unusable = np.isin(outcome, ("unparsed", "truncated"))
+    return SideObservations(
+        correct=np.asarray(outcome[decided] == "correct", dtype=np.bool_),
+        pilot_n=int((decided & in_pilot).sum()),
+        pilot_unusable=unusable[decided & in_pilot],
+        outcomes={name: int((outcome == name).sum()) for name in OUTCOME_NAMES},
+    )
+
+
+def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPair | None:
+    kept = {stream: _decided(judged[stream], scored[stream]) for stream in judged}
+    (ref, ref_correct), (cand, cand_correct) = kept[REFERENCE], kept[CANDIDATE]
+    if not ref.num_rows or not cand.num_rows:
+        return None
+    return ScoredPair(
+        log_p=np.concatenate([_floats(ref, "own_logprob"), _floats(cand, "logprob")]),
+        log_q=np.concatenate([_floats(ref, "logprob"), _floats(cand, "own_logprob")]),
+        correct=np.concatenate([ref_correct, cand_correct]),
+        n_p=ref.num_rows,
+        kl=_floats(cand, "kl"),
+        token_kl=tuple(np.asarray(row, dtype=np.float64) for row in cand["token_kl"].to_pylist()),
+        entropy_p=_floats(ref, "entropy"),
+        entropy_q=_floats(cand, "entropy"),
+        zero_cause=tuple(cand["zero_cause"].to_pylist()),
+        max_token_diff=float(
+            max(_floats(ref, "max_token_diff").max(), _floats(cand, "max_token_diff").max())
+        ),
+    )
+
+
+def _decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, Bools]:
+    """The scored samples that have a decided outcome, and their success."""
+    outcome: dict[int, str] = dict(
+        zip(judged["index"].to_pylist(), judged["outcome"].to_pylist(), strict=True)
+    )
+    names: Sequence[str] = [outcome.get(i, "verifier_error") for i in scored["index"].to_pylist()]
+    mask = np.asarray([name != "verifier_error" for name in names], dtype=np.bool_)
+    success = np.asarray([name == "correct" for name in names], dtype=np.bool_)
+    return scored.filter(pa.array(mask)), success[mask]
+
+
+def _floats(table: pa.Table, column: str) -> Floats:
+    return np.asarray(table[column].to_numpy(), dtype=np.float64)

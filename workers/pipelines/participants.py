@@ -1,0 +1,60 @@
+"""The models behind the streams of an analysis, as the registry knows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.pipelines.spec import CANDIDATE, REFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One side's model.
+
+    Attributes:
+        stream: The participant's stream.
+        model_id: Its registry id.
+        path: Its folder.
+        weights_digest: What its weights are, by content.
+        tokenizer_digest: What its tokenizer is, by content.
+        context_length: Longest sequence, or None.
+        parameters: Weights, or None.
+    """
+
+    stream: str
+    model_id: str
+    path: str
+    weights_digest: str
+    adapter_digest: str | None
+    tokenizer_digest: str
+    context_length: int | None
+    parameters: int | None
+
+    @classmethod
+    def from_message(cls, stream: str, model: Mapping[str, Any]) -> "Participant":
+        """Read a registry row."""
+        return cls(
+            stream=stream,
+            model_id=model["id"],
+            path=model["path"],
+            weights_digest=model["weights_digest"],
+            adapter_digest=model["adapter_digest"],
+            tokenizer_digest=model["tokenizer_digest"],
+            context_length=model["context_length"],
+            parameters=model["parameters"],
+        )
+
+
+def share_tokenizer(participants: Mapping[str, Participant]) -> bool:
+    """Whether token-level terms between the two sides exist at all."""
+    if CANDIDATE not in participants:
+        return False
+    return participants[REFERENCE].tokenizer_digest == participants[CANDIDATE].tokenizer_digest
+
+
+def are_identical(participants: Mapping[str, Participant]) -> bool:
+    """Whether both sides are one model, by content: an A/A comparison."""
+    if CANDIDATE not in participants:
+        return False
+    sides = [participants[REFERENCE], participants[CANDIDATE]]
+    return len({(s.weights_digest, s.adapter_digest, s.tokenizer_digest) for s in sides}) == 1

@@ -1,0 +1,152 @@
+"""What to do next: the pilot, a top-up where a verdict may change, or the end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from workers.errors import AnalysisFault
+from workers.pipelines.observations import PromptObservations
+from workers.pipelines.participants import Participant, are_identical, share_tokenizer
+from workers.pipelines.shards import FINALISE, Item, ShardPlan, sampling_round
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.topup import token_allowance, wanted_samples
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a reader must know before quoting a number."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPlan:
+    """The next round.
+
+    Attributes:
+        shards: Its shards; a single `finalise` ends the analysis.
+        phase: What the analysis does meanwhile.
+        notices: Warnings found while planning.
+    """
+
+    shards: tuple[ShardPlan, ...]
+    phase: str
+    notices: tuple[Notice, ...] = ()
+
+
+def plan_pilot(
+    spec: AnalysisSpec,
+    participants: Mapping[str, Participant],
+    prompt_lengths: Mapping[str, Sequence[int]],
+    *,
+    shard_tokens: int,
+) -> RoundPlan:
+    """The fixed-size pilot: every prompt on every side, scored both ways where tokenizers agree.
+
+    Args:
+        spec: The analysis.
+        participants: Models by stream.
+        prompt_lengths: Tokens of each rendered prompt, by stream.
+        shard_tokens: New tokens a shard may draw at most, unless one sample needs more.
+
+    Raises:
+        AnalysisFault: a prompt does not fit a context.
+    """
+    for stream, lengths in prompt_lengths.items():
+        _require_room(spec, participants[stream], lengths)
+    pilot = spec.budget.samples_per_prompt
+    wanted: dict[str, list[Item]] = {
+        stream: [(p.index, 0, pilot) for p in spec.prompts] for stream in spec.streams
+    }
+    comparable = share_tokenizer(participants)
+    shards = sampling_round(
+        wanted,
+        scored_by={REFERENCE: CANDIDATE, CANDIDATE: REFERENCE} if comparable else {},
+        model_keys={stream: p.weights_digest for stream, p in participants.items()},
+        max_rows=rows_per_shard(spec, shard_tokens),
+    )
+    return RoundPlan(tuple(shards), "sampling", tuple(comparison_notices(participants)))
+
+
+def plan_next(
+    spec: AnalysisSpec,
+    participants: Mapping[str, Participant],
+    observations: Sequence[PromptObservations],
+    drawn: Mapping[str, Sequence[int]],
+    *,
+    sampled_tokens: int,
+    shard_tokens: int,
+) -> RoundPlan:
+    """The round after a finished one.
+
+    Args:
+        spec: The analysis.
+        participants: Models by stream.
+        observations: What the committed rounds showed, one a prompt.
+        drawn: Samples planned so far, by stream and prompt, failures included.
+        sampled_tokens: New tokens drawn so far.
+        shard_tokens: As in `plan_pilot`.
+    """
+    if not spec.budget.adaptive:
+        return RoundPlan((FINALISE,), "estimating")
+    more = wanted_samples(spec, observations, drawn)
+    more = token_allowance(spec, more, sampled_tokens)
+    wanted = {
+        stream: [
+            (prompt, drawn[stream][prompt], drawn[stream][prompt] + count)
+            for prompt, count in enumerate(counts)
+            if count
+        ]
+        for stream, counts in more.items()
+    }
+    shards = sampling_round(
+        wanted,
+        scored_by={},
+        model_keys={stream: p.weights_digest for stream, p in participants.items()},
+        max_rows=rows_per_shard(spec, shard_tokens),
+    )
+    if not shards:
+        return RoundPlan((FINALISE,), "estimating")
+    return RoundPlan(tuple(shards), "sampling")
+
+
+def rows_per_shard(spec: AnalysisSpec, shard_tokens: int) -> int:
+    """Samples a shard holds at most."""
+    return max(1, shard_tokens // spec.policy.max_new_tokens)
+
+
+def _require_room(spec: AnalysisSpec, participant: Participant, lengths: Sequence[int]) -> None:
+    context = participant.context_length
+    if context is None:
+        return
+    for prompt, length in zip(spec.prompts, lengths, strict=True):
+        if length + spec.policy.max_new_tokens > context:
+            raise AnalysisFault(
+                "prompt_too_long",
+                f"prompt {prompt.id!r} has {length} tokens under the tokenizer of {participant.model_id!r}; "
+                f"with max_new_tokens {spec.policy.max_new_tokens} that exceeds its context of {context}. "
+                "Shorten the prompt or lower max_new_tokens",
+                f"/prompts/inline/{prompt.index}",
+            )
+
+
+def comparison_notices(participants: Mapping[str, Participant]) -> list[Notice]:
+    """What the two models' identities already say about the comparison."""
+    notices = []
+    if CANDIDATE in participants and not share_tokenizer(participants):
+        notices.append(
+            Notice(
+                "tokenizers_differ",
+                "the two sides have different tokenizers: KL, drift, escape and scoring evidence are "
+                "refused, and only count-based terms are reported",
+            )
+        )
+    if are_identical(participants):
+        notices.append(
+            Notice(
+                "identical_models",
+                "reference and candidate are the same model by content: this is an A/A comparison (if it "
+                "should not be, an adapter may not have been applied)",
+            )
+        )
+    return notices

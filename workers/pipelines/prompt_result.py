@@ -1,0 +1,249 @@
+"""Everything that is estimated about one prompt."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from workers.estimators.certificate import Certificate, certify
+from workers.estimators.counts import epsilon, log_budget
+from workers.estimators.decomposition import CandidateScores, Decomposition, decompose
+from workers.estimators.estimate import Estimate
+from workers.estimators.evidence import ReferenceEvidence
+from workers.estimators.gain import PromptRecord, SideSamples, gain_estimate
+from workers.estimators.kl import KLResult, sequence_kl
+from workers.estimators.partition import binary_log_partition
+from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, classify_regime
+from workers.estimators.tilt_rows import TiltRow, tilt_rows
+from workers.pipelines.assessment import SideAssessment, assess_candidate, assess_reference, bounds
+from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
+from workers.pipelines.spec import AnalysisSpec, PromptSpec
+
+CONFIDENCE = 0.95
+"""Of every printed interval, two-sided; classes and verdict use the request's own level."""
+
+DIFFERENT_TOKENIZERS = "tokenizers_differ"
+NOT_SCORED = "not_scored"
+
+
+@dataclass(frozen=True, slots=True)
+class FreeEnergyTerms:
+    """Token-level terms of one prompt; see `workers.estimators` for each."""
+
+    kl: KLResult
+    decomposition: Decomposition
+    rows: tuple[TiltRow, ...]
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class PromptResult:
+    """One prompt.
+
+    Attributes:
+        spec: The prompt.
+        observed: Its samples.
+        reference: What the reference reaches.
+        candidate: What the candidate reaches; None without one.
+        terms: Token-level terms; None without a candidate.
+    """
+
+    spec: PromptSpec
+    observed: PromptObservations
+    reference: SideAssessment
+    candidate: SideAssessment | None
+    terms: FreeEnergyTerms | None
+
+
+def estimate_prompt(
+    spec: AnalysisSpec, prompt: PromptObservations, rng: np.random.Generator, *, missing_scores: str
+) -> PromptResult:
+    """Classes, bounds and, with a candidate, the free-energy terms of one prompt.
+
+    Args:
+        spec: The analysis.
+        prompt: What was observed.
+        rng: Source of bootstrap weights.
+        missing_scores: Why there is no scored pair, where there is none.
+    """
+    reference = assess_reference(spec, prompt)
+    candidate, terms = None, None
+    if prompt.candidate is not None:
+        candidate = assess_candidate(spec, prompt)
+        if spec.kind != "support":
+            terms = _terms(spec, prompt, prompt.candidate, reference, rng, missing_scores)
+    return PromptResult(spec.prompts[prompt.index], prompt, reference, candidate, terms)
+
+
+def best_success(evidence: ReferenceEvidence) -> Estimate:
+    """The reference's chance of success, a, with the point that uses scoring where that is sound.
+
+    The interval is the evidence's own: the upper end from the reference's samples alone.
+    """
+    price, rate = evidence.price, evidence.success
+    if price.value is None or rate.value is None:
+        return rate
+    value = math.exp(-price.value)
+    return Estimate(
+        value=value,
+        std_error=None if price.std_error is None else value * price.std_error,
+        ci_low=rate.ci_low,
+        ci_high=rate.ci_high,
+        confidence=rate.confidence,
+        n=rate.n,
+        unit="probability",
+        status=rate.status,
+        reason=rate.reason,
+    )
+
+
+def _terms(
+    spec: AnalysisSpec,
+    prompt: PromptObservations,
+    candidate: SideObservations,
+    reference: SideAssessment,
+    rng: np.random.Generator,
+    missing_scores: str,
+) -> FreeEnergyTerms:
+    """KL, its decomposition and the free energies of one prompt.
+
+    a is bounded at half of the error level, so that the other half is left for the candidate's samples.
+    """
+    half = bounds(spec, prompt.reference, prompt.pair, (1 - CONFIDENCE) / 2)
+    success = best_success(half)
+    kl = _kl(prompt.pair, rng, missing_scores)
+    scores = _scores(prompt.pair, candidate)
+    decomposition = decompose(
+        scores,
+        kl.rb,
+        success,
+        reference.probe.label,
+        rng,
+        leans_out=_leans_out(spec, reference),
+        confidence=CONFIDENCE,
+    )
+    log_partitions = [binary_log_partition(success, beta) for beta in spec.inverse_temperatures]
+    rewards = scores.is_success.astype(np.float64)
+    rows = tilt_rows(spec.inverse_temperatures, log_partitions, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
+    b = bounds(spec, candidate, None, (1 - CONFIDENCE) / 2).success
+    budget = log_budget(spec.budget.k_probe, spec.thresholds.reach)
+    return FreeEnergyTerms(kl, decomposition, tuple(rows), certify(kl.rb, b, budget))
+
+
+def _kl(pair: ScoredPair | None, rng: np.random.Generator, missing_scores: str) -> KLResult:
+    if pair is None:
+        nats, mass = (
+            Estimate.undefined(missing_scores, "nats"),
+            Estimate.undefined(missing_scores, "probability"),
+        )
+        return KLResult(nats, nats, Estimate.undefined(missing_scores, "nats per token"), nats, mass)
+    lengths = np.array([row.size for row in pair.token_kl], dtype=np.int64)
+    return sequence_kl(pair.kl, pair.candidate_log_ratio, lengths, rng, CONFIDENCE)
+
+
+def _scores(pair: ScoredPair | None, candidate: SideObservations) -> CandidateScores:
+    """The candidate's pilot.
+
+    Without scores every log-ratio is unknown and stands as +inf, beside a KL that is undefined: only
+    count-based terms get a value.
+    """
+    if pair is None:
+        unknown = np.full(candidate.pilot_n, np.inf)
+        return CandidateScores(kl_rb=unknown, log_ratio=unknown, is_success=candidate.pilot)
+    return CandidateScores(
+        kl_rb=pair.kl, log_ratio=pair.candidate_log_ratio, is_success=pair.correct[pair.n_p :]
+    )
+
+
+def _leans_out(spec: AnalysisSpec, reference: SideAssessment) -> bool:
+    price = reference.evidence.price.value
+    return price is None or price > -math.log(epsilon(spec.budget.k_probe, spec.thresholds.reach))
+
+
+def record(
+    spec: AnalysisSpec,
+    result: PromptResult,
+    *,
+    selected: bool,
+    chance_floor: float | None,
+    k_probe: int | None = None,
+) -> PromptRecord:
+    """The prompt as the verdict sees it, at the request's K_probe or another.
+
+    Raises:
+        ValueError: the analysis has no candidate.
+    """
+    prompt = result.observed
+    if prompt.candidate is None or result.candidate is None:
+        raise ValueError("a verdict needs a candidate")
+    other = k_probe is not None and k_probe != spec.budget.k_probe
+    reference = assess_reference(spec, prompt, k_probe) if other else result.reference
+    candidate = assess_candidate(spec, prompt, k_probe) if other else result.candidate
+    evidence = PromptEvidence(
+        reference_use=reference.use,
+        reference_probe=reference.probe,
+        candidate_use=candidate.use,
+        candidate_probe=candidate.probe,
+        selected=selected,
+        candidate_low=_low(candidate.evidence),
+        untruncated_covered=not spec.policy.is_truncating and spec.policy.temperature == 1.0,
+        zeros=_zeros(prompt.pair),
+        chance_floor=chance_floor,
+    )
+    return PromptRecord(
+        prompt_id=result.spec.id,
+        evidence=evidence,
+        reference=_samples(prompt.reference, reference.evidence),
+        candidate=_samples(prompt.candidate, candidate.evidence),
+        family=result.spec.family,
+        split=result.spec.split,
+    )
+
+
+def regime_of(record: PromptRecord) -> Regime:
+    """The regime of a prompt."""
+    return classify_regime(record.evidence)
+
+
+def printed_gain(spec: AnalysisSpec, result: PromptResult) -> Estimate:
+    """The gain of one prompt with its printed interval.
+
+    Raises:
+        ValueError: the analysis has no candidate.
+    """
+    prompt = result.observed
+    if prompt.candidate is None:
+        raise ValueError("a gain needs a candidate")
+    p = bounds(spec, prompt.reference, prompt.pair, 1 - CONFIDENCE)
+    q = bounds(spec, prompt.candidate, None, 1 - CONFIDENCE)
+    sides = _samples(prompt.reference, p), _samples(prompt.candidate, q)
+    return gain_estimate(*sides, confidence=CONFIDENCE)
+
+
+def _low(evidence: ReferenceEvidence) -> float:
+    return min(math.exp(evidence.log_lower), evidence.upper)
+
+
+def _samples(side: SideObservations, evidence: ReferenceEvidence) -> SideSamples:
+    return SideSamples(
+        pilot=side.pilot,
+        pilot_unusable=side.pilot_unusable,
+        successes=side.successes,
+        samples=side.n,
+        unusable=side.outcomes["unparsed"] + side.outcomes["truncated"],
+        low=_low(evidence),
+        high=evidence.upper,
+    )
+
+
+def _zeros(pair: ScoredPair | None) -> SupportZeros | None:
+    """Structural zeros among the candidate's successes; None where nothing was scored."""
+    if pair is None:
+        return None
+    successes = pair.correct[pair.n_p :]
+    causes = Counter(
+        cause for cause, success in zip(pair.zero_cause, successes, strict=True) if success and cause
+    )
+    edge = causes.pop("edge", 0)
+    return SupportZeros(successes=int(successes.sum()), causes=dict(causes), edge=edge)

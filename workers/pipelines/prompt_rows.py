@@ -1,0 +1,89 @@
+"""The per-prompt rows."""
+
+from collections.abc import Sequence
+
+from workers.estimators.regimes import Reach, Regime
+from workers.pipelines.assessment import SideAssessment, bounds
+from workers.pipelines.document import Json, estimate_json
+from workers.pipelines.free_energy_section import row_json
+from workers.pipelines.observations import ScoredPair, SideObservations
+from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, best_success, printed_gain
+from workers.pipelines.spec import AnalysisSpec
+
+
+def prompt_rows(
+    spec: AnalysisSpec, results: Sequence[PromptResult], regimes: Sequence[Regime] | None
+) -> list[Json]:
+    """One row a prompt, in the order of the request."""
+    return [
+        _row(spec, result, None if regimes is None else regimes[position])
+        for position, result in enumerate(results)
+    ]
+
+
+def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Json:
+    prompt = result.observed
+    row: Json = {
+        "prompt_id": result.spec.id,
+        "family": result.spec.family,
+        "split": result.spec.split,
+        "reference": _side(spec, prompt.reference, prompt.pair, result.reference),
+        "evidence": list(regime.evidence) if regime is not None else _lines(result),
+        "samples_to_settle": _to_settle(result),
+    }
+    if prompt.candidate is not None and result.candidate is not None:
+        row["candidate"] = _side(spec, prompt.candidate, None, result.candidate)
+        row["gain"] = estimate_json(printed_gain(spec, result))
+    if regime is not None:
+        row |= {
+            "regime": regime.name,
+            "confirmed": regime.confirmed,
+            "confirmation": [{"check": check.check, "passed": check.passed} for check in regime.confirmation],
+        }
+    if result.terms is not None:
+        row |= {
+            "kl": estimate_json(result.terms.kl.rb),
+            "tilt": estimate_json(result.terms.decomposition.tilt),
+            "drift": estimate_json(result.terms.decomposition.drift),
+            "escape": estimate_json(result.terms.decomposition.escape),
+            "log_partition": [row_json(r) for r in result.terms.rows],
+        }
+    return row
+
+
+def _side(
+    spec: AnalysisSpec, side: SideObservations, pair: ScoredPair | None, assessment: SideAssessment
+) -> Json:
+    printed = bounds(spec, side, pair, 1 - CONFIDENCE)
+    return {
+        "successes": side.successes,
+        "samples": side.n,
+        "success": estimate_json(best_success(printed)),
+        "price": estimate_json(printed.price),
+        "class_at_k_use": assessment.use.label,
+        "class_at_k_probe": assessment.probe.label,
+    }
+
+
+def _lines(result: PromptResult) -> list[str]:
+    sides = [("reference", result.reference)]
+    if result.candidate is not None:
+        sides.append(("candidate", result.candidate))
+    return [_line(name, reach) for name, side in sides for reach in (side.use, side.probe)]
+
+
+def _line(name: str, reach: Reach) -> str:
+    return (
+        f"{name} at K = {reach.budget}: {reach.label}, {reach.bound}, "
+        f"{reach.successes} of {reach.samples} samples"
+    )
+
+
+def _to_settle(result: PromptResult) -> int | None:
+    """Further samples that would settle what is undetermined, where that is known."""
+    reaches = [result.reference.probe]
+    if result.candidate is not None:
+        reaches.append(result.candidate.use)
+    needs = [r.samples_to_settle for r in reaches if r.label == "undetermined"]
+    known = [need for need in needs if need is not None]
+    return sum(known) if known else None

@@ -1,0 +1,85 @@
+"""Drawing samples of a shard."""
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from workers.engines.causal_model import CausalModel
+from workers.engines.decoding import sample_completions
+from workers.engines.rendering import render_messages, render_prompt
+from workers.engines.seeds import stream_key, uniforms
+from workers.pipelines.shards import Item
+from workers.pipelines.spec import AnalysisSpec, PromptSpec
+from workers.pipelines.tables import SAMPLES
+
+
+def render(model: CausalModel, prompt: PromptSpec) -> list[int]:
+    """Token ids of a prompt under a model's tokenizer."""
+    if prompt.messages is not None:
+        return render_messages(model.tokenizer, prompt.messages)
+    return render_prompt(model.tokenizer, prompt.text or "")
+
+
+def sample_items(
+    spec: AnalysisSpec,
+    stream: str,
+    items: Sequence[Item],
+    model: CausalModel,
+    *,
+    batch_size: int,
+    should_stop: Callable[[], bool],
+    on_progress: Callable[[int], None],
+) -> pa.Table:
+    """Draw the samples of some items; the same items give the same samples wherever they are drawn.
+
+    Args:
+        spec: The analysis.
+        stream: The participant that samples; part of every stream key.
+        items: Prompt indices and ranges of sample indices.
+        model: The participant's model.
+        batch_size: Rows decoded together at most.
+        should_stop: Asked at every token.
+        on_progress: Told how many samples are drawn.
+
+    Raises:
+        EngineAborted: `should_stop` said so.
+    """
+    columns: dict[str, list[object]] = {name: [] for name in SAMPLES.names}
+    done = 0
+    for prompt_index, low, high in items:
+        prompt = spec.prompts[prompt_index]
+        prompt_ids = render(model, prompt)
+        key = stream_key(
+            weights_digest=model.identity.weights_digest,
+            adapter_digest=model.identity.adapter_digest,
+            tokenizer_digest=model.identity.tokenizer_digest,
+            prompt_ids=prompt_ids,
+            policy=spec.policy.canonical(),
+            seed=spec.seed,
+            stream=stream,
+        )
+
+        def report(finished: int, before: int = done) -> None:
+            on_progress(before + finished)
+
+        batch = sample_completions(
+            model,
+            prompt_ids,
+            uniforms(key, low, high, spec.policy.max_new_tokens),
+            spec.policy,
+            batch_size,
+            should_stop,
+            report,
+        )
+        count = high - low
+        columns["prompt_index"] += [prompt_index] * count
+        columns["prompt_id"] += [prompt.id] * count
+        columns["stream"] += [stream] * count
+        columns["stream_key"] += [key] * count
+        columns["index"] += range(low, high)
+        columns["token_ids"] += batch.token_ids
+        columns["logprobs"] += batch.logprobs
+        columns["finish_reason"] += batch.finish_reasons
+        columns["text"] += batch.texts
+        done += count
+    return pa.table(columns, schema=SAMPLES)

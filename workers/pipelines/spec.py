@@ -1,0 +1,99 @@
+"""The analysis as the pipelines see it: plain values, read once from the stored request."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workers.engines.policy import Policy
+
+Kind = Literal["support", "free_energy", "capability"]
+REFERENCE, CANDIDATE = "reference", "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSpec:
+    """One prompt: its rendering source, accepted answers and place in the data set."""
+
+    index: int
+    id: str
+    text: str | None
+    messages: tuple[dict[str, str], ...] | None
+    answers: tuple[str, ...]
+    family: str | None
+    split: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Samples per prompt and side, and the two budgets that define reach."""
+
+    k_use: int
+    k_probe: int
+    samples_per_prompt: int
+    max_samples_per_prompt: int
+    max_total_tokens: int | None
+    adaptive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The request's `decision`."""
+
+    alpha: float
+    reach: float
+    elicitation_max_share: float
+    creation_min_share: float
+    mixed_min_share: float
+    mixed_max_share: float
+    undetermined_max_share: float
+    unusable_max_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSpec:
+    """An analysis request with every default filled in.
+
+    Attributes:
+        streams: Participants in order: `reference`, and `candidate` where there is one.
+        signal: The signal's settings, as a verifier is built from them.
+        inverse_temperatures: The beta grid, in 1/reward.
+    """
+
+    kind: Kind
+    streams: tuple[str, ...]
+    prompts: tuple[PromptSpec, ...]
+    signal: dict[str, Any]
+    policy: Policy
+    budget: Budget
+    thresholds: Thresholds
+    inverse_temperatures: tuple[float, ...]
+    seed: int
+
+    @classmethod
+    def from_request(cls, request: dict[str, Any]) -> "AnalysisSpec":
+        """Read a request that the gateway validated and completed."""
+        policy = request["policy"]
+        return cls(
+            kind=request["kind"],
+            streams=(REFERENCE,) if request["candidate"] is None else (REFERENCE, CANDIDATE),
+            prompts=tuple(_prompt(i, p) for i, p in enumerate(request["prompts"]["inline"])),
+            signal=request["signal"],
+            policy=Policy(**{**policy, "stop": tuple(policy["stop"])}),
+            budget=Budget(**request["budget"]),
+            thresholds=Thresholds(**request["decision"]),
+            inverse_temperatures=tuple(request["inverse_temperatures"]),
+            seed=request["seed"],
+        )
+
+
+def _prompt(index: int, prompt: dict[str, Any]) -> PromptSpec:
+    answers = prompt["answers"] if prompt["answer"] is None else [prompt["answer"]]
+    messages = prompt["messages"]
+    return PromptSpec(
+        index=index,
+        id=prompt["id"],
+        text=prompt["prompt"],
+        messages=None if messages is None else tuple(messages),
+        answers=tuple(answers or ()),
+        family=prompt["family"],
+        split=prompt["split"],
+    )

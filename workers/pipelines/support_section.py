@@ -1,0 +1,129 @@
+"""The result document's `support`: what each side reaches, and how it compares."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimators.counts import epsilon
+from workers.estimators.coverage import coverage
+from workers.estimators.crossing import crossing_k
+from workers.estimators.dataset import mean_over_prompts
+from workers.estimators.literature import unseen_rule
+from workers.estimators.pass_at_k import pass_at_k_curve
+from workers.estimators.regimes import REGIMES, Regime
+from workers.estimators.retention import Retention, retention, retention_null, solved_within
+from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.observations import OUTCOME_NAMES, SideObservations
+from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
+from workers.pipelines.spec import AnalysisSpec
+
+COVERAGE_TAUS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9)
+"""Thresholds of the coverage curve, about half a decade apart."""
+
+
+def support_section(
+    spec: AnalysisSpec,
+    results: Sequence[PromptResult],
+    regimes: Sequence[Regime] | None,
+    rng: np.random.Generator,
+) -> Json:
+    """Reach of the sides; regimes, the literature's rule, retention and the crossing with a candidate."""
+    references = [result.observed.reference for result in results]
+    candidates = [r.observed.candidate for r in results if r.observed.candidate is not None]
+    section: Json = {
+        "reference": _side(spec, references, [r.reference.evidence.success for r in results], results, rng)
+    }
+    if len(candidates) < len(results):
+        return section
+    estimates = [r.candidate.evidence.success for r in results if r.candidate is not None]
+    section["candidate"] = _side(spec, candidates, estimates, results, rng)
+    if regimes is not None:
+        seen = Counter(regime.name for regime in regimes)
+        section["regimes"] = {name: seen[name] for name in REGIMES}
+    section["literature_rule"] = _literature_rule(spec, references, candidates)
+    section["retention"] = _retention(references, candidates, rng)
+    crossing = crossing_k(*_pilots(references), *_pilots(candidates), rng, CONFIDENCE)
+    section["crossing_k"] = estimate_json(crossing)
+    return section
+
+
+def curve_budgets(spec: AnalysisSpec, largest: int) -> list[int]:
+    """Powers of two, K_use and K_probe, up to the pilot's size."""
+    powers = {2**i for i in range(largest.bit_length())}
+    return sorted(k for k in powers | {spec.budget.k_use, spec.budget.k_probe} if k <= largest)
+
+
+def _pilots(sides: Sequence[SideObservations]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    successes = np.array([side.pilot_successes for side in sides], dtype=np.int64)
+    return successes, np.array([side.pilot_n for side in sides], dtype=np.int64)
+
+
+def _side(
+    spec: AnalysisSpec,
+    sides: Sequence[SideObservations],
+    estimates: Sequence[Any],
+    results: Sequence[PromptResult],
+    rng: np.random.Generator,
+) -> Json:
+    successes, ns = _pilots(sides)
+    families = _families(results)
+    largest = int(ns.min(initial=spec.budget.samples_per_prompt))
+    curve = pass_at_k_curve(
+        ns, successes, curve_budgets(spec, largest), rng, confidence=CONFIDENCE, families=families
+    )
+    reach = spec.thresholds.reach
+    taus = sorted({*COVERAGE_TAUS, epsilon(spec.budget.k_use, reach), epsilon(spec.budget.k_probe, reach)})
+    judged = ns > 0
+    return {
+        "success": mean_json(mean_over_prompts(estimates, rng, CONFIDENCE)),
+        "pass_at_k": [{"k": point.k, "estimate": estimate_json(point.mean)} for point in curve],
+        "coverage": [
+            {
+                "tau": tau,
+                "estimate": estimate_json(coverage(successes[judged], ns[judged], tau, CONFIDENCE)),
+            }
+            for tau in taus
+        ],
+        "outcomes": {name: sum(side.outcomes[name] for side in sides) for name in OUTCOME_NAMES},
+    }
+
+
+def _families(results: Sequence[PromptResult]) -> list[str]:
+    """A family a prompt; a prompt without one is a family of its own."""
+    return [r.spec.family if r.spec.family is not None else f"\0{r.spec.index}" for r in results]
+
+
+def _literature_rule(
+    spec: AnalysisSpec, references: Sequence[SideObservations], candidates: Sequence[SideObservations]
+) -> Json:
+    """The rule at the largest K it can be applied to with n = K samples of every prompt."""
+    fewest = min(side.n for side in (*references, *candidates))
+    budget = max(1, min(spec.budget.k_probe, fewest))
+    rule = unseen_rule(
+        [side.correct for side in references], [side.correct for side in candidates], budget=budget
+    )
+    return {"budget": rule.budget, "unreached": rule.unreached, "created_claims": rule.created_claims}
+
+
+def _retention(
+    references: Sequence[SideObservations],
+    candidates: Sequence[SideObservations],
+    rng: np.random.Generator,
+) -> Json:
+    """Both at half the pilot, so that the null, made of two halves of one model, is comparable."""
+    sides = [_pilots(references), _pilots(candidates)]
+    half = int(min(ns.min(initial=0) for _, ns in sides) // 2) if references else 0
+    null = retention_null(*sides[0], rng, confidence=CONFIDENCE)
+    if half < 1:
+        return {"budget": half, **_retention_json(null)}
+    solved = [solved_within(successes, ns, half, rng) for successes, ns in sides]
+    observed = retention(solved[0], solved[1], rng, CONFIDENCE)
+    return {"budget": half, **_retention_json(observed), "null": _retention_json(null)}
+
+
+def _retention_json(metrics: Retention) -> Json:
+    names = ("srr", "ndr", "sds", "nscr")
+    return {name: estimate_json(getattr(metrics, name)) for name in names}

@@ -1,0 +1,121 @@
+"""The three kinds of artefact, as Arrow tables, and how committed ones are read together."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from workers.errors import WorkerError
+from workers.pipelines.shards import Item
+
+SAMPLES = pa.schema(
+    [
+        ("prompt_index", pa.int32()),
+        ("prompt_id", pa.string()),
+        ("stream", pa.string()),
+        ("stream_key", pa.string()),
+        ("index", pa.int32()),
+        ("token_ids", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("finish_reason", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+OUTCOMES = pa.schema(
+    [
+        ("prompt_index", pa.int32()),
+        ("stream", pa.string()),
+        ("index", pa.int32()),
+        ("outcome", pa.string()),
+        ("reward", pa.float32()),
+        ("detail", pa.string()),
+    ]
+)
+SCORES = pa.schema(
+    [
+        ("prompt_index", pa.int32()),
+        ("stream", pa.string()),
+        ("scorer", pa.string()),
+        ("index", pa.int32()),
+        ("logprob", pa.float64()),
+        ("own_logprob", pa.float64()),
+        ("token_logprobs", pa.list_(pa.float32())),
+        ("token_kl", pa.list_(pa.float32())),
+        ("kl", pa.float64()),
+        ("entropy", pa.float64()),
+        ("zero_cause", pa.string()),
+        ("max_token_diff", pa.float32()),
+    ]
+)
+
+
+class PlanMismatchError(WorkerError):
+    """The committed rows are not the planned set: some are missing, foreign or there twice."""
+
+    code = "plan_mismatch"
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Serialise with zstd; floats are byte-split, which is what makes log-probabilities compress."""
+    sink = pa.BufferOutputStream()
+    floating = [f.name for f in table.schema if pa.types.is_floating(f.type)]
+    floating += [
+        f"{f.name}.list.element"
+        for f in table.schema
+        if pa.types.is_list(f.type) and pa.types.is_floating(f.type.value_type)
+    ]
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=[f.name for f in table.schema if pa.types.is_string(f.type)],
+        column_encoding=dict.fromkeys(floating, "BYTE_STREAM_SPLIT"),
+    )
+    return bytes(sink.getvalue())
+
+
+def from_parquet(data: bytes, schema: pa.Schema) -> pa.Table:
+    """Read an artefact, refusing one of another kind."""
+    table = pq.read_table(pa.BufferReader(data))
+    if not table.schema.equals(schema):
+        raise PlanMismatchError(f"an artefact has columns {table.schema.names}, expected {schema.names}")
+    return table
+
+
+def together(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Concatenate tables and sort by stream, prompt and sample, whatever order the shards came in."""
+    merged = pa.concat_tables([schema.empty_table(), *tables])
+    order = [("stream", "ascending"), ("prompt_index", "ascending"), ("index", "ascending")]
+    return merged.sort_by(order)
+
+
+def assert_planned(table: pa.Table, planned: Mapping[str, Sequence[Item]], what: str) -> None:
+    """Check that a sorted table holds every planned (stream, prompt, sample) once, and nothing else.
+
+    Raises:
+        PlanMismatchError: it does not.
+    """
+    for stream in sorted({*planned, *table["stream"].unique().to_pylist()}):
+        rows = table.filter(pa.compute.field("stream") == stream)
+        got = np.stack([_ints(rows, "prompt_index"), _ints(rows, "index")], axis=1)
+        wanted = _expand(planned.get(stream, ()))
+        if got.shape != wanted.shape or not np.array_equal(got, wanted):
+            raise PlanMismatchError(
+                f"{what} of {stream}: {len(got)} rows committed, {len(wanted)} planned, and the sets differ"
+            )
+
+
+def _ints(table: pa.Table, column: str) -> NDArray[np.int64]:
+    return np.asarray(table[column].to_numpy(), dtype=np.int64)
+
+
+def _expand(items: Sequence[Item]) -> NDArray[np.int64]:
+    """All (prompt, sample) pairs of some items, sorted."""
+    if not items:
+        return np.empty((0, 2), dtype=np.int64)
+    pairs = np.concatenate(
+        [np.stack([np.full(high - low, p), np.arange(low, high)], axis=1) for p, low, high in items]
+    )
+    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], dtype=np.int64)

@@ -1,0 +1,117 @@
+"""Where the next samples go: to the prompts on which they can change the verdict."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from workers.estimators.selection import log_target
+from workers.estimators.settle import samples_to_settle, samples_to_settle_in
+from workers.pipelines.assessment import (
+    SideAssessment,
+    assess_candidate,
+    assess_reference,
+    planned_samples,
+)
+from workers.pipelines.observations import PromptObservations, SideObservations
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+
+GROWTH = 3
+"""A round adds at most this many times the samples a prompt has: a prompt that turns out to be within reach
+then costs at most a third of what certifying the opposite would have."""
+
+
+def wanted_samples(
+    spec: AnalysisSpec, observations: Sequence[PromptObservations], drawn: Mapping[str, Sequence[int]]
+) -> dict[str, list[int]]:
+    """How many more samples each side of each prompt gets; all zero when nothing is left to settle.
+
+    Args:
+        spec: The analysis.
+        observations: One a prompt.
+        drawn: Samples planned so far, by stream and prompt.
+    """
+    references = [assess_reference(spec, prompt) for prompt in observations]
+    more = {stream: [0] * len(observations) for stream in spec.streams}
+    if CANDIDATE not in spec.streams:
+        more[REFERENCE] = [_settle_reach(spec, p, r) for p, r in zip(observations, references, strict=True)]
+    elif spec.kind != "free_energy":
+        candidates = [assess_candidate(spec, prompt) for prompt in observations]
+        claimed = [_creation_open(r, c) for r, c in zip(references, candidates, strict=True)]
+        target = log_target(len(observations), max(1, sum(claimed)), spec.thresholds.alpha)
+        for index, prompt in enumerate(observations):
+            if claimed[index]:
+                more[REFERENCE][index] = _settle_creation(spec, prompt, references[index], target)
+            more[CANDIDATE][index] = _candidate_samples(spec, prompt, references[index], candidates[index])
+    return {
+        stream: [_bounded(spec, count, drawn[stream][index]) for index, count in enumerate(counts)]
+        for stream, counts in more.items()
+    }
+
+
+def token_allowance(
+    spec: AnalysisSpec, wanted: Mapping[str, Sequence[int]], sampled_tokens: int
+) -> dict[str, list[int]]:
+    """Scale a round down so that its longest completions stay within `max_total_tokens`."""
+    limit = spec.budget.max_total_tokens
+    longest = sum(map(sum, wanted.values())) * spec.policy.max_new_tokens
+    if limit is None or sampled_tokens + longest <= limit:
+        return {stream: list(counts) for stream, counts in wanted.items()}
+    share = max(0, limit - sampled_tokens) / longest if longest else 0.0
+    return {stream: [math.floor(count * share) for count in counts] for stream, counts in wanted.items()}
+
+
+def _creation_open(reference: SideAssessment, candidate: SideAssessment) -> bool:
+    """Whether creation is being claimed: the candidate reaches C, the reference has not been shown to."""
+    return reference.probe.label != "in" and reference.use.label != "in" and candidate.use.label == "in"
+
+
+def _settle_creation(
+    spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment, target: float
+) -> int:
+    """Reference samples until `out` counts among the claims e-BH keeps, or `in` is shown."""
+    side = prompt.reference
+    at = reference.evidence.at_probe
+    if at.log_e_out >= target:
+        return 0
+    planned = planned_samples(spec, spec.budget.k_probe)
+    out = samples_to_settle(side.successes, side.n, at.threshold, target, planned)
+    if side.n and side.successes / side.n > at.threshold:
+        inside = samples_to_settle_in(side.successes, side.n, at.threshold, -math.log(spec.thresholds.alpha))
+        return min(filter(None, (out, inside)), default=0)
+    return out or 0
+
+
+def _candidate_samples(
+    spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment, candidate: SideAssessment
+) -> int:
+    """Candidate samples that decide between created and not, or show that a skill was lost."""
+    side = prompt.candidate
+    if side is None:
+        return 0
+    alpha_target = -math.log(spec.thresholds.alpha)
+    planned = planned_samples(spec, spec.budget.k_probe)
+    if reference.probe.label != "in" and candidate.use.label == "undetermined" and side.successes:
+        return candidate.use.samples_to_settle or 0
+    if reference.use.label == "in" and candidate.probe.label == "undetermined" and not side.successes:
+        at = candidate.evidence.at_probe
+        return samples_to_settle(side.successes, side.n, at.threshold, alpha_target, planned) or 0
+    return 0
+
+
+def _settle_reach(spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment) -> int:
+    """One side alone: samples until its class at K_probe is settled."""
+    if reference.probe.label != "undetermined" or reference.use.label == "in":
+        return 0
+    return _forecast(prompt.reference, reference)
+
+
+def _forecast(side: SideObservations, assessment: SideAssessment) -> int:
+    more = assessment.probe.samples_to_settle
+    return side.n if more is None else more
+
+
+def _bounded(spec: AnalysisSpec, count: int, drawn: int) -> int:
+    """At least half of what there is, so that forecasts that fall short cost few rounds; at most `GROWTH`."""
+    if count == 0:
+        return 0
+    wanted = min(max(count, drawn // 2), GROWTH * drawn)
+    return max(0, min(wanted, spec.budget.max_samples_per_prompt - drawn))
