@@ -6,7 +6,14 @@ from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 PAD, EOS = "<pad>", "<eos>"
 CHAT_TEMPLATE = (
@@ -23,6 +30,7 @@ def build_tiny_model(
     padded_rows: int = 0,
     spread: float = 0.3,
     context_length: int = 64,
+    mixed_with: Path | None = None,
     **config: Any,
 ) -> Path:
     """Save a model whose ids are 0 = <pad>, 1 = <eos>, then the characters of `vocabulary`.
@@ -35,6 +43,7 @@ def build_tiny_model(
         padded_rows: Rows of embedding and head beyond the tokenizer.
         spread: Standard deviation of the weights; 0.3 gives laws far from uniform.
         context_length: Longest sequence.
+        mixed_with: A model of the same shape; the weights become its own, moved a fifth of the way to these.
         **config: Further configuration values.
     """
     tokenizer = build_tokenizer(vocabulary)
@@ -44,6 +53,9 @@ def build_tiny_model(
     build = {"llama": _llama, "gpt2": _gpt2}[kind]
     model: Any = build(rows, context_length, spread, config)
     torch.set_rng_state(torch_state)
+    if mixed_with is not None:
+        other = AutoModelForCausalLM.from_pretrained(mixed_with).state_dict()
+        model.load_state_dict({k: 0.8 * other[k] + 0.2 * v for k, v in model.state_dict().items()})
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     (path / "generation_config.json").unlink(missing_ok=True)

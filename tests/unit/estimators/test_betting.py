@@ -1,0 +1,154 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.estimators.betting import FRACTIONS, log_lower_bound, log_wealth
+from workers.estimators.importance import ScoredRound, balance_log_weights, markov_log_lower_bound
+
+# Outcomes 0..3, the last two correct. The pools' means of w 1_C differ a lot.
+P = np.array([0.7, 0.2, 0.08, 0.02])
+Q = np.array([0.05, 0.15, 0.1, 0.7])
+CORRECT = np.array([False, False, True, True])
+A = 0.1
+
+
+def made(y: np.ndarray, n_p: int, p: np.ndarray = P, q: np.ndarray = Q) -> ScoredRound:
+    return ScoredRound(np.log(p[y]), np.log(q[y]), CORRECT[y], np.arange(y.size) >= n_p, n_p, y.size - n_p)
+
+
+def draw(rng: np.random.Generator, n_p: int, n_q: int, p: np.ndarray = P, q: np.ndarray = Q) -> ScoredRound:
+    return made(np.concatenate([rng.choice(4, n_p, p=p), rng.choice(4, n_q, p=q)]), n_p, p, q)
+
+
+def deep(log_ratio: list[float], n_p: int, n_q: int) -> ScoredRound:
+    size = len(log_ratio)
+    log_q = np.full(size, -50.0)
+    return ScoredRound(np.array(log_ratio) + log_q, log_q, np.ones(size, bool), np.ones(size, bool), n_p, n_q)
+
+
+def test_wealth_is_the_product_of_the_definition() -> None:
+    scored = draw(np.random.default_rng(1), 3, 5)
+    m = 0.07
+    x = np.exp(balance_log_weights(scored.log_p, scored.log_q, 3, 5)) * scored.is_correct
+    slow = np.mean([np.prod([1 + f / m * (value - m) for value in x]) for f in FRACTIONS])
+    assert log_wealth([scored], math.log(m)) == pytest.approx(math.log(slow))
+
+
+def test_grid_is_fixed_and_inside() -> None:
+    assert ((FRACTIONS > 0) & (FRACTIONS < 1)).all()
+    with pytest.raises(ValueError, match="read-only"):
+        FRACTIONS[0] = 0.5
+
+
+@pytest.mark.parametrize(("n_p", "n_q"), [(2, 2), (0, 3), (3, 1), (1, 3), (4, 0)])
+@pytest.mark.parametrize("m", [A, 0.15, 0.6])
+def test_mean_wealth_at_most_one_by_enumeration(n_p: int, n_q: int, m: float) -> None:
+    # Every sequence of draws of both pools, exactly.
+    mean = 0.0
+    for y in itertools.product(range(4), repeat=n_p + n_q):
+        chance = np.prod([(P if i < n_p else Q)[o] for i, o in enumerate(y)])
+        mean += float(chance) * math.exp(log_wealth([made(np.array(y), n_p)], math.log(m)))
+    assert mean <= 1.0 + 1e-9
+    if m == A and 0 in (n_p, n_q):
+        assert mean == pytest.approx(1.0)
+
+
+def test_two_rounds_with_a_second_size_chosen_from_the_first() -> None:
+    mean = 0.0
+    for first in itertools.product(range(4), repeat=2):
+        chance = P[first[0]] * Q[first[1]]
+        n_p = 0 if CORRECT[first[1]] else 2
+        for second in itertools.product(range(4), repeat=2):
+            follow = np.prod([(P if i < n_p else Q)[o] for i, o in enumerate(second)])
+            rounds = [made(np.array(first), 1), made(np.array(second), n_p)]
+            mean += float(chance * follow) * math.exp(log_wealth(rounds, math.log(A)))
+    assert mean <= 1.0 + 1e-9
+
+
+@pytest.mark.slow
+def test_betting_in_arrival_order_is_invalid_and_by_rounds_is_not() -> None:
+    # The reference's draws come first, with mean 0.0002, then the candidate's, with mean 0.02: a = 0.01 lies
+    # between. A lambda that may follow the draws stakes nothing on the first and much on the second, and
+    # "rejects" the true m = a. One lambda for the whole round cannot.
+    p, q = np.array([0.7, 0.29, 0.006, 0.004]), np.array([0.05, 0.05, 0.4, 0.5])
+    a, alpha, size, reps = 0.01, 0.05, 60, 1000
+    rng, by_arrival, by_round = np.random.default_rng(2), 0, 0
+    for _ in range(reps):
+        scored = draw(rng, size, size, p, q)
+        x = np.exp(balance_log_weights(scored.log_p, scored.log_q, size, size)) * scored.is_correct
+        assert x[size:].mean() > a
+        by_arrival += predictable_bet(x, size, a) >= math.log(1 / alpha)
+        by_round += log_wealth([scored], math.log(a)) >= math.log(1 / alpha)
+    assert by_arrival / reps > 0.9
+    assert by_round / reps <= alpha
+
+
+def predictable_bet(x: np.ndarray, n_p: int, m: float) -> float:
+    """Greatest log wealth when lambda is set before each draw from the past draws of its own pool."""
+    wealth, best = 0.0, 0.0
+    for i, value in enumerate(x):
+        past = x[n_p:i] if i >= n_p else x[:i]
+        f = 0.0
+        if past.size > 2:
+            excess = past.mean() - m
+            f = min(max(m * excess / (past.var() + excess**2), 0.0), 0.5)
+        wealth += math.log(1.0 - f + f * value / m)
+        best = max(best, wealth)
+    return best
+
+
+@pytest.mark.parametrize(("n_p", "n_q"), [(16, 16), (0, 32), (32, 4)])
+def test_lower_bound_misses_at_most_alpha(n_p: int, n_q: int) -> None:
+    rng = np.random.default_rng(3)
+    missed = [log_lower_bound([draw(rng, n_p, n_q)], 0.1) > math.log(A) for _ in range(1000)]
+    assert np.mean(missed) <= 0.1
+
+
+def test_lower_bound_at_one_in_a_million_from_dozens_of_samples() -> None:
+    # science.md: log-spread inside C of about 1 nat (standard deviation). b = 0.8, 64 draws of q, 16 of p.
+    rng, a, b = np.random.default_rng(4), 1e-6, 0.8
+    short, missed = [], 0
+    for _ in range(200):
+        hits = int(rng.binomial(64, b))
+        ratios = math.log(a / b) - 0.5 + rng.normal(0, 1.0, hits)
+        bound = log_lower_bound([deep(list(ratios), 16, 64)], 0.05)
+        short.append(math.log(a) - bound)
+        missed += bound > math.log(a)
+    assert missed <= 10
+    assert np.median(short) < 0.8
+
+
+def test_better_than_markov() -> None:
+    scored = deep([-14.0, -13.8, -14.1, -14.3] * 12, 16, 64)
+    assert log_lower_bound([scored], 0.05) > markov_log_lower_bound(scored, 0.05) + 2.0
+
+
+def test_bound_solves_its_equation_and_holds_far_down() -> None:
+    scored = deep([-900.0, -901.0, -900.5] * 5, 0, 20)
+    bound = log_lower_bound([scored], 0.05)
+    assert -903 < bound < -900
+    assert log_wealth([scored], bound) == pytest.approx(math.log(20.0), abs=1e-6)
+    assert log_lower_bound([deep([], 4, 4)], 0.05) == -math.inf
+    assert log_lower_bound([], 0.05) == -math.inf
+    assert log_wealth([], -3.0) == 0.0
+    with pytest.raises(ValueError, match="finite"):
+        log_wealth([], -math.inf)
+
+
+@given(
+    st.lists(st.floats(-30, -1), min_size=1, max_size=12),
+    st.integers(0, 10),
+    st.integers(0, 20),
+    st.floats(-40, 0),
+    st.floats(0.01, 5),
+)
+def test_wealth_falls_in_the_mean(
+    ratios: list[float], n_p: int, failures: int, log_mean: float, step: float
+) -> None:
+    rounds = [deep(ratios, n_p, len(ratios) + failures)]
+    assert log_wealth(rounds, log_mean) >= log_wealth(rounds, log_mean + step)
+    assert log_lower_bound(rounds, 0.05) <= log_lower_bound(rounds, 0.2) + 1e-8

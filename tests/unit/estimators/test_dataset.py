@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workers.estimators.dataset import mean_over_prompts
+from workers.estimators.estimate import Estimate
+
+
+def ok(value: float, error: float | None = 0.1) -> Estimate:
+    return Estimate(value=value, std_error=error, n=64, unit="nats")
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_value_and_sampling_error_by_hand() -> None:
+    got = mean_over_prompts([ok(float(i), 0.3) for i in range(9)], rng())
+    assert got.population.value == 4.0
+    # sqrt(9·0.09)/9 = 0.1; the population's is that of 0..8: sqrt(7.5/9)
+    assert got.sampling_std_error == pytest.approx(0.1)
+    assert got.population.std_error == pytest.approx(math.sqrt(7.5 / 9))
+    assert (got.population.n, got.population.status) == (9, "ok")
+
+
+def test_missing_prompts_are_counted() -> None:
+    missing = Estimate.undefined("truncated_support", "nats")
+    censored = Estimate(
+        value=None, ci_low=1.0, confidence=0.95, n=3, unit="nats", status="censored", reason="bounds"
+    )
+    got = mean_over_prompts([ok(float(i)) for i in range(9)] + [missing, missing, censored], rng())
+    assert got.population.status == "unreliable"
+    assert got.population.reason == "3 of 12 prompts excluded: 1 bounds, 2 truncated_support"
+    assert got.population.value == 4.0
+    nothing = mean_over_prompts([missing], rng())
+    assert (nothing.population.status, nothing.sampling_std_error) == ("undefined", None)
+    assert mean_over_prompts([], rng()).population.reason == "no prompts"
+
+
+def test_one_prompt_keeps_its_sampling_interval() -> None:
+    only = Estimate(value=2.0, std_error=0.2, ci_low=1.5, ci_high=2.6, confidence=0.95, n=64, unit="nats")
+    got = mean_over_prompts([only], rng()).population
+    assert (got.value, got.ci_low, got.ci_high, got.n) == (2.0, 1.5, 2.6, 1)
+    assert (got.status, got.reason) == ("unreliable", "one prompt: a sampling interval")
+
+
+def test_many_unreliable_prompts_and_missing_errors() -> None:
+    weak = Estimate(value=1.0, std_error=None, n=4, unit="nats", status="unreliable", reason="only 4 samples")
+    got = mean_over_prompts([ok(float(i)) for i in range(9)] + [weak] * 3, rng())
+    assert got.population.reason == "3 of 12 prompts unreliable"
+    assert got.sampling_std_error is None
+    with pytest.raises(ValueError, match="one unit"):
+        mean_over_prompts([ok(1.0), Estimate(value=1.0, n=1, unit="reward")], rng())
+
+
+def test_population_interval_covers_skewed_prompts() -> None:
+    generator, covered, z = rng(5), [], []
+    for _ in range(300):
+        # 25 prompts, true values Gamma(0.5), each seen with error 0.1
+        values = generator.gamma(0.5, 2, 25) + generator.normal(0, 0.1, 25)
+        got = mean_over_prompts([ok(float(v)) for v in values], generator).population
+        covered.append((got.ci_low or 0) <= 1.0 <= (got.ci_high or 0))
+        z.append((got.value or 0) - 1.0)
+    assert np.mean(covered) >= 0.95
+    assert abs(np.mean(z)) < 0.06
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=20), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_order_and_shift(values: list[float], random: object) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    first, second = (mean_over_prompts([ok(v) for v in vs], rng(2)).population for vs in (values, shuffled))
+    assert first == second
+    moved = mean_over_prompts([ok(v + 1) for v in values], rng(2)).population
+    assert moved.value == pytest.approx((first.value or 0.0) + 1, abs=1e-9)
+    assert min(values) - 1e-9 <= (first.value or 0.0) <= max(values) + 1e-9

@@ -1,0 +1,144 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import rel_entr
+
+from workers.estimators.counts import clopper_pearson
+from workers.estimators.kl import TRUNCATED_SUPPORT, by_position, sequence_kl, singular_mass
+
+
+class Chain:
+    """Two-token sequences; first and second conditional probabilities of q and p."""
+
+    def __init__(self, seed: int, concentration: float = 0.5) -> None:
+        rng = np.random.default_rng(seed)
+        alpha = np.full(4, concentration)
+        self.q1, self.p1 = rng.dirichlet(alpha + 0.5), rng.dirichlet(alpha + 0.5)
+        self.q2, self.p2 = rng.dirichlet(alpha, size=4), rng.dirichlet(alpha, size=4)
+        self.first = float(rel_entr(self.q1, self.p1).sum())
+        self.inner = rel_entr(self.q2, self.p2).sum(axis=1)
+        self.kl = self.first + float(self.q1 @ self.inner)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        y1 = rng.choice(4, size=n, p=self.q1)
+        y2 = np.array([rng.choice(4, p=self.q2[i]) for i in y1])
+        ratio = np.log(self.q1[y1] / self.p1[y1]) + np.log(self.q2[y1, y2] / self.p2[y1, y2])
+        return self.first + self.inner[y1], ratio
+
+
+def test_both_estimators_are_unbiased_with_honest_errors() -> None:
+    chain = Chain(5, 2.0)
+    rng = np.random.default_rng(1)
+    z: dict[str, list[float]] = {"rb": [], "k1": [], "difference": [], "per_token": []}
+    truth = {"rb": chain.kl, "k1": chain.kl, "difference": 0.0, "per_token": chain.kl / 2}
+    variances = []
+    for _ in range(250):
+        result = sequence_kl(*chain.draw(100, rng), np.full(100, 2), rng)
+        for name, scores in z.items():
+            estimate = getattr(result, name)
+            scores.append((estimate.value - truth[name]) / estimate.std_error)
+        variances.append((result.rb.std_error, result.k1.std_error))
+    for name, scores in z.items():
+        assert abs(np.mean(scores)) < 0.25, name
+        assert 0.85 <= np.std(scores, ddof=1) <= 1.15, name
+    assert np.mean([rb < k1 for rb, k1 in variances]) > 0.95  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("seed", [0, 3, 8])
+def test_coverage_on_skewed_worlds(seed: int) -> None:
+    chain = Chain(seed, 0.6)
+    rng = np.random.default_rng(seed)
+    covered = []
+    for _ in range(200):
+        got = sequence_kl(*chain.draw(64, rng), np.full(64, 2), rng).rb
+        assert got.ci_low is not None
+        assert got.ci_high is not None
+        covered.append(got.ci_low <= chain.kl <= got.ci_high)
+    assert np.mean(covered) >= 0.95
+
+
+def test_equal_models_give_exactly_zero() -> None:
+    rng = np.random.default_rng(0)
+    result = sequence_kl(np.zeros(64), np.zeros(64), np.full(64, 3), rng)
+    for estimate in (result.rb, result.k1, result.per_token, result.difference):
+        assert (estimate.value, estimate.ci_low, estimate.ci_high, estimate.std_error) == (0, 0, 0, 0)
+        assert estimate.status == "ok"
+    assert (result.singular_mass.value, result.singular_mass.ci_low) == (0.0, 0.0)
+
+
+def test_truncated_support_is_undefined_beside_its_mass() -> None:
+    rng = np.random.default_rng(0)
+    ratio = np.array([0.1, math.inf, 0.3, math.inf, 0.2])
+    result = sequence_kl(np.full(5, 0.2), ratio, np.full(5, 2), rng)
+    for estimate in (result.rb, result.k1, result.per_token, result.difference):
+        assert (estimate.status, estimate.reason, estimate.value) == ("undefined", TRUNCATED_SUPPORT, None)
+    assert result.singular_mass.value == pytest.approx(0.4)
+    assert (result.singular_mass.ci_low, result.singular_mass.ci_high) == clopper_pearson(2, 5, 0.95)
+    # An infinite full-vocabulary KL is enough, though no excluded token was drawn.
+    hidden = sequence_kl(np.array([0.1, math.inf, 0.1]), np.full(3, 0.1), np.full(3, 2), rng)
+    assert hidden.rb.reason == TRUNCATED_SUPPORT
+    assert hidden.singular_mass.value == 0.0
+
+
+def test_per_token_is_a_ratio_of_means() -> None:
+    rng = np.random.default_rng(0)
+    # 1 nat in 2 tokens, 5 nats in 10: 6/12, and the same rate in every sequence leaves no error.
+    got = sequence_kl(np.array([1.0, 5.0]), np.array([1.0, 5.0]), np.array([2, 10]), rng).per_token
+    assert (got.value, got.std_error, got.ci_low, got.ci_high) == (0.5, 0.0, 0.5, 0.5)
+
+
+def test_positions_add_up_to_the_sequence_kl() -> None:
+    rng = np.random.default_rng(0)
+    rows = [np.array([0.5, 0.25, 1.0]), np.array([0.5]), np.array([0.5, 0.75])]
+    got = by_position(rows, rng)
+    assert [p.reaching for p in got] == [3, 2, 1]
+    assert [p.position for p in got] == [0, 1, 2]
+    contributions = [p.contribution.value or 0.0 for p in got]
+    assert contributions == pytest.approx([0.5, 1 / 3, 1 / 3])
+    assert sum(contributions) == pytest.approx(sum(row.sum() for row in rows) / 3)
+    assert by_position([], rng) == []
+
+
+def test_an_infinite_position_is_undefined_alone() -> None:
+    got = by_position([np.array([0.1, math.inf]), np.array([0.1, 0.2])], np.random.default_rng(0))
+    assert [p.contribution.status for p in got] == ["unreliable", "undefined"]
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40))
+@settings(max_examples=40, deadline=None)
+def test_properties(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    kl_rb, ratio, lengths = rng.gamma(0.5, 2, n), rng.normal(1, 2, n), rng.integers(1, 9, n)
+    got = sequence_kl(kl_rb, ratio, lengths, np.random.default_rng(1))
+    order = rng.permutation(n)
+    again = sequence_kl(kl_rb[order], ratio[order], lengths[order], np.random.default_rng(1))
+    assert again.rb == got.rb
+    assert again.k1 == got.k1
+    assert again.per_token.value == pytest.approx(got.per_token.value)
+    for estimate in (got.rb, got.per_token):
+        assert estimate.ci_low is not None
+        assert estimate.ci_high is not None
+        assert 0 <= estimate.ci_low <= (estimate.value or 0.0) <= estimate.ci_high
+    shifted = sequence_kl(kl_rb + 3, ratio, lengths, np.random.default_rng(1))
+    assert shifted.rb.value == pytest.approx((got.rb.value or 0.0) + 3)
+
+
+def test_refusals_and_empty_samples() -> None:
+    rng = np.random.default_rng(0)
+    one = np.array([1])
+    with pytest.raises(ValueError, match="one value per sample"):
+        sequence_kl(np.ones(2), np.ones(1), one, rng)
+    with pytest.raises(ValueError, match="-inf"):
+        sequence_kl(np.ones(1), np.array([-math.inf]), one, rng)
+    with pytest.raises(ValueError, match="negative"):
+        sequence_kl(np.array([-0.1]), np.ones(1), one, rng)
+    with pytest.raises(ValueError, match="at least one token"):
+        sequence_kl(np.ones(1), np.ones(1), np.array([0]), rng)
+    with pytest.raises(ValueError, match="NaN or negative"):
+        by_position([np.array([math.nan])], rng)
+    nothing = sequence_kl(np.array([]), np.array([]), np.array([], dtype=np.int64), rng)
+    assert {nothing.rb.status, nothing.per_token.status, nothing.singular_mass.status} == {"undefined"}
+    assert singular_mass(np.array([])).status == "undefined"

@@ -1,0 +1,117 @@
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from ledger.database import connect, migrate, read, schema_is_current, write
+from ledger.tables import events, metadata, workers
+
+
+@pytest.fixture
+def sqlite(sqlite_url):
+    engine = connect(sqlite_url)
+    yield engine
+    engine.dispose()
+
+
+class TestSqlite:
+    def test_settings_of_every_connection(self, sqlite):
+        def settings(_):
+            with read(sqlite) as conn:
+                names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+                return [conn.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+        with ThreadPoolExecutor(3) as pool:
+            # synchronous: 2 is FULL
+            assert list(pool.map(settings, range(6))) == [["wal", 2, 1, 10_000]] * 6
+
+    def test_write_locks_before_its_first_statement(self, sqlite, sqlite_url):
+        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0, isolation_level=None)
+        with write(sqlite), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+    def test_readers_see_a_snapshot_and_do_not_block(self, sqlite):
+        with read(sqlite) as reader:
+            assert reader.execute(select(workers)).all() == []
+            with write(sqlite) as writer:
+                writer.execute(insert(workers).values(**a_worker("w")))
+            assert reader.execute(select(workers)).all() == []
+
+    def test_read_then_write_under_contention_never_fails(self, sqlite):
+        def bump(number):
+            for _ in range(10):
+                with write(sqlite) as conn:
+                    count = len(conn.execute(select(workers)).all())
+                    conn.execute(insert(workers).values(**a_worker(f"{number}-{count}")))
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(bump, range(8)))
+        with read(sqlite) as conn:
+            assert len(conn.execute(select(workers)).all()) == 80
+
+    def test_makes_its_folder(self, tmp_path):
+        migrate(f"sqlite:///{tmp_path}/a/b/ledger.db")
+        assert (tmp_path / "a" / "b" / "ledger.db").exists()
+
+
+def a_worker(worker_id):
+    return {"id": worker_id, "boot_id": "b", "host": "h", "resident": [], "started_at": 0, "seen_at": 0}
+
+
+class TestWrite:
+    def test_rolls_back_on_an_exception(self, engine):
+        def interrupted():
+            with write(engine) as conn:
+                conn.execute(insert(workers).values(**a_worker("w")))
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            interrupted()
+        with read(engine) as conn:
+            assert conn.execute(select(workers)).all() == []
+
+    def test_foreign_keys_hold(self, engine):
+        row = {"analysis_id": "nobody", "seq": 1, "tenant_id": "t", "type": "x", "body": {}, "created_at": 0}
+        with pytest.raises(IntegrityError), write(engine) as conn:
+            conn.execute(insert(events).values(**row))
+
+    def test_none_is_null_in_json_columns(self, bench):
+        analysis_id = bench.submit()
+        with read(bench.engine) as conn:
+            query = text("SELECT error IS NULL FROM analyses WHERE id = :id")
+            assert conn.execute(query, {"id": analysis_id}).scalar_one() in (1, True)
+
+
+class TestMigrate:
+    def test_yields_the_tables_the_code_speaks_of(self, engine):
+        with read(engine) as conn:
+            assert compare_metadata(MigrationContext.configure(conn), metadata) == []
+        assert schema_is_current(engine)
+
+    def test_again_changes_nothing(self, url, bench):
+        analysis_id = bench.submit()
+        before = bench.snapshot(analysis_id)
+        migrate(url)
+        assert bench.snapshot(analysis_id) == before
+
+    def test_by_several_processes_at_once(self, tmp_path):
+        url = f"sqlite:///{tmp_path}/new/ledger.db"
+        program = "import sys; from ledger.database import migrate; migrate(sys.argv[1])"
+        starts = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(4)]
+        assert [start.wait() for start in starts] == [0] * 4
+        engine = connect(url)
+        assert schema_is_current(engine)
+        engine.dispose()
+
+    def test_an_empty_database_is_not_current(self, tmp_path):
+        engine = connect(f"sqlite:///{tmp_path}/ledger.db")
+        assert not schema_is_current(engine)
+        engine.dispose()

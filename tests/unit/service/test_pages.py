@@ -1,0 +1,67 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+
+class Links(HTMLParser):
+    """Everything a page would load or run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.bare: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.loaded += [str(given[name]) for name in ("src", "srcset", "data") if name in given]
+        self.loaded += [str(given["href"])] if tag == "link" else []
+        self.bare += [tag] if tag in {"script", "style"} and not given.get("nonce") else []
+        self.handlers += [name for name in given if name.startswith("on") or name == "style"]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_and_carry_a_fresh_nonce(gateway: Any, submit: Any, path: str) -> None:
+    submit()
+    first, second = gateway.get(path), gateway.get(path)
+    policies = [answer.headers["content-security-policy"] for answer in (first, second)]
+    assert policies[0] != policies[1]
+    assert policies[0].startswith("default-src 'none';")
+    assert "unsafe" not in policies[0]
+    links = Links(first.text)
+    assert (links.loaded, links.bare, links.handlers) == ([], [], [])
+    nonce = re.search(r"script-src 'nonce-([^']+)'", policies[0])
+    assert nonce is not None
+    assert f'nonce="{nonce[1]}"' in first.text
+
+
+def test_an_empty_dashboard_says_how_to_begin(gateway: Any) -> None:
+    assert "No analyses yet" in gateway.get("/").text
+
+
+def test_the_dashboard_shows_status_verdict_and_links(gateway: Any, submit: Any, worker: Any) -> None:
+    path = submit()
+    worker.finish({"report.html": (b"x", "text/html")}, verdict="elicitation")
+    text = gateway.get("/").text
+    assert "succeeded" in text
+    assert "elicitation" in text
+    assert "tiny-base → tiny-grpo" in text
+    assert f'href="{path}/report"' in text
+
+
+def test_what_callers_wrote_is_text(gateway: Any, submit: Any) -> None:
+    submit(name="<script>alert(1)</script>")
+    text = gateway.get("/").text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_the_reference_has_every_operation(gateway: Any) -> None:
+    text = gateway.get("/docs").text
+    document = gateway.get("/openapi.json").json()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert f'<details id="{operation["operationId"]}">' in text

@@ -1,0 +1,106 @@
+"""What the gateway accepts, the workers' verifiers must be able to judge, and the other way round."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_schemas.prompts import Prompt
+from api_schemas.signals import ExactSignal, Extract, NumericSignal, RegexSignal, Signal
+from service import catalogue
+from service.analyses.signal_checks import MAX_NUMERAL, PROGRAM_BYTES, check_signal, is_numeral, pattern_fault
+from workers.verifiers import compiled, numeric
+from workers.verifiers.compiled import PatternError, compile_pattern
+from workers.verifiers.numeric import parse_number
+from workers.verifiers.registry import build_verifier
+
+
+def prompt(answer: str | None = None, **more: object) -> Prompt:
+    return Prompt.model_validate({"id": "p", "prompt": "x", "answer": answer, **more})
+
+
+def found(signal: Signal, *prompts: Prompt, max_patterns: int = 100) -> list[tuple[str, str]]:
+    return [(f.code, f.pointer) for f in check_signal(signal, prompts, max_patterns=max_patterns)]
+
+
+@given(st.text("0123456789+-.,eE \n٣", max_size=12) | st.floats().map(str) | st.integers().map("{:,}".format))
+def test_numerals_are_those_the_verifier_reads(text: str) -> None:
+    assert is_numeral(text) == (parse_number(text) is not None)
+
+
+@given(st.text("ab(?=!<)[]{}1,9\\d*+.|^$", max_size=12))
+def test_patterns_are_those_the_verifier_compiles(pattern: str) -> None:
+    try:
+        compile_pattern(pattern)
+        compiles = True
+    except PatternError:
+        compiles = False
+    assert (pattern_fault(pattern) is None) == compiles
+
+
+def test_limits_are_the_verifiers_own() -> None:
+    assert PROGRAM_BYTES == compiled.PROGRAM_BYTES
+    assert MAX_NUMERAL == numeric.MAX_DIGITS
+
+
+@pytest.mark.parametrize("kind", ["exact", "numeric", "regex"])
+def test_the_catalogue_names_the_verifiers_versions(kind: str) -> None:
+    signal: Signal = {"exact": ExactSignal, "numeric": NumericSignal, "regex": RegexSignal}[kind](kind=kind)
+    assert build_verifier(signal.model_dump(mode="json")).version == catalogue.VERSIONS[kind]
+    assert kind in {entry.kind for entry in catalogue.list_signals().data}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "advice"),
+    [
+        (r"(?<=answer: )\d+", "group 1"),
+        (r"\d+(?= apples)", "group 1"),
+        (r"(?!x)y", "group 1"),
+        (r"(a)\1", "Backreferences"),
+        (r"a{1000}{1000}", "Repeat fewer times"),
+        (r"\pL{1000}", "Repeat fewer times"),
+        (r"(a", "syntax"),
+    ],
+)
+def test_refused_patterns_come_with_the_repair(pattern: str, advice: str) -> None:
+    signal = RegexSignal(kind="regex", pattern=pattern)
+    [finding] = check_signal(signal, [prompt()], max_patterns=1)
+    assert (finding.code, finding.pointer) == ("invalid_pattern", "/signal/pattern")
+    assert advice in finding.detail
+
+
+def test_the_extraction_pattern_is_checked_for_every_kind() -> None:
+    signal = ExactSignal(kind="exact", extract=Extract(pattern="("))
+    assert found(signal, prompt("1")) == [("invalid_pattern", "/signal/extract/pattern")]
+
+
+def test_every_prompt_needs_an_answer_unless_one_pattern_judges_all() -> None:
+    missing = [("answer_missing", "/prompts/inline/1")]
+    assert found(ExactSignal(kind="exact"), prompt("1"), prompt()) == missing
+    assert found(NumericSignal(kind="numeric"), prompt("1"), prompt()) == missing
+    assert found(RegexSignal(kind="regex"), prompt("1"), prompt()) == missing
+    assert found(RegexSignal(kind="regex", pattern="a+"), prompt()) == []
+
+
+def test_numeric_answers_must_be_numbers() -> None:
+    prompts = [prompt("1,234.5e6"), prompt("forty-two"), prompt(answers=["1", "2/3"])]
+    assert found(NumericSignal(kind="numeric"), *prompts) == [
+        ("answer_not_a_number", "/prompts/inline/1/answer"),
+        ("answer_not_a_number", "/prompts/inline/2/answers/1"),
+    ]
+
+
+def test_answers_of_a_regex_signal_are_patterns() -> None:
+    prompts = [prompt("4|2"), prompt("(?=x)"), prompt("(?=x)")]
+    assert found(RegexSignal(kind="regex"), *prompts) == [
+        ("invalid_pattern", "/prompts/inline/1/answer"),
+        ("invalid_pattern", "/prompts/inline/2/answer"),
+    ]
+
+
+def test_distinct_patterns_are_bounded_and_repeated_ones_are_free() -> None:
+    same = [prompt("a") for _ in range(5)]
+    assert found(RegexSignal(kind="regex"), *same, max_patterns=1) == []
+    differ = [prompt("a"), prompt("b")]
+    assert found(RegexSignal(kind="regex"), *differ, max_patterns=1) == [
+        ("too_many_patterns", "/prompts/inline/1/answer")
+    ]

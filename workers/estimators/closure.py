@@ -1,0 +1,163 @@
+"""Closure checks: identities and bounds that hold for every pair (p, q), tested on the data of one report."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from workers.estimators.estimate import Estimate
+
+Floats = NDArray[np.float64]
+
+#: E_q[p/q] <= 1, so Markov: a mean of 1,000 has probability at most 0.001.
+LARGEST_MEAN_WEIGHT: Final = 1000.0
+LARGEST_Z: Final = 4.0
+#: Relative rounding that sums of float64 terms may show.
+ROUNDING: Final = 1e-9
+#: Mean |RB - k1| of this many nats is rounding of float32 log-probabilities, not a disagreement.
+FLOAT32_NATS: Final = 1e-4
+#: Neighbouring states below this overlap are not connected in practice (Klimovich et al. 2015).
+LEAST_OVERLAP: Final = 0.03
+_LARGEST_EXPONENT: Final = 700.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a report.
+
+    Attributes:
+        check: Its name.
+        residual: What was observed, finite.
+        tolerance: What it is compared with.
+        passed: Whether it holds.
+        blocking: Whether a failure makes the verdict inconclusive.
+    """
+
+    check: str
+    residual: float
+    tolerance: float
+    passed: bool
+    blocking: bool
+
+
+class ScoredPair(NamedTuple):
+    """log p(y) - log q(y) of one prompt's samples; +inf or -inf where one model excludes the other's sample.
+
+    Attributes:
+        reference: At y ~ p. Shape ``(n_p,)``.
+        candidate: At y ~ q. Shape ``(n_q,)``.
+    """
+
+    reference: Floats
+    candidate: Floats
+
+
+def mean_weight(pairs: Sequence[ScoredPair]) -> Check:
+    """Mean of p/q over all candidate draws, expected at most 1: 1,000 means mis-scored samples. Blocking."""
+    log_weights = _candidate_draws(pairs)
+    if log_weights.size == 0:
+        return Check("mean_weight", 0.0, LARGEST_MEAN_WEIGHT, True, True)
+    log_mean = float(logsumexp(log_weights)) - math.log(log_weights.size)
+    mean = math.exp(min(log_mean, _LARGEST_EXPONENT))
+    return Check("mean_weight", mean, LARGEST_MEAN_WEIGHT, mean < LARGEST_MEAN_WEIGHT, True)
+
+
+def weight_deficit(pairs: Sequence[ScoredPair]) -> Check:
+    """1 - mean of p/q over candidate draws, within its t-interval or not. Never blocking.
+
+    Real pairs lie far below a mean of 1: the weight sits in draws that are never made.
+    """
+    log_weights = _candidate_draws(pairs)
+    if log_weights.size < 2:
+        return Check("weight_deficit", 0.0, 0.0, True, False)
+    weights = np.exp(np.minimum(log_weights, _LARGEST_EXPONENT / 2))
+    residual = 1 - float(weights.mean())
+    tolerance = 2 * float(weights.std(ddof=1)) / math.sqrt(weights.size)
+    return Check("weight_deficit", residual, tolerance, abs(residual) <= tolerance + ROUNDING, False)
+
+
+def gap_identity(free_energy: float, equilibrium: float, kl_to_tilt: float, beta: float) -> Check:
+    """F_β(q) - F*_β = KL(q‖p_β)/β up to rounding. Blocking.
+
+    Args:
+        free_energy: F_β(q), reward.
+        equilibrium: F*_β, reward.
+        kl_to_tilt: KL(q‖p_β) = KL(q‖p) - β·E_q[r] + log Z_β from the same figures, nats.
+        beta: Inverse temperature.
+    """
+    residual = abs(free_energy - equilibrium - kl_to_tilt / beta)
+    tolerance = ROUNDING * (1 + abs(free_energy) + abs(equilibrium))
+    return Check("gap_identity", residual, tolerance, residual <= tolerance, True)
+
+
+def sum_identity(kl: Estimate, tilt: Estimate, drift: Estimate, escape: Estimate) -> Check:
+    """Tilt + drift + escape = KL up to rounding; passes where a term has no value. Blocking."""
+    if kl.value is None or tilt.value is None or drift.value is None or escape.value is None:
+        return Check("sum_identity", 0.0, ROUNDING, True, True)
+    residual = abs(math.fsum((tilt.value, drift.value, escape.value)) - kl.value)
+    tolerance = ROUNDING * (1 + abs(kl.value))
+    return Check("sum_identity", residual, tolerance, residual <= tolerance, True)
+
+
+def rao_blackwell_against_k1(differences: Sequence[Floats]) -> Check:
+    """|z| of the mean paired difference RB - k1, pooled over prompts. Blocking beyond 4.
+
+    Args:
+        differences: Per prompt, kl_rb - (log q - log p) of its samples y ~ q, finite, nats. Shape ``(n,)``.
+    """
+    kept = [np.asarray(values, dtype=np.float64) for values in differences if len(values) >= 2]
+    mean = math.fsum(float(values.mean()) for values in kept)
+    variance = math.fsum(float(values.var(ddof=1)) / values.size for values in kept)
+    negligible = abs(mean) <= FLOAT32_NATS * max(len(kept), 1)
+    return _z_check("rao_blackwell_against_k1", mean, variance, negligible=negligible)
+
+
+def overlap_identity(pairs: Sequence[ScoredPair]) -> Check:
+    """|z| of n_p·E_p[n_q q/mix] - n_q·E_q[n_p p/mix], mix = n_p p + n_q q, pooled. Blocking beyond 4."""
+    difference, variance = 0.0, 0.0
+    for pair in pairs:
+        if pair.reference.size < 2 or pair.candidate.size < 2:
+            continue
+        at_reference, at_candidate = _overlap_terms(pair)
+        difference += float(at_reference.sum() - at_candidate.sum())
+        variance += at_reference.size * float(at_reference.var(ddof=1))
+        variance += at_candidate.size * float(at_candidate.var(ddof=1))
+    return _z_check("overlap_identity", difference, variance, negligible=abs(difference) < ROUNDING)
+
+
+def overlap(pairs: Sequence[ScoredPair]) -> Check:
+    """Mean over prompts of E_p[n_q q/mix] + E_q[n_p p/mix], in [0, 1]; 1 for p = q. Not blocking."""
+    values = [prompt_overlap(pair) for pair in pairs if pair.reference.size and pair.candidate.size]
+    mean = math.fsum(values) / len(values) if values else 0.0
+    return Check("overlap", mean, LEAST_OVERLAP, mean >= LEAST_OVERLAP, False)
+
+
+def prompt_overlap(pair: ScoredPair) -> float:
+    """Overlap ∫ N p q/(n_p p + n_q q) of one prompt, in [0, 1]; both sides need a sample."""
+    at_reference, at_candidate = _overlap_terms(pair)
+    return min(float(at_reference.mean() + at_candidate.mean()), 1.0)
+
+
+def _overlap_terms(pair: ScoredPair) -> tuple[Floats, Floats]:
+    """n_q q/mix at the reference draws and n_p p/mix at the candidate draws, each in [0, 1]."""
+    log_odds = math.log(pair.reference.size) - math.log(pair.candidate.size)
+    with np.errstate(over="ignore"):  # exp overflows to inf where the share is 0
+        at_reference = 1 / (1 + np.exp(log_odds + pair.reference))
+        at_candidate = 1 / (1 + np.exp(-log_odds - pair.candidate))
+    return at_reference, at_candidate
+
+
+def _candidate_draws(pairs: Sequence[ScoredPair]) -> Floats:
+    return np.concatenate([pair.candidate for pair in pairs]) if pairs else np.empty(0)
+
+
+def _z_check(name: str, difference: float, variance: float, *, negligible: bool) -> Check:
+    if negligible:
+        return Check(name, 0.0, LARGEST_Z, True, True)
+    # Without spread any difference is systematic; a finite stand-in for an infinite z.
+    z = abs(difference) / math.sqrt(variance) if variance > 0 else 1e9
+    return Check(name, z, LARGEST_Z, z <= LARGEST_Z, True)

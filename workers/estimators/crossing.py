@@ -1,0 +1,106 @@
+"""The k at which the reference's mean pass@k catches up with the candidate's."""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimators.estimate import Estimate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+RESAMPLES: Final = 2000
+UNIT: Final = "samples"
+
+
+def crossing_k(
+    reference_successes: Ints,
+    reference_ns: Ints,
+    candidate_successes: Ints,
+    candidate_ns: Ints,
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Smallest k with mean pass@k(reference) >= mean pass@k(candidate), k up to the least n.
+
+    The interval is a percentile bootstrap over prompts (of the samples of the one prompt, if there is only
+    one). Resamples that do not cross count as beyond n: an end, or the value, that lies there is None and the
+    status ``censored``.
+
+    Args:
+        reference_successes: c of each prompt from the fixed-size pilot. Shape ``(M,)``.
+        reference_ns: Its n. Shape ``(M,)``.
+        candidate_successes: The candidate's c, same prompts. Shape ``(M,)``.
+        candidate_ns: Its n. Shape ``(M,)``.
+        rng: Source of the resamples.
+        confidence: Nominal coverage.
+
+    Raises:
+        ValueError: Shapes differ or counts are out of range.
+    """
+    sides = ((reference_successes, reference_ns), (candidate_successes, candidate_ns))
+    if len({np.shape(part) for side in sides for part in side}) != 1:
+        raise ValueError("both sides need the same prompts")
+    prompts = len(reference_successes)
+    if prompts == 0:
+        return Estimate.undefined("no prompts", UNIT)
+    largest = int(min(np.min(reference_ns), np.min(candidate_ns)))
+    if largest < 1:
+        return Estimate.undefined("a prompt without samples", UNIT, prompts)
+    lead = _curves(*sides[0], largest) - _curves(*sides[1], largest)
+    value = float(_first_crossing(lead.mean(axis=0)[None, :])[0])
+    if prompts > 1:
+        draws = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=RESAMPLES) @ lead / prompts
+    else:
+        draws = _resampled_single(sides, largest, rng)
+    tail = (1 - confidence) / 2
+    crossings = _first_crossing(draws)
+    low, high = np.quantile(crossings, [tail, 1 - tail], method="inverted_cdf")
+    single = prompts == 1 and math.isfinite(value) and math.isfinite(high)
+    return Estimate.from_interval(
+        value,
+        min(float(low), value),
+        max(float(high), value),
+        confidence=confidence,
+        n=prompts,
+        unit=UNIT,
+        reason="one prompt: a sampling interval" if single else f"does not cross within n = {largest}",
+        status="unreliable" if single else None,
+    )
+
+
+def pass_at_k_curves(successes: Ints, ns: Ints, largest: int) -> Floats:
+    """Unbiased pass@k for k = 1..`largest` of each prompt (Chen et al. 2021). Shape ``(M, largest)``.
+
+    Raises:
+        ValueError: A count is out of range or `largest` exceeds an n.
+    """
+    c, n = np.asarray(successes, dtype=np.float64)[:, None], np.asarray(ns, dtype=np.float64)[:, None]
+    if (c < 0).any() or (c > n).any() or (n < largest).any():
+        raise ValueError("need 0 <= c <= n and largest <= n")
+    drawn = np.arange(largest)
+    # P(no success in k) is the product over j < k of (n - c - j)/(n - j); 0 once the failures run out.
+    missed: Floats = np.cumprod(np.maximum(n - c - drawn, 0) / (n - drawn), axis=1, dtype=np.float64)
+    return 1 - missed
+
+
+def _curves(successes: Ints, ns: Ints, largest: int) -> Floats:
+    return pass_at_k_curves(np.asarray(successes), np.asarray(ns), largest)
+
+
+def _first_crossing(lead: Floats) -> Floats:
+    """First k with a lead >= 0 in each row, +inf without one; a tie within rounding crosses."""
+    crossed = lead >= -1e-12
+    return np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1.0, math.inf)
+
+
+def _resampled_single(
+    sides: tuple[tuple[Ints, Ints], tuple[Ints, Ints]], largest: int, rng: np.random.Generator
+) -> Floats:
+    curves = []
+    for successes, ns in sides:
+        n = int(ns[0])
+        counts = rng.binomial(n, float(successes[0]) / n, size=RESAMPLES)
+        curves.append(_curves(counts, np.full(RESAMPLES, n), largest))
+    return curves[0] - curves[1]

@@ -1,0 +1,94 @@
+"""Data-set figures: means of per-prompt estimates, for these prompts and for the population of prompts."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from workers.estimators.estimate import Estimate
+from workers.estimators.sample_mean import mean_estimate
+
+#: With more unreliable prompts than this share, their mean is unreliable too.
+UNRELIABLE_SHARE: Final = 0.1
+
+
+class PromptMean(NamedTuple):
+    """A mean over prompts.
+
+    Attributes:
+        population: The mean, with an interval for the population the prompts were drawn from (it holds their
+            samples' noise too); `n` counts prompts. For one prompt: that prompt's sampling interval.
+        sampling_std_error: Standard error for this very set of prompts; None if a prompt has none.
+    """
+
+    population: Estimate
+    sampling_std_error: float | None
+
+
+def mean_over_prompts(
+    estimates: Sequence[Estimate], rng: np.random.Generator, confidence: float = 0.95
+) -> PromptMean:
+    """Mean of one figure over prompts, with the interval of `sample_mean.mean_interval` over prompts.
+
+    Prompts without a value are left out, counted in the reason, and make the status ``unreliable``: what is
+    missing is seldom missing at random.
+
+    Args:
+        estimates: One per prompt, all in one unit.
+        rng: Source of the bootstrap weights.
+        confidence: Nominal coverage of the population interval.
+
+    Raises:
+        ValueError: Units differ.
+    """
+    if not estimates:
+        return PromptMean(Estimate.undefined("no prompts"), None)
+    if len({estimate.unit for estimate in estimates}) != 1:
+        raise ValueError("a mean over prompts needs one unit")
+    unit = estimates[0].unit
+    kept = [estimate for estimate in estimates if estimate.value is not None]
+    excluded = _excluded(estimates)
+    if not kept:
+        return PromptMean(Estimate.undefined(excluded, unit), None)
+    values = np.array([estimate.value for estimate in kept], dtype=np.float64)
+    mean = mean_estimate(values, rng, unit=unit, confidence=confidence)
+    only = kept[0] if len(kept) == 1 else None
+    weakness = "one prompt: a sampling interval" if only else mean.reason.replace("sample", "prompt")
+    reasons = [text for text in (excluded, _unreliable(kept), weakness) if text]
+    ends = only or mean
+    return PromptMean(
+        Estimate(
+            value=mean.value,
+            std_error=ends.std_error,
+            ci_low=ends.ci_low,
+            ci_high=ends.ci_high,
+            confidence=ends.confidence,
+            n=len(kept),
+            unit=unit,
+            status="unreliable" if reasons else "ok",
+            reason="; ".join(reasons),
+        ),
+        _sampling_error(kept),
+    )
+
+
+def _sampling_error(kept: Sequence[Estimate]) -> float | None:
+    errors = [estimate.std_error for estimate in kept if estimate.std_error is not None]
+    if len(errors) < len(kept):
+        return None
+    return math.sqrt(math.fsum(error**2 for error in errors)) / len(kept)
+
+
+def _excluded(estimates: Sequence[Estimate]) -> str:
+    counts = Counter(estimate.reason for estimate in estimates if estimate.value is None)
+    if not counts:
+        return ""
+    detail = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    return f"{counts.total()} of {len(estimates)} prompts excluded: {detail}"
+
+
+def _unreliable(kept: Sequence[Estimate]) -> str:
+    weak = sum(estimate.status == "unreliable" for estimate in kept)
+    return f"{weak} of {len(kept)} prompts unreliable" if weak > UNRELIABLE_SHARE * len(kept) else ""

@@ -1,0 +1,188 @@
+"""KL(q‖p) of whole sequences and of token positions, from samples y ~ q scored under q and p."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimators.counts import clopper_pearson
+from workers.estimators.estimate import Estimate
+from workers.estimators.sample_mean import mean_estimate, standard_error
+
+Floats = NDArray[np.float64]
+
+TRUNCATED_SUPPORT: Final = "truncated_support"
+#: A token KL is a difference of rounded logarithms: a sum this far below zero is rounding, beyond is a bug.
+ROUNDING: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class KLResult:
+    """KL(q‖p) in nats, y ~ q, by its two estimators.
+
+    Attributes:
+        rb: Rao-Blackwellised: mean over samples of Σ_t KL(q_t‖p_t) over the full vocabulary
+            (Amini et al. 2025, arXiv 2504.10637). nats per sequence.
+        k1: Mean of log q(y) - log p(y), the cross-check; unbiased, noisier, may be negative. nats.
+        per_token: E_q[Σ_t KL_t] / E_q[length], nats per token (not the mean of per-sequence ratios).
+        difference: Paired mean of rb - k1; its expectation is 0.
+        singular_mass: q(p(y) = 0), a probability, with a Clopper-Pearson interval.
+    """
+
+    rb: Estimate
+    k1: Estimate
+    per_token: Estimate
+    difference: Estimate
+    singular_mass: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PositionKL:
+    """Share of the sequence KL(q‖p) that falls on one token position.
+
+    Attributes:
+        position: 0-based index of the token.
+        contribution: E_q[KL_t], counting 0 for samples that ended before t: these add up to KL(q‖p). nats.
+        reaching: Samples that have a token at this position.
+    """
+
+    position: int
+    contribution: Estimate
+    reaching: int
+
+
+def sequence_kl(
+    kl_rb: Floats,
+    log_ratio: Floats,
+    lengths: NDArray[np.int64],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+) -> KLResult:
+    """Estimate KL(q‖p) from candidate samples.
+
+    Args:
+        kl_rb: Per sample, Σ_t KL(q_t‖p_t) along y ~ q, in nats; +inf where p is zero somewhere q is not.
+            Shape ``(n,)``.
+        log_ratio: Per sample, log q(y) - log p(y), in nats; +inf where p(y) = 0. Shape ``(n,)``.
+        lengths: Tokens per sample, EOS included. Shape ``(n,)``.
+        rng: Source of the intervals' bootstrap weights.
+        confidence: Nominal coverage of each interval.
+
+    Raises:
+        ValueError: Shapes differ, a value is NaN or -inf, a KL is below zero by more than rounding, or a
+            length is not positive.
+    """
+    rb, k1 = np.asarray(kl_rb, dtype=np.float64), np.asarray(log_ratio, dtype=np.float64)
+    _check(rb, k1, lengths)
+    n = rb.size
+    if n == 0:
+        nothing = Estimate.undefined("no samples", "nats")
+        per_token = Estimate.undefined("no samples", "nats per token")
+        return KLResult(nothing, nothing, per_token, nothing, Estimate.undefined("no samples", "probability"))
+    singular = singular_mass(k1, confidence)
+    if np.isposinf(rb).any() or np.isposinf(k1).any():
+        nats = Estimate.undefined(TRUNCATED_SUPPORT, "nats", n)
+        per_token = Estimate.undefined(TRUNCATED_SUPPORT, "nats per token", n)
+        return KLResult(nats, nats, per_token, nats, singular)
+    return KLResult(
+        rb=mean_estimate(rb, rng, unit="nats", confidence=confidence, floor=0.0),
+        k1=mean_estimate(k1, rng, unit="nats", confidence=confidence),
+        per_token=_per_token(rb, lengths, rng, confidence),
+        difference=mean_estimate(rb - k1, rng, unit="nats", confidence=confidence),
+        singular_mass=singular,
+    )
+
+
+def singular_mass(log_ratio: Floats, confidence: float = 0.95) -> Estimate:
+    """Estimate q(p(y) = 0), the candidate's mass where the reference has none; Clopper-Pearson interval.
+
+    Args:
+        log_ratio: log q(y) - log p(y) per sample y ~ q; +inf where p(y) = 0. Shape ``(n,)``.
+        confidence: Nominal coverage.
+    """
+    n = int(log_ratio.size)
+    if n == 0:
+        return Estimate.undefined("no samples", "probability")
+    count = int(np.isposinf(log_ratio).sum())
+    low, high = clopper_pearson(count, n, confidence)
+    share = count / n
+    std_error = math.sqrt(share * (1 - share) / n) if n > 1 else None
+    return Estimate(
+        value=share,
+        std_error=std_error,
+        ci_low=low,
+        ci_high=high,
+        confidence=confidence,
+        n=n,
+        unit="probability",
+    )
+
+
+def by_position(
+    token_kl: Sequence[Floats], rng: np.random.Generator, confidence: float = 0.95
+) -> list[PositionKL]:
+    """Split KL(q‖p) over token positions (chain rule); the contributions add up to the sequence KL.
+
+    Args:
+        token_kl: Per sample y ~ q, KL(q_t‖p_t) at each of its tokens, nats; +inf allowed. Lengths may differ.
+        rng: Source of the intervals' bootstrap weights.
+        confidence: Nominal coverage of each position's interval, on its own.
+
+    Raises:
+        ValueError: A value is NaN or negative beyond rounding.
+    """
+    n = len(token_kl)
+    table = np.zeros((n, max((len(row) for row in token_kl), default=0)))
+    reaching = np.zeros(table.shape[1], dtype=np.int64)
+    for i, row in enumerate(token_kl):
+        table[i, : len(row)] = row
+        reaching[: len(row)] += 1
+    if np.isnan(table).any() or (table < -ROUNDING).any():
+        raise ValueError("a token KL is NaN or negative")
+    return [
+        PositionKL(t, _position(table[:, t], rng, confidence), int(reaching[t]))
+        for t in range(table.shape[1])
+    ]
+
+
+def _position(values: Floats, rng: np.random.Generator, confidence: float) -> Estimate:
+    if np.isposinf(values).any():
+        return Estimate.undefined(TRUNCATED_SUPPORT, "nats", values.size)
+    return mean_estimate(values, rng, unit="nats", confidence=confidence, floor=0.0)
+
+
+def _per_token(
+    kl_rb: Floats, lengths: NDArray[np.int64], rng: np.random.Generator, confidence: float
+) -> Estimate:
+    """Ratio of means; its interval is that of the residual kl - ratio·length, whose true mean is about 0."""
+    unit = "nats per token"
+    mean_length = float(lengths.mean())
+    ratio = max(float(kl_rb.mean()) / mean_length, 0.0)
+    residual = mean_estimate(kl_rb - ratio * lengths, rng, unit=unit, confidence=confidence)
+    if residual.ci_low is None or residual.ci_high is None:
+        return Estimate(value=ratio, n=residual.n, unit=unit, status="unreliable", reason=residual.reason)
+    return Estimate(
+        value=ratio,
+        std_error=standard_error(kl_rb - ratio * lengths) / mean_length,
+        ci_low=max(ratio + min(residual.ci_low, 0.0) / mean_length, 0.0),
+        ci_high=ratio + max(residual.ci_high, 0.0) / mean_length,
+        confidence=confidence,
+        n=residual.n,
+        unit=unit,
+        status=residual.status,
+        reason=residual.reason,
+    )
+
+
+def _check(rb: Floats, k1: Floats, lengths: NDArray[np.int64]) -> None:
+    if not rb.shape == k1.shape == lengths.shape or rb.ndim != 1:
+        raise ValueError("kl_rb, log_ratio and lengths must be one value per sample")
+    if np.isnan(rb).any() or np.isnan(k1).any() or np.isneginf(k1).any():
+        raise ValueError("log q - log p is NaN or -inf: a sample of q has q(y) > 0")
+    if (rb < -ROUNDING).any():
+        raise ValueError("a Rao-Blackwellised KL is negative")
+    if (lengths < 1).any():
+        raise ValueError("a sample has at least one token")

@@ -1,0 +1,103 @@
+"""The price of success under the reference, from its bounds and the best point there is."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from workers.estimators.estimate import Estimate
+from workers.estimators.importance import ScoredRound, pool, pooled_log_success
+from workers.estimators.reference_counts import ReferenceCounts
+
+
+def _pilot_rate(reference: ReferenceCounts) -> tuple[float, float | None] | None:
+    """The pilot's rate and its standard error, None where the sample one is 0; None without a pilot."""
+    c, n = reference.pilot_successes, reference.pilot_n
+    if n == 0:
+        return None
+    return c / n, math.sqrt(c / n * (1.0 - c / n) / (n - 1)) if 0 < c < n else None
+
+
+def success_of(reference: ReferenceCounts, log_lower: float, upper: float, alpha: float) -> Estimate:
+    """a, unit ``probability``: the pilot's rate between the bounds, one at alpha/2 a side.
+
+    A rate of 0 or 1 has a sample error of 0, which reads as certainty; there the error is that of the rate
+    shrunk to (c + 1/2)/(n + 1), so that a mean over prompts keeps an error of its own.
+    """
+    rate = _pilot_rate(reference)
+    if rate is None:
+        return Estimate.undefined("no pilot samples", "probability")
+    low = min(math.exp(log_lower), upper)
+    value, error = rate
+    if error is None:
+        n = reference.pilot_n
+        shrunk = (value * n + 0.5) / (n + 1)
+        error = math.sqrt(shrunk * (1.0 - shrunk) / n)
+    return Estimate(
+        value=value,
+        std_error=error,
+        ci_low=low,
+        ci_high=upper,
+        confidence=1.0 - alpha,
+        n=reference.n,
+        unit="probability",
+    )
+
+
+def price_of(
+    reference: ReferenceCounts,
+    scoring: Sequence[ScoredRound] | None,
+    log_lower: float,
+    upper: float,
+    alpha: float,
+) -> Estimate:
+    """S = -log a in nats: ends from the bounds, the point from pooling if that is sound and between them.
+
+    Else the point is the pilot's. ``censored`` without a lower bound of a, or without a point.
+
+    Args:
+        reference: The reference's own samples.
+        scoring: Finished rounds; None if the plan has no scoring.
+        log_lower: Lower bound of log a at alpha/2, nats; -inf if there is none.
+        upper: Upper bound of a at alpha/2, from the reference's own samples.
+        alpha: 1 - confidence of the interval.
+    """
+    low = max(-math.log(upper), 0.0)
+    high = None if math.isinf(log_lower) else max(-log_lower, low)
+    value, error, doubt = _price_point(reference, scoring, low, high)
+    status: Literal["ok", "unreliable", "censored"] = "unreliable" if doubt else "ok"
+    reason = doubt
+    if high is None:
+        status, reason = "censored", "no success bounds the chance of success from below"
+    elif value is None:
+        status, reason = "censored", "no success in the pilot, and no sound estimate from scoring"
+    return Estimate(
+        value=value,
+        std_error=error,
+        ci_low=low,
+        ci_high=high,
+        confidence=1.0 - alpha,
+        n=reference.n,
+        unit="nats",
+        status=status,
+        reason=reason,
+    )
+
+
+def _price_point(
+    reference: ReferenceCounts, scoring: Sequence[ScoredRound] | None, low: float, high: float | None
+) -> tuple[float | None, float | None, str]:
+    """Price, standard error, and why to doubt it."""
+    doubt = ""
+    if scoring:
+        pooled = pooled_log_success(pool(scoring))
+        if pooled.value is not None:
+            price = max(-pooled.value, 0.0)
+            inside = low <= price and (high is None or price <= high)
+            if pooled.status == "ok" and inside:
+                return price, pooled.std_error, ""
+            doubt = pooled.reason or "the pooled point lies outside the bounds"
+    rate = _pilot_rate(reference)
+    if rate is None or rate[0] == 0.0:
+        return None, None, doubt
+    value, error = rate
+    return -math.log(value), None if error is None else error / value, ""

@@ -1,0 +1,192 @@
+"""Resampling prompts, families of prompts, and samples within prompts."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from workers.numerics.checks import FloatVector, IntVector, count_vectors, finite_vector, open_unit
+
+# 2^16 sign patterns of 16 prompts take 8 MiB.
+_EXACT_PROMPTS = 16
+_BLOCK_CELLS = 4_000_000
+
+
+def resample_counts(
+    successes: ArrayLike, n: ArrayLike, rng: np.random.Generator, resamples: int
+) -> NDArray[np.int64]:
+    """Resample the samples within every prompt: Binomial(n, c/n), the prompts kept.
+
+    A prompt with c = 0 or c = n does not vary here, whatever n: its uncertainty needs an interval.
+
+    Args:
+        successes: Shape ``(M,)``.
+        n: Shape ``(M,)``.
+        rng: Source of randomness.
+        resamples: Number of replicates R.
+
+    Returns:
+        Successes per replicate. Shape ``(R, M)``.
+
+    Raises:
+        ValueError: Counts out of range.
+    """
+    c, total = count_vectors(successes, n)
+    rates = np.divide(c, total, out=np.zeros(c.size), where=total > 0)
+    drawn: NDArray[np.int64] = rng.binomial(total, rates, size=(resamples, c.size))
+    return drawn
+
+
+def family_means(values: ArrayLike, families: ArrayLike | None) -> tuple[FloatVector, FloatVector]:
+    """Sums and sizes of the resampled units: families, or the prompts themselves if None.
+
+    Args:
+        values: One number per prompt, finite. Shape ``(M,)``.
+        families: One label per prompt. Shape ``(M,)``.
+
+    Returns:
+        Sum of the values and number of prompts per family. Shapes ``(F,)``.
+
+    Raises:
+        ValueError: Shapes that differ.
+    """
+    array = finite_vector(values, "values")
+    if families is None:
+        return array, np.ones(array.size)
+    labels = np.array(families)
+    if labels.shape != array.shape:
+        raise ValueError("one family per value")
+    _, member = np.unique(labels, return_inverse=True)
+    sums: FloatVector = np.bincount(member, weights=array).astype(np.float64)
+    return sums, np.bincount(member).astype(np.float64)
+
+
+def bootstrap_means(
+    values: ArrayLike, rng: np.random.Generator, resamples: int, families: ArrayLike | None = None
+) -> FloatVector:
+    """Means over prompts of bootstrap replicates that resample whole families (ratio of sums).
+
+    Args:
+        values: One number per prompt. Shape ``(M,)``, M >= 1.
+        rng: Source of randomness.
+        resamples: Number of replicates R.
+        families: One label per prompt, or None to resample prompts. Shape ``(M,)``.
+
+    Returns:
+        Shape ``(R,)``.
+
+    Raises:
+        ValueError: No values, or shapes that differ.
+    """
+    sums, sizes = family_means(values, families)
+    if sums.size == 0:
+        raise ValueError("there is nothing to resample")
+    means = np.empty(resamples)
+    step = max(1, _BLOCK_CELLS // sums.size)
+    for start in range(0, resamples, step):
+        block = min(step, resamples - start)
+        picked = rng.integers(0, sums.size, size=(block, sums.size))
+        means[start : start + block] = sums[picked].sum(axis=1) / sizes[picked].sum(axis=1)
+    return means
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    confidence: float,
+    resamples: int = 2000,
+    families: ArrayLike | None = None,
+    method: Literal["bca", "percentile"] = "bca",
+) -> tuple[float, float] | None:
+    """A two-sided interval for the mean over the population that prompts or families are drawn from.
+
+    ``bca`` (Efron 1987) corrects the percentiles for bias and skewness: z0 from the share of replicates below
+    the mean, ties counted half, and the acceleration from the jackknife over families.
+
+    Args:
+        values: One number per prompt. Shape ``(M,)``.
+        rng: Source of randomness.
+        confidence: Coverage, in (0, 1).
+        resamples: Number of replicates.
+        families: As `bootstrap_means`.
+        method: ``bca`` or ``percentile``.
+
+    Returns:
+        The ends; None with fewer than 2 families, or where none differs from another: resampling equals
+        shows no spread, which is not certainty.
+
+    Raises:
+        ValueError: As `bootstrap_means`, or a confidence out of range.
+    """
+    open_unit(confidence, "confidence")
+    sums, sizes = family_means(values, families)
+    if sums.size < 2:
+        return None
+    means = bootstrap_means(values, rng, resamples, families)
+    if np.ptp(means) <= 1e-12 * float(np.abs(means).max()):
+        return None
+    levels = np.array([0.5 * (1.0 - confidence), 0.5 * (1.0 + confidence)])
+    if method == "bca":
+        levels = _bca_levels(levels, means, sums, sizes)
+    low, high = np.quantile(means, levels)
+    return float(low), float(high)
+
+
+def _bca_levels(
+    levels: FloatVector, means: FloatVector, sums: FloatVector, sizes: FloatVector
+) -> FloatVector:
+    """The percentiles that BCa reads instead of `levels`."""
+    centre = sums.sum() / sizes.sum()
+    # Rounding must not break ties: a resample of the same prompts in another order is the same mean.
+    slack = 1e-9 * float(np.ptp(means))
+    below = 0.5 * float(np.mean(means < centre - slack) + np.mean(means <= centre + slack))
+    z0 = float(special.ndtri(min(max(below, 0.5 / means.size), 1.0 - 0.5 / means.size)))
+    left_out = (sums.sum() - sums) / (sizes.sum() - sizes)
+    deviation = left_out.mean() - left_out
+    spread = float((deviation**2).sum())
+    skew = float((deviation**3).sum()) / (6.0 * spread**1.5) if spread > 0.0 else 0.0
+    z = z0 + special.ndtri(levels)
+    adjusted: FloatVector = special.ndtr(z0 + z / np.maximum(1.0 - skew * z, 1e-6))
+    return adjusted
+
+
+def sign_flip_test(differences: ArrayLike, rng: np.random.Generator, flips: int = 20_000) -> float:
+    """One-sided p-value for mean > 0, against differences that are symmetric about zero.
+
+    The share of sign patterns whose sum is at least the observed one: all 2^m of them for up to 16 non-zero
+    differences, else ``(1 + count)/(1 + flips)`` of random ones. Its least value is 2^-m, so a level of 0.001
+    needs at least 10 prompts that differ.
+
+    Args:
+        differences: One per prompt, finite. Shape ``(M,)``.
+        rng: Source of randomness; not used in the exact case.
+        flips: Random patterns otherwise.
+
+    Returns:
+        In (0, 1]; 1 without a non-zero difference.
+
+    Raises:
+        ValueError: A difference is not finite.
+    """
+    array = finite_vector(differences, "differences")
+    array = array[array != 0.0]
+    if array.size == 0:
+        return 1.0
+    # Sums of the same numbers in another order differ by rounding; a tie counts as reached.
+    observed = float(array.sum()) - 1e-9 * float(np.abs(array).sum())
+    if array.size <= _EXACT_PROMPTS:
+        sums = np.zeros(1)
+        for difference in array:
+            sums = np.concatenate([sums + difference, sums - difference])
+        return float(np.mean(sums >= observed))
+    return (1.0 + _random_flips(array, rng, flips, observed)) / (1.0 + flips)
+
+
+def _random_flips(array: FloatVector, rng: np.random.Generator, flips: int, observed: float) -> int:
+    reached, step = 0, max(1, _BLOCK_CELLS // array.size)
+    for start in range(0, flips, step):
+        signs: IntVector = rng.integers(0, 2, size=(min(step, flips - start), array.size)) * 2 - 1
+        reached += int(np.count_nonzero(signs @ array >= observed))
+    return reached

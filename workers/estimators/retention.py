@@ -1,0 +1,169 @@
+"""Support retention in the literature's terms (Wu et al. 2025, arXiv 2507.14843), beside its A/A null.
+
+Over prompts solved at least once in n samples: P by both sides, E by the candidate only, S by the reference
+only, O by neither.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.estimators.estimate import Estimate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+RESAMPLES: Final = 2000
+SPLITS: Final = 200
+UNIT: Final = "share"
+SPLIT_TOO_SMALL: Final = "splitting the reference needs two samples a prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The four metrics; each is undefined where its denominator is 0.
+
+    Attributes:
+        srr: Support retention rate P/(P + S).
+        ndr: Net discovery rate E/(P + E).
+        sds: Support dynamic score, the harmonic mean of the two.
+        nscr: Net support change rate (E - S)/(P + E + S), in [-1, 1].
+    """
+
+    srr: Estimate
+    ndr: Estimate
+    sds: Estimate
+    nscr: Estimate
+
+
+def retention(
+    is_in_reference: NDArray[np.bool_],
+    is_in_candidate: NDArray[np.bool_],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+) -> Retention:
+    """The four metrics with percentile intervals from a bootstrap over prompts.
+
+    Args:
+        is_in_reference: Solved at least once by the reference. Shape ``(M,)``.
+        is_in_candidate: By the candidate, in the same number of samples. Shape ``(M,)``.
+        rng: Source of the resamples.
+        confidence: Nominal coverage.
+
+    Raises:
+        ValueError: Shapes differ.
+    """
+    reference, candidate = np.asarray(is_in_reference, dtype=bool), np.asarray(is_in_candidate, dtype=bool)
+    if reference.shape != candidate.shape:
+        raise ValueError("both sides need the same prompts")
+    prompts = reference.size
+    if prompts == 0:
+        nothing = Estimate.undefined("no prompts", UNIT)
+        return Retention(nothing, nothing, nothing, nothing)
+    cells = _cells(reference, candidate)
+    draws = rng.multinomial(prompts, cells / prompts, size=RESAMPLES).astype(np.float64)
+    return _retention(lambda metric: _observed(metric(cells[None, :])[0], metric(draws), prompts, confidence))
+
+
+def retention_null(
+    successes: Ints, ns: Ints, rng: np.random.Generator, splits: int = SPLITS, confidence: float = 0.95
+) -> Retention:
+    """The metrics of the reference against itself: each prompt's samples split at random into two halves.
+
+    Value: mean over splits; interval: the central range of single splits; `std_error`: their spread. Both
+    halves hold ⌊n/2⌋ samples, so compare with metrics at that n.
+
+    Args:
+        successes: c of the reference per prompt. Shape ``(M,)``.
+        ns: n per prompt. Shape ``(M,)``.
+        rng: Source of the splits.
+        splits: Number of splits.
+        confidence: Central share of the splits between the interval's ends.
+    """
+    c, n = np.asarray(successes, dtype=np.int64), np.asarray(ns, dtype=np.int64)
+    half = n // 2
+    if c.size == 0 or (half < 1).any():
+        nothing = Estimate.undefined(SPLIT_TOO_SMALL if c.size else "no prompts", UNIT)
+        return Retention(nothing, nothing, nothing, nothing)
+    first = rng.hypergeometric(c, n - c, half, size=(splits, c.size))
+    # With an odd n one sample belongs to neither half.
+    second = rng.hypergeometric(c - first, n - half - (c - first), half)
+    table = np.stack([_cells(first[i] > 0, second[i] > 0) for i in range(splits)])
+    return _retention(lambda metric: _null(metric(table), int(c.size), confidence))
+
+
+def solved_within(successes: Ints, ns: Ints, size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Whether a random subset of `size` of each prompt's samples holds a success. Shape ``(M,)``.
+
+    Raises:
+        ValueError: `size` exceeds an n.
+    """
+    c, n = np.asarray(successes, dtype=np.int64), np.asarray(ns, dtype=np.int64)
+    if size < 1 or (n < size).any():
+        raise ValueError("size must lie between 1 and every n")
+    solved: NDArray[np.bool_] = rng.hypergeometric(c, n - c, size) > 0
+    return solved
+
+
+def _retention(make: Callable[[Callable[[Floats], Floats]], Estimate]) -> Retention:
+    return Retention(srr=make(_srr), ndr=make(_ndr), sds=make(_sds), nscr=make(_nscr))
+
+
+def _cells(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> Floats:
+    """Counts of P, E, S, O. Shape ``(4,)``."""
+    both, either = reference & candidate, reference | candidate
+    counts = (both, candidate & ~reference, reference & ~candidate, ~either)
+    return np.array([int(cell.sum()) for cell in counts], dtype=np.float64)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Elementwise ratio; NaN, internal to this file, where undefined."""
+    ratio = np.full(numerator.shape, np.nan)
+    np.divide(numerator, denominator, out=ratio, where=denominator > 0)
+    return ratio
+
+
+def _srr(cells: Floats) -> Floats:
+    return _ratio(cells[:, 0], cells[:, 0] + cells[:, 2])
+
+
+def _ndr(cells: Floats) -> Floats:
+    return _ratio(cells[:, 1], cells[:, 0] + cells[:, 1])
+
+
+def _sds(cells: Floats) -> Floats:
+    p, e, s = cells[:, 0], cells[:, 1], cells[:, 2]
+    return _ratio(2 * p * e, p * (p + e) + e * (p + s))
+
+
+def _nscr(cells: Floats) -> Floats:
+    return _ratio(cells[:, 1] - cells[:, 2], cells[:, 0] + cells[:, 1] + cells[:, 2])
+
+
+def _observed(value: float, draws: Floats, prompts: int, confidence: float) -> Estimate:
+    if np.isnan(value):
+        return Estimate.undefined("no prompt was solved by the side in the denominator", UNIT, prompts)
+    return _spread(float(value), draws, prompts, confidence)
+
+
+def _null(draws: Floats, prompts: int, confidence: float) -> Estimate:
+    if np.isnan(draws).all():
+        return Estimate.undefined("no prompt was solved", UNIT, prompts)
+    return _spread(float(np.nanmean(draws)), draws, prompts, confidence)
+
+
+def _spread(value: float, draws: Floats, prompts: int, confidence: float) -> Estimate:
+    kept = draws[~np.isnan(draws)]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(kept, [tail, 1 - tail])
+    return Estimate(
+        value=value,
+        std_error=float(kept.std(ddof=1)) if kept.size > 1 else None,
+        ci_low=min(float(low), value),
+        ci_high=max(float(high), value),
+        confidence=confidence,
+        n=prompts,
+        unit=UNIT,
+    )

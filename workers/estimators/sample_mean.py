@@ -1,0 +1,186 @@
+"""The mean of independent, possibly very skewed values, with an interval that covers at small n."""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from workers.estimators.estimate import Estimate
+
+Floats = NDArray[np.float64]
+
+RESAMPLES: Final = 1999
+#: The unseen end of a tail is placed at the quantile that one value in `TAIL_FACTOR`·n exceeds.
+TAIL_FACTOR: Final = 8.0
+#: Never further than this many times the largest value seen.
+TAIL_CAP: Final = 10.0
+#: Below this the shape of a distribution cannot be seen, whatever the interval says.
+FEW: Final = 8
+#: Above this share of the absolute deviation one value decides the mean.
+LARGEST_SHARE: Final = 0.5
+SINGLE: Final = "one sample has no error bar"
+
+
+def mean_interval(values: Floats, rng: np.random.Generator, confidence: float) -> tuple[float, float]:
+    """Two-sided interval for the mean: the union of two intervals for skewed data.
+
+    1. Hall's cubic transformation of Student's t (P. Hall 1992, J. R. Stat. Soc. B 54, 221), which corrects
+       for the skewness that the sample shows.
+    2. A Bayesian bootstrap with one more point at each end (Gaffke's bound, as studied by Learned-Miller and
+       Thomas 2019), which corrects for the tail that the sample does not show. The bound is for a known end
+       of the support; here the end is extrapolated from the largest values (Hill's index, Weissman's
+       quantile).
+
+    No interval covers every distribution with a finite mean (Bahadur and Savage 1956): a value rarer than
+    about 3/n is often never drawn. At n = 64 and 95 % the simulated coverage is at least nominal for gamma
+    (shape 0.15 up), log-normal (sigma up to 2), normal, and mixtures whose rare large part has weight 0.08
+    or more. It is wider than Student's t: by about 40 % for normal values, two times for log-normal ones.
+
+    Args:
+        values: Independent values, finite. Shape ``(n,)``, n >= 2.
+        rng: Source of the bootstrap weights. The order of `values` does not matter.
+        confidence: Nominal coverage.
+
+    Raises:
+        ValueError: Fewer than two values, or one is not finite.
+    """
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    if x.size < 2 or not np.isfinite(x).all():
+        raise ValueError("an interval for a mean needs at least two finite values")
+    if x[0] == x[-1]:
+        return float(x[0]), float(x[0])
+    hall_low, hall_high = _hall_interval(x, confidence)
+    boot_low, boot_high = _extended_bootstrap(x, rng, confidence)
+    return min(hall_low, boot_low), max(hall_high, boot_high)
+
+
+def mean_estimate(
+    values: Floats,
+    rng: np.random.Generator,
+    *,
+    unit: str,
+    confidence: float = 0.95,
+    floor: float = -math.inf,
+) -> Estimate:
+    """Mean of independent values with `mean_interval`, and a grade.
+
+    Args:
+        values: Finite values. Shape ``(n,)``.
+        rng: See `mean_interval`.
+        unit: Unit of the values.
+        confidence: Nominal coverage.
+        floor: Known lower bound of the true mean (0 for a divergence); value and ends are raised to it.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.size == 0:
+        return Estimate.undefined("no samples", unit)
+    if not np.isfinite(x).all():
+        raise ValueError("values must be finite; infinite ones are for the caller to name")
+    value = max(_mean(x), floor)
+    if x.size == 1:
+        return Estimate(value=value, n=1, unit=unit, status="unreliable", reason=SINGLE)
+    low, high = mean_interval(x, rng, confidence)
+    reason = weakness(x)
+    return Estimate(
+        value=value,
+        std_error=standard_error(x),
+        ci_low=max(min(low, value), floor),
+        ci_high=max(high, value),
+        confidence=confidence,
+        n=x.size,
+        unit=unit,
+        status="unreliable" if reason else "ok",
+        reason=reason,
+    )
+
+
+def weakness(values: Floats) -> str:
+    """Why the interval of this mean should not be leaned on, or the empty string."""
+    if values.size < FEW:
+        return f"only {values.size} samples"
+    deviation = np.abs(values - np.median(values))
+    total = float(deviation.sum())
+    if total > 0 and float(deviation.max()) > LARGEST_SHARE * total:
+        return "one sample carries most of the deviation"
+    return ""
+
+
+def standard_error(values: Floats) -> float:
+    """Standard error of the mean; exactly 0 for equal values. Needs n >= 2."""
+    # Deviations are taken from the smallest value: equal values then give 0 and not a rounding residue.
+    ordered = np.sort(values)
+    return float(np.std(ordered - ordered[0], ddof=1) / math.sqrt(values.size))
+
+
+def _mean(x: Floats) -> float:
+    """Mean that is exact for equal values and does not depend on the order."""
+    ordered = np.sort(x)
+    return float(ordered[0] + math.fsum(ordered - ordered[0]) / x.size)
+
+
+def _hall_interval(x: Floats, confidence: float) -> tuple[float, float]:
+    n = x.size
+    se = standard_error(x)
+    if se == 0:
+        return float(x[0]), float(x[-1])
+    skew = _skewness(x)
+    t = float(stats.t.ppf(0.5 + confidence / 2, n - 1))
+    mean = _mean(x)
+    return mean - _hall_inverse(t, skew, n) * se, mean - _hall_inverse(-t, skew, n) * se
+
+
+def _skewness(x: Floats) -> float:
+    """Standardised third central moment; the values are scaled first, so nearly equal ones lose nothing."""
+    scaled = (x - x[0]) / (x[-1] - x[0])
+    deviation = scaled - scaled.mean()
+    return float(np.mean(deviation**3) / np.mean(deviation**2) ** 1.5)
+
+
+def _hall_inverse(z: float, skew: float, n: int) -> float:
+    """Inverse of Hall's monotone cubic g(u) = u + c·u² + c²·u³/3 + c/2, c = skew/(3√n).
+
+    It maps a Student quantile to the quantile of the studentised mean.
+    """
+    c = skew / (3 * math.sqrt(n))
+    if abs(c) < 1e-8:
+        return z
+    return float((np.cbrt(1 + 3 * c * (z - c / 2)) - 1) / c)
+
+
+def _extended_bootstrap(x: Floats, rng: np.random.Generator, confidence: float) -> tuple[float, float]:
+    median = float(np.median(x))
+    top = median + _tail_reach(x - median)
+    bottom = median - _tail_reach(median - x)
+    means, extra = np.empty(RESAMPLES), np.empty(RESAMPLES)
+    step = max(1, 500_000 // (x.size + 1))  # bounds the memory of one block of weights
+    for start in range(0, RESAMPLES, step):
+        weights = rng.standard_exponential((min(step, RESAMPLES - start), x.size + 1))
+        total = weights.sum(axis=1)
+        means[start : start + step] = weights[:, :-1] @ x / total
+        extra[start : start + step] = weights[:, -1] / total
+    tail = (1 - confidence) / 2
+    return float(np.quantile(means + extra * bottom, tail)), float(np.quantile(means + extra * top, 1 - tail))
+
+
+def _tail_reach(excess: Floats) -> float:
+    """How far above the median the tail may extend, extrapolated from the largest excesses.
+
+    With H Hill's index over the m largest of n, the quantile exceeded by one value in `TAIL_FACTOR`·n lies at
+    x_(n-m)·(m·TAIL_FACTOR)^H (Weissman 1978).
+    """
+    above = np.sort(excess[excess > 0])[::-1]
+    if above.size == 0:
+        return 0.0
+    largest = float(above[0])
+    m = min(max(3, excess.size // 10), above.size - 1)
+    if m < 1:
+        return 2 * largest
+    logs = np.log(above[: m + 1])
+    hill = float(np.mean(logs[:m] - logs[m]))
+    log_reach = float(logs[m]) + hill * math.log(m * TAIL_FACTOR)
+    return float(min(max(largest, math.exp(min(log_reach, 700.0))), TAIL_CAP * largest))

@@ -1,0 +1,346 @@
+"""The verdict on a data set: elicitation, creation, mixed or inconclusive.
+
+Rules in their order, from the design page "What Tiltscope measures", section 5. The verdict is about the
+listed prompts, so every bound here resamples samples within prompts. It says what the samples show, never
+what a model cannot do.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from workers.estimators.counts import epsilon
+from workers.estimators.estimate import Estimate
+from workers.estimators.gain import CREATED, ELICITED, UNDETERMINED, PromptRecord, cross_fit
+from workers.estimators.regimes import PromptEvidence, Reach, classify_regime, reference_class, select_out
+from workers.estimators.resampling import sign_flip_test
+from workers.estimators.share import CreationShare, GainSplit, data_set_shares
+
+Label = Literal["elicitation", "creation", "mixed", "inconclusive"]
+Side = Literal["reference", "candidate"]
+HELD_OUT: Final = frozenset({"heldout", "held-out", "held_out", "test", "eval", "evaluation"})
+GAIN_LEVEL: Final = 0.001
+MOVES: Final[dict[frozenset[Side], str]] = {
+    frozenset({"reference"}): "the reference's",
+    frozenset({"candidate"}): "the candidate's",
+    frozenset({"reference", "candidate"}): "both sides'",
+}
+NOT_REACHED: Final = "not reached by this reference under this policy, signal and budget"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The thresholds of a verdict. Policy, not theory; the defaults are those of the API.
+
+    Raises:
+        ValueError: A threshold is out of range.
+    """
+
+    alpha: float = 0.05
+    reach: float = 0.5
+    elicitation_max_share: float = 0.05
+    creation_min_share: float = 0.5
+    mixed_min_share: float = 0.05
+    mixed_max_share: float = 0.95
+    undetermined_max_share: float = 0.3
+    unusable_max_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Reject levels without meaning."""
+        if not 0 < self.alpha < 0.5 or not 0 < self.reach < 1:
+            raise ValueError("alpha lies in (0, 0.5) and reach in (0, 1)")
+        shares = [self.elicitation_max_share, self.creation_min_share, self.mixed_min_share]
+        shares += [self.mixed_max_share, self.undetermined_max_share, self.unusable_max_share]
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("a share lies in [0, 1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """News beside the verdict, never netted against gains."""
+
+    finding: Literal["shrinkage", "regression"]
+    detail: str
+    prompt_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The verdict at another K_probe."""
+
+    k_probe: int
+    label: Label
+    lower: Estimate
+    upper: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision and what it rests on.
+
+    Attributes:
+        label: The outcome.
+        gain: The split of the gain.
+        creation_share: The partially identified creation share.
+        findings: Shrinkage and regression.
+        reasons: Why the label, in plain words; findings lead.
+        by_k_probe: The verdict as a curve over K_probe.
+        gain_p_value: One-sided sign-flip p-value for a gain among the prompts that are not lost.
+        undetermined_share: Undetermined |gain| over all |gain|.
+        certified_elicited: Prompts in reach of the reference whose bound of b exceeds that of a.
+        certified_created: Confirmed created prompts.
+        samples_to_settle: Further samples that would settle the undetermined classes, where known.
+    """
+
+    label: Label
+    gain: GainSplit
+    creation_share: CreationShare
+    findings: tuple[Finding, ...]
+    reasons: tuple[str, ...]
+    by_k_probe: tuple[CurvePoint, ...]
+    gain_p_value: float
+    undetermined_share: float
+    certified_elicited: int
+    certified_created: int
+    samples_to_settle: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    label: Label
+    reasons: tuple[str, ...]
+    gain: GainSplit
+    share: CreationShare
+    p_value: float
+    undetermined: float
+    certified: tuple[int, int]
+
+
+def decide(
+    prompts: Sequence[PromptRecord],
+    decision: Decision,
+    *,
+    rng: np.random.Generator,
+    blocking: Sequence[str] = (),
+    at_k_probe: Mapping[int, Sequence[PromptRecord]] | None = None,
+) -> Verdict:
+    """Decide on the listed prompts.
+
+    Args:
+        prompts: Every prompt with both sides, judged at the request's K_probe.
+        decision: The thresholds.
+        rng: Source of all resampling. Every judgement inside reuses one seed, so that labels differ only
+            because evidence differs.
+        blocking: Closure checks that fired and nulls that failed, in plain words.
+        at_k_probe: The same prompts judged at other K_probe, for the curve.
+    """
+    seed = int(rng.integers(2**63))
+    main = _judge_with_sensitivity(prompts, decision, seed, blocking)
+    points = []
+    for k_probe, judged in sorted((at_k_probe or {}).items()):
+        other = _judge_with_sensitivity(judged, decision, seed, blocking)
+        points.append(CurvePoint(k_probe, other.label, other.share.lower, other.share.upper))
+    findings = _findings(prompts, main.gain)
+    return Verdict(
+        label=main.label,
+        gain=main.gain,
+        creation_share=main.share,
+        findings=findings,
+        reasons=(*(finding.detail for finding in findings), *main.reasons),
+        by_k_probe=tuple(points),
+        gain_p_value=main.p_value,
+        undetermined_share=main.undetermined,
+        certified_elicited=main.certified[0],
+        certified_created=main.certified[1],
+        samples_to_settle=_samples_to_settle(prompts),
+    )
+
+
+def _judge_with_sensitivity(
+    prompts: Sequence[PromptRecord], decision: Decision, seed: int, blocking: Sequence[str]
+) -> _Judgement:
+    main = _judge(prompts, decision, seed, blocking)
+    share = unusable_share(prompts)
+    if share <= decision.unusable_max_share:
+        return main
+    plain = main if not blocking else _judge(prompts, decision, seed, ())
+    for sides, words in MOVES.items():
+        moved = move_unusable(prompts, sides, decision)
+        label = _judge(moved, decision, seed, ()).label
+        if label != plain.label:
+            reason = (
+                f"truncated and unparsed samples reach {share:.0%} on one side; counting {words} as "
+                f"successes would turn {plain.label} into {label}"
+            )
+            known = main.reasons if main.label == "inconclusive" else ()
+            return replace(main, label="inconclusive", reasons=(*known, reason))
+    return main
+
+
+def unusable_share(prompts: Sequence[PromptRecord]) -> float:
+    """Truncated and unparsed samples of the side that has more of them, as a share of its samples."""
+    shares = []
+    for side in ([p.reference for p in prompts], [p.candidate for p in prompts]):
+        samples = sum(one.samples for one in side)
+        shares.append(sum(one.unusable for one in side) / samples if samples else 0.0)
+    return max(shares)
+
+
+def move_unusable(
+    prompts: Sequence[PromptRecord], sides: Collection[Side], decision: Decision
+) -> list[PromptRecord]:
+    """The prompts with the truncated and unparsed samples of some sides counted as successes.
+
+    Classes, arms, e-BH, bounds and pilots follow; second verifier, zeros and chance floor stay.
+    """
+    evidences = [_move_evidence(p.evidence, sides, decision) for p in prompts]
+    moved = []
+    for prompt, evidence, selected in zip(
+        prompts, evidences, select_out(evidences, decision.alpha), strict=True
+    ):
+        threshold = epsilon(evidence.reference_probe.budget, decision.reach)
+        reference, candidate = prompt.reference, prompt.candidate
+        if "reference" in sides:
+            reference = reference.with_unusable_as_successes(alpha=decision.alpha, threshold=threshold)
+        if "candidate" in sides:
+            candidate = candidate.with_unusable_as_successes(alpha=decision.alpha, threshold=threshold)
+        evidence = replace(evidence, selected=bool(selected), candidate_low=candidate.low)
+        moved.append(replace(prompt, evidence=evidence, reference=reference, candidate=candidate))
+    return moved
+
+
+def _move_evidence(evidence: PromptEvidence, sides: Collection[Side], decision: Decision) -> PromptEvidence:
+    def moved(reach: Reach) -> Reach:
+        return reach.with_unusable_as_successes(alpha=decision.alpha, reach=decision.reach)
+
+    if "reference" in sides:
+        evidence = replace(
+            evidence,
+            reference_use=moved(evidence.reference_use),
+            reference_probe=moved(evidence.reference_probe),
+            elicitation_arms=tuple(moved(arm) for arm in evidence.elicitation_arms),
+            assisted_arms=tuple(moved(arm) for arm in evidence.assisted_arms),
+        )
+    if "candidate" in sides:
+        use, probe = moved(evidence.candidate_use), moved(evidence.candidate_probe)
+        evidence = replace(evidence, candidate_use=use, candidate_probe=probe)
+    return evidence
+
+
+def _judge(
+    prompts: Sequence[PromptRecord], decision: Decision, seed: int, blocking: Sequence[str]
+) -> _Judgement:
+    rng = np.random.default_rng(seed)
+    fit = cross_fit(prompts, alpha=decision.alpha, reach=decision.reach)
+    contributions = fit.contributions()
+    shares = data_set_shares(fit, confidence=1 - decision.alpha, rng=rng)
+    lasting = contributions[:, [ELICITED, CREATED, UNDETERMINED]].sum(axis=1)
+    p_value = sign_flip_test(np.sort(lasting), rng)
+    sizes = np.abs(contributions).sum(axis=0)
+    undetermined = float(sizes[UNDETERMINED] / sizes.sum()) if sizes.sum() > 0 else 0.0
+    certified = _certified(prompts)
+    reasons = [*blocking, *_doubts(p_value, undetermined, shares.creation, fit.size, decision)]
+    if reasons:
+        label: Label = "inconclusive"
+    else:
+        label, reason = _label(prompts, shares.creation, certified, decision, seed)
+        reasons = [reason]
+    return _Judgement(label, tuple(reasons), shares.gain, shares.creation, p_value, undetermined, certified)
+
+
+def _doubts(
+    p_value: float, undetermined: float, share: CreationShare, prompts: int, decision: Decision
+) -> list[str]:
+    doubts = []
+    if p_value > GAIN_LEVEL or share.lower.value is None:
+        detail = f"no gain is shown: one-sided sign-flip p = {p_value:.3g}, needs {GAIN_LEVEL:g}"
+        least = math.ceil(-math.log2(GAIN_LEVEL))
+        if prompts < least:
+            detail += f", which takes at least {least} prompts"
+        doubts.append(detail)
+    if undetermined > decision.undetermined_max_share:
+        doubts.append(
+            f"{undetermined:.0%} of the gain, in absolute value, lies in undetermined prompts; "
+            f"at most {decision.undetermined_max_share:.0%} is allowed"
+        )
+    return doubts
+
+
+def _label(
+    prompts: Sequence[PromptRecord],
+    share: CreationShare,
+    certified: tuple[int, int],
+    decision: Decision,
+    seed: int,
+) -> tuple[Label, str]:
+    low, high = share.lower.ci_low, share.upper.ci_high
+    if low is None or high is None:  # no gain: already a doubt
+        return "inconclusive", "the creation share is undefined"
+    between = f"the creation share of the gain lies between {low:.1%} and {high:.1%}, bounds included"
+    if high <= decision.elicitation_max_share:
+        return "elicitation", f"{between}: at most {decision.elicitation_max_share:.0%}"
+    doubt = ""
+    if low >= decision.creation_min_share:
+        confirmed, words = _held_out_confirms(prompts, decision, seed)
+        if confirmed:
+            least = decision.creation_min_share
+            return "creation", f"{between}: at least {least:.0%}{words}; {NOT_REACHED}"
+        doubt = words
+    if low > decision.mixed_min_share and high < decision.mixed_max_share:
+        return "mixed", between + doubt
+    if all(certified):
+        elicited, created = certified
+        return "mixed", f"{elicited} prompts are certified elicited and {created} confirmed created{doubt}"
+    return "inconclusive", f"{between}: no rule holds{doubt}"
+
+
+def _held_out_confirms(prompts: Sequence[PromptRecord], decision: Decision, seed: int) -> tuple[bool, str]:
+    """Whether held-out prompts alone show creation, where the data set marks a split."""
+    if all(prompt.split is None for prompt in prompts):
+        return True, ""
+    held_out = [prompt for prompt in prompts if (prompt.split or "").lower() in HELD_OUT]
+    fit = cross_fit(held_out, alpha=decision.alpha, reach=decision.reach)
+    shares = data_set_shares(fit, confidence=1 - decision.alpha, rng=np.random.default_rng(seed))
+    low = shares.creation.lower.ci_low
+    if low is not None and low >= decision.creation_min_share:
+        return True, f", and at least {low:.1%} on the {len(held_out)} held-out prompts"
+    shown = "no gain" if low is None else f"only {low:.1%}"
+    return False, f"; creation is not confirmed by the {len(held_out)} held-out prompts, which show {shown}"
+
+
+def _certified(prompts: Sequence[PromptRecord]) -> tuple[int, int]:
+    elicited = sum(
+        reference_class(prompt.evidence) == "in" and prompt.candidate.low > prompt.reference.high
+        for prompt in prompts
+    )
+    return elicited, sum(classify_regime(prompt.evidence).confirmed for prompt in prompts)
+
+
+def _findings(prompts: Sequence[PromptRecord], gain: GainSplit) -> tuple[Finding, ...]:
+    findings = []
+    lost = tuple(p.prompt_id for p in prompts if classify_regime(p.evidence).name == "lost")
+    if lost:
+        detail = f"{len(lost)} of {len(prompts)} prompts are lost: in reach before, no longer reached"
+        findings.append(Finding("shrinkage", detail, lost))
+    high = gain.total.sampling_high
+    if high is not None and high < 0:
+        value = gain.total.estimate.value
+        detail = f"the candidate succeeds less often: mean gain {value:+.3f}, at most {high:+.3f}"
+        findings.append(Finding("regression", detail))
+    return tuple(findings)
+
+
+def _samples_to_settle(prompts: Sequence[PromptRecord]) -> int | None:
+    """Further samples of either side for the prompts whose regime is undetermined."""
+    needs = [
+        reach.samples_to_settle
+        for prompt in prompts
+        if classify_regime(prompt.evidence).name == "undetermined"
+        for reach in (prompt.evidence.reference_probe, prompt.evidence.candidate_use)
+        if reach.label == "undetermined"
+    ]
+    known = [need for need in needs if need is not None]
+    return sum(known) if known else None
