@@ -62,17 +62,18 @@ def up(
         folder.mkdir(parents=True, exist_ok=True)
     service = EmbeddedService(Layout(home, folder.resolve(), port=port, workers=workers), say=err.print)
     with err.status("Starting ..."):
-        service.__enter__()
-    with service:
-        url = service.layout.url
+        service.start()
+    url = service.layout.url
+    try:
         names = [model["id"] for model in Service(url).get("/v1/models")["data"]]
         err.print(f"Tiltscope is up at [bold]{url}[/bold]  (API documentation: {url}/docs)")
         err.print(f"models: {', '.join(names) or f'none yet; put folders into {folder}'}")
         err.print(f"data and logs: {home}; broker: {service.broker_origin}. Ctrl-C stops it.")
-        try:
-            service.watch()
-        except KeyboardInterrupt:
-            err.print("Stopping; accepted work goes on at the next start.")
+        service.watch()
+    except KeyboardInterrupt:
+        err.print("Stopping; accepted work goes on at the next start.")
+    finally:
+        service.stop()
 
 
 @models_app.command("add")

@@ -73,6 +73,11 @@ class EmbeddedService:
         self.children: list[ChildProcess] = []
 
     def __enter__(self) -> "EmbeddedService":
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start every part and wait until the gateway is ready."""
         _require_server_packages()
         self.layout.home.mkdir(parents=True, exist_ok=True)
         (self.layout.home / "logs").mkdir(exist_ok=True)
@@ -90,7 +95,6 @@ class EmbeddedService:
         except BaseException:
             self.stop()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

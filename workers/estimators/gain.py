@@ -121,8 +121,9 @@ def gain_estimate(reference: SideSamples, candidate: SideSamples, *, confidence:
     """The gain b - a of one prompt: pilot means, with an interval from each side's own bounds.
 
     The interval is MOVER (Newcombe 1998 for Wilson limits; Donner & Zou 2012 for any limits). With exact
-    95 % limits it covers at least 94.4 % for 8 to 64 samples a side, by enumeration. Bounds from topped-up samples may exclude the pilot
-    mean; the interval is then centred at the nearest bound and stretched to hold the point.
+    95 % limits it covers at least 94.4 % for 8 to 64 samples a side, by enumeration. Bounds from topped-up
+    samples may exclude the pilot mean; the interval is then centred at the nearest bound and stretched to
+    hold the point.
 
     Args:
         reference: Samples of p, with bounds on a.

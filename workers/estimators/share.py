@@ -142,6 +142,7 @@ def _gain_part(
     population = _population_interval(spread - bias, spread, value, _units(fit), confidence)
     if code is not None:
         population = _widen_by_count(fit, code, *population, confidence)
+    population = max(-1.0, population[0]), min(1.0, population[1])
     if code == CREATED:  # the truth of a created part is not negative, of a lost part not positive
         population = max(population[0], min(0.0, value)), population[1]
     elif code == LOST:

@@ -20,7 +20,7 @@ from workers.pipelines.sample import render, sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
-from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
+from workers.pipelines.tables import OUTCOMES, SAMPLES, from_parquet, to_parquet
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
 
@@ -125,6 +125,7 @@ def _sample(shard: Shard) -> Reply:
         shard.items,
         shard.room.get(shard.participants[shard.row["stream"]]),
         batch_size=shard.context.settings.batch_size,
+        batch_tokens=shard.context.settings.batch_tokens,
         should_stop=shard.context.aborted,
         on_progress=shard.context.progress,
     )
@@ -241,10 +242,19 @@ def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _judged_samples(committed: Committed) -> pa.Table:
-    """Samples with their outcomes; both are sorted alike, so a left join by key keeps every sample."""
-    keys = ["stream", "prompt_index", "index"]
-    joined = committed.samples.join(committed.outcomes, keys=keys, join_type="left outer")
-    return joined.sort_by([(key, "ascending") for key in keys])
+    """Every sample with its outcome; one that was not judged has none (Arrow joins no list columns)."""
+    columns = ("outcome", "reward", "detail")
+    judged = {_key(row): row for row in committed.outcomes.to_pylist()}
+    keys = [_key(row) for row in committed.samples.select(["stream", "prompt_index", "index"]).to_pylist()]
+    table = committed.samples
+    for name in columns:
+        values = [judged[key][name] if key in judged else None for key in keys]
+        table = table.append_column(name, pa.array(values, OUTCOMES.field(name).type))
+    return table
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    return row["stream"], row["prompt_index"], row["index"]
 
 
 PARQUET = "application/vnd.apache.parquet"

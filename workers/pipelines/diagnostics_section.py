@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +27,35 @@ COLLISIONS_FACTOR, COLLISIONS_SLACK = 3.0, 10.0
 """Equal pairs of samples beyond three times the expected number, and ten, mean reused seeds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The token sequences of one side.
+
+    Attributes:
+        counts: How often each was drawn, by prompt.
+        total_chance: Sum over draws of their probability p(y), by prompt.
+    """
+
+    counts: dict[int, Counter[tuple[int, ...]]]
+    total_chance: dict[int, float]
+
+
+def draws_of(samples: pa.Table, stream: str) -> Draws:
+    """Count the sequences of one side."""
+    draws = Draws({}, {})
+    rows = samples.filter(pa.compute.field("stream") == stream)
+    columns = (rows[name].to_pylist() for name in ("prompt_index", "token_ids", "logprobs"))
+    for prompt, ids, logprobs in zip(*columns, strict=True):
+        draws.counts.setdefault(prompt, Counter())[tuple(ids)] += 1
+        chance = math.exp(math.fsum(logprobs))
+        draws.total_chance[prompt] = draws.total_chance.get(prompt, 0.0) + chance
+    return draws
+
+
 def diagnostics_section(
     spec: AnalysisSpec,
     results: Sequence[PromptResult],
-    samples: pa.Table,
+    draws: Mapping[str, Draws],
     checks: Sequence[Check],
     floors: Mapping[int, float],
     rng: np.random.Generator,
@@ -38,7 +64,7 @@ def diagnostics_section(
     section: Json = {
         "truncated_share": {s: _share(results, s, "truncated") for s in spec.streams},
         "unparsed_share": {s: _share(results, s, "unparsed") for s in spec.streams},
-        "duplicate_share": {s: _duplicates(samples, s) for s in spec.streams},
+        "duplicate_share": {s: _duplicates(draws[s]) for s in spec.streams},
     }
     scorings = [r.reference.evidence.scoring for r in results if r.reference.evidence.scoring is not None]
     if scorings:
@@ -57,14 +83,16 @@ def diagnostics_section(
     return section
 
 
-def warnings_of(spec: AnalysisSpec, results: Sequence[PromptResult], samples: pa.Table) -> list[Notice]:
+def warnings_of(
+    spec: AnalysisSpec, results: Sequence[PromptResult], draws: Mapping[str, Draws]
+) -> list[Notice]:
     """What a reader must know before quoting a number, beyond what planning noticed."""
     found = [
         _uncertifiable(spec, len(results)),
         _lone_prompt(results),
         _equal_prompts(results),
         _token_differences(results),
-        *(_reused_seeds(results, samples, stream) for stream in spec.streams),
+        *(_reused_seeds(draws[stream], stream) for stream in spec.streams),
     ]
     return [notice for notice in found if notice is not None]
 
@@ -81,21 +109,10 @@ def _share(results: Sequence[PromptResult], stream: str, outcome: str) -> float:
     return sum(side.outcomes[outcome] for side in sides) / total if total else 0.0
 
 
-def _texts(samples: pa.Table, stream: str) -> dict[int, Counter[tuple[int, ...]]]:
-    """How often each token sequence was drawn, by prompt."""
-    counts: dict[int, Counter[tuple[int, ...]]] = {}
-    rows = samples.filter(pa.compute.field("stream") == stream)
-    columns = (rows[name].to_pylist() for name in ("prompt_index", "token_ids"))
-    for prompt, ids in zip(*columns, strict=True):
-        counts.setdefault(prompt, Counter())[tuple(ids)] += 1
-    return counts
-
-
-def _duplicates(samples: pa.Table, stream: str) -> float:
+def _duplicates(draws: Draws) -> float:
     """Share of samples that repeat an earlier one of their prompt; short answers repeat often."""
-    counts = _texts(samples, stream)
-    total = sum(found.total() for found in counts.values())
-    return 1 - sum(len(found) for found in counts.values()) / total if total else 0.0
+    total = sum(found.total() for found in draws.counts.values())
+    return 1 - sum(len(found) for found in draws.counts.values()) / total if total else 0.0
 
 
 def _uncertifiable(spec: AnalysisSpec, prompts: int) -> Notice | None:
@@ -145,17 +162,13 @@ def _token_differences(results: Sequence[PromptResult]) -> Notice | None:
     )
 
 
-def _reused_seeds(results: Sequence[PromptResult], samples: pa.Table, stream: str) -> Notice | None:
+def _reused_seeds(draws: Draws, stream: str) -> Notice | None:
     """Compare equal pairs with their expectation C(n, 2) E[p(y)], p(y) as the sampler recorded it."""
     observed, expected = 0.0, 0.0
-    for prompt, counts in _texts(samples, stream).items():
+    for prompt, counts in draws.counts.items():
         n = counts.total()
-        rows = samples.filter(
-            (pa.compute.field("stream") == stream) & (pa.compute.field("prompt_index") == prompt)
-        )
-        chances = [math.exp(math.fsum(row)) for row in rows["logprobs"].to_pylist()]
         observed += sum(count * (count - 1) / 2 for count in counts.values())
-        expected += n * (n - 1) / 2 * math.fsum(chances) / n
+        expected += (n - 1) / 2 * draws.total_chance[prompt]
     if observed <= COLLISIONS_FACTOR * expected + COLLISIONS_SLACK:
         return None
     return Notice(

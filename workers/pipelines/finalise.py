@@ -13,7 +13,7 @@ from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_
 from workers.estimators.regimes import CREATED
 from workers.pipelines.chance import chance_floors
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
-from workers.pipelines.diagnostics_section import diagnostics_section, warnings_of
+from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
 from workers.pipelines.document import Json
 from workers.pipelines.free_energy_section import closure_checks, free_energy_section
 from workers.pipelines.observations import PromptObservations, observe
@@ -128,10 +128,11 @@ def _assemble(
     document["support"] = support_section(spec, results, regimes, rng)
     if spec.kind != "support":
         document["free_energy"] = free_energy_section(spec, results, checks, rng)
-    warnings = [*notices, *warnings_of(spec, results, committed.samples)]
+    draws = {stream: draws_of(committed.samples, stream) for stream in spec.streams}
+    warnings = [*notices, *warnings_of(spec, results, draws)]
     document |= {
         "nulls": [_null_json(null) for null in nulls],
-        "diagnostics": diagnostics_section(spec, results, committed.samples, checks, floors, rng),
+        "diagnostics": diagnostics_section(spec, results, draws, checks, floors, rng),
         "usage": usage,
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
     }

@@ -165,11 +165,10 @@ def record(
     spec: AnalysisSpec,
     result: PromptResult,
     *,
-    selected: bool,
     chance_floor: float | None,
     k_probe: int | None = None,
 ) -> PromptRecord:
-    """The prompt as the verdict sees it, at the request's K_probe or another.
+    """The prompt as the verdict sees it, at the request's K_probe or another; not yet selected by e-BH.
 
     Raises:
         ValueError: the analysis has no candidate.
@@ -185,7 +184,7 @@ def record(
         reference_probe=reference.probe,
         candidate_use=candidate.use,
         candidate_probe=candidate.probe,
-        selected=selected,
+        selected=False,
         candidate_low=_low(candidate.evidence),
         untruncated_covered=not spec.policy.is_truncating and spec.policy.temperature == 1.0,
         zeros=_zeros(prompt.pair),

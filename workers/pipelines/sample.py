@@ -27,6 +27,7 @@ def sample_items(
     model: CausalModel,
     *,
     batch_size: int,
+    batch_tokens: int = 1 << 15,
     should_stop: Callable[[], bool],
     on_progress: Callable[[int], None],
 ) -> pa.Table:
@@ -38,6 +39,7 @@ def sample_items(
         items: Prompt indices and ranges of sample indices.
         model: The participant's model.
         batch_size: Rows decoded together at most.
+        batch_tokens: Tokens, prompt included, whose keys and values are held at once at most.
         should_stop: Asked at every token.
         on_progress: Told how many samples are drawn.
 
@@ -67,7 +69,7 @@ def sample_items(
             prompt_ids,
             uniforms(key, low, high, spec.policy.max_new_tokens),
             spec.policy,
-            batch_size,
+            max(1, min(batch_size, batch_tokens // (len(prompt_ids) + spec.policy.max_new_tokens))),
             should_stop,
             report,
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,22 +38,15 @@ def records_of(
     k_probe: int | None = None,
 ) -> list[PromptRecord]:
     """The prompts as the verdict sees them, e-BH done over all of them."""
-
-    def build(selected: Sequence[bool]) -> list[PromptRecord]:
-        return [
-            record(
-                spec,
-                result,
-                selected=bool(kept),
-                chance_floor=floors.get(result.spec.index),
-                k_probe=k_probe,
-            )
-            for result, kept in zip(results, selected, strict=True)
-        ]
-
-    unselected = build([False] * len(results))
+    unselected = [
+        record(spec, result, chance_floor=floors.get(result.spec.index), k_probe=k_probe)
+        for result in results
+    ]
     kept = select_out([prompt.evidence for prompt in unselected], spec.thresholds.alpha)
-    return build(kept.tolist())
+    return [
+        replace(prompt, evidence=replace(prompt.evidence, selected=bool(selected)))
+        for prompt, selected in zip(unselected, kept, strict=True)
+    ]
 
 
 def verdict_of(
@@ -127,8 +121,14 @@ def _share(verdict: Verdict) -> str:
     total = verdict.gain.total.estimate
     if total.value is None or lower.value is None or upper.value is None:
         return "There is no gain to divide."
-    shares = f"{_ends(lower)[0]:.0%} to {_ends(upper)[1]:.0%}"
-    return f"Mean gain {total.value:+.3f}; the created share of it lies within {shares}."
+    low, high = _ends(lower)[0], _ends(upper)[1]
+    if high < 0.005:
+        share = "practically none of it is created"
+    elif low > 0.995:
+        share = "practically all of it is created"
+    else:
+        share = f"between {low:.0%} and {high:.0%} of it is created"
+    return f"Mean gain {total.value:+.3f}; {share}."
 
 
 def _ends(estimate: Estimate) -> tuple[float, float]:

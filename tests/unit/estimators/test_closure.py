@@ -98,6 +98,18 @@ def test_rao_blackwell_check_has_unit_spread_and_catches_a_bias() -> None:
     assert rao_blackwell_against_k1([]).passed
 
 
+def test_a_long_tail_rarely_fires_the_rao_blackwell_check() -> None:
+    rng = np.random.default_rng(3)
+    tail = rng.lognormal(0, 1, (4000, 64)) - math.exp(0.5)
+    uncorrected = np.abs(tail.mean(axis=1)) / (tail.std(axis=1, ddof=1) / 8)
+    fired = [not rao_blackwell_against_k1([row]).passed for row in tail]
+    assert np.mean(uncorrected > 4) > 0.006
+    assert np.mean(fired) < 0.003
+    # A bias of the same sign as the tail, or against it, is still found.
+    assert not rao_blackwell_against_k1([row + 3 for row in tail[:20]]).passed
+    assert not rao_blackwell_against_k1([row - 3 for row in tail[:20]]).passed
+
+
 def test_float_identities() -> None:
     assert gap_identity(-0.5 + 1.2, -0.1, 1.6, 2.0).passed
     broken = gap_identity(-0.5 + 1.2, -0.1, 1.7, 2.0)

@@ -329,3 +329,31 @@ def test_refusals() -> None:
             "in",
             rng,
         )
+
+
+def test_escape_by_hand_when_the_reference_is_not_rare() -> None:
+    # b = 1/4, a = 0.4: mean of 1_C·log q/p = (2 - 1)/8 and (3/4)·log(0.75/0.6); KL is far larger.
+    success = np.array([True, True] + [False] * 6)
+    scores = CandidateScores(np.full(8, 5.0), np.array([2.0, -1.0] + [0.3] * 6), success)
+    rng = np.random.default_rng(0)
+    total = mean_estimate(scores.kl_rb, rng, unit="nats", floor=0.0)
+    result = decompose(scores, total, count_estimate(40, 100), "out", rng)
+    exact = 1 / 8 + 0.75 * math.log(0.75 / 0.6)
+    assert result.escape.value == pytest.approx(exact, abs=1e-12)
+    assert result.drift.value == pytest.approx(5.0 - exact, abs=1e-12)
+    assert result.is_retreat
+
+
+def test_the_bias_correction_removes_most_of_the_plug_in_bias() -> None:
+    world = interior_world(0.15, 0.85, 11)
+    exact = truth(world, "in")["tilt"]
+    rng = np.random.default_rng(0)
+    corrected, plug_in = [], []
+    for _ in range(400):
+        scores, reference = world.scores(64, rng), world.reference(64, rng)
+        total = Estimate(value=50.0, n=64, unit="nats")  # far away, so that no projection interferes
+        corrected.append(decompose(scores, total, reference, "in", rng).tilt.value)
+        plug_in.append(exact_terms(50.0, reference.value or 0.0, float(scores.is_success.mean())).tilt)
+    error, before = np.mean(corrected) - exact, np.mean(plug_in) - exact
+    assert before > 0.03
+    assert abs(error) < before / 2

@@ -90,6 +90,14 @@ def test_per_token_is_a_ratio_of_means() -> None:
     assert (got.value, got.std_error, got.ci_low, got.ci_high) == (0.5, 0.0, 0.5, 0.5)
 
 
+def test_long_sequences_weigh_more_per_token() -> None:
+    # (1 + 9)/(2 + 3) = 2, not the mean of 1/2 and 3
+    got = sequence_kl(np.array([1.0, 9.0]), np.ones(2), np.array([2, 3]), np.random.default_rng(0)).per_token
+    assert got.value == 2.0
+    # residuals 1 - 4 and 9 - 6: standard deviation sqrt(18), error sqrt(18/2) = 3, over a mean length of 2.5
+    assert got.std_error == pytest.approx(3 / 2.5)
+
+
 def test_positions_add_up_to_the_sequence_kl() -> None:
     rng = np.random.default_rng(0)
     rows = [np.array([0.5, 0.25, 1.0]), np.array([0.5]), np.array([0.5, 0.75])]

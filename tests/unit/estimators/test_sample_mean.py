@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.estimators.sample_mean import mean_estimate, mean_interval, standard_error, weakness
+from workers.estimators.sample_mean import (
+    _hall_interval,
+    mean_estimate,
+    mean_interval,
+    standard_error,
+    weakness,
+)
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30).map(np.array)
 
@@ -42,6 +48,17 @@ def test_coverage_is_nominal_on_skewed_values(case: str) -> None:
         covered += low <= truth <= high
     # 400 replicates: one standard error of the estimated coverage is 0.011.
     assert covered / replicates >= 0.95 - 0.011
+
+
+def test_hall_leans_towards_the_tail() -> None:
+    x = np.sort(rng(0).exponential(1, 64))
+    low, high = _hall_interval(x, 0.95)
+    assert high - x.mean() > 1.2 * (x.mean() - low)
+    # It moves and widens, but stays near Student's t for symmetric values.
+    y = np.linspace(-1, 1, 64)
+    assert _hall_interval(y, 0.95) == pytest.approx(
+        (-1.998 * standard_error(y), 1.998 * standard_error(y)), abs=1e-3
+    )
 
 
 def test_student_t_alone_fails_where_this_interval_holds() -> None:

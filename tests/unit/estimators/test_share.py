@@ -127,6 +127,12 @@ class TestGainSplit:
         assert found == pytest.approx([0.0, 0.5, 0.75])
         assert counts / 400 == pytest.approx([0.25, 0.5, 0.25], abs=0.1)
 
+    def test_few_prompts_reach_beyond_the_range_of_their_gains(self) -> None:
+        # Student's for 1/2, 1/4, 3/4: 0.5 +- 4.303 * 0.25 / sqrt(3) = 0.5 +- 0.621, at most 1.
+        fit = fit_of([0, 0, 0], [(16, 16), (8, 8), (24, 24)], [0, 0, 0])
+        total = shares(fit).gain.total.estimate
+        assert (total.ci_low, total.ci_high) == pytest.approx((-0.121, 1.0), abs=0.04)
+
     def test_one_prompt_or_family_gives_a_sampling_interval_and_says_so(self) -> None:
         for fit in (taught([ELICITED]), taught([ELICITED] * 6, families=[0] * 6)):
             total = shares(fit).gain.total
@@ -169,6 +175,9 @@ class TestCreationShare:
         assert cautious.lower.value == plain.lower.value
         assert cautious.lower.ci_low < plain.lower.ci_low - slack / 4
         assert cautious.upper.ci_high == plain.upper.ci_high
+        parts = [shares(taught([CREATED] * 20, slack=width)).gain.created for width in (0.0, slack)]
+        assert parts[1].sampling_low == pytest.approx(parts[0].sampling_low - slack)
+        assert parts[1].sampling_high == parts[0].sampling_high
 
 
 def draw(rng: np.random.Generator, causes: np.ndarray, a: np.ndarray, b: np.ndarray) -> CrossFit:
