@@ -44,9 +44,39 @@ def _pairs(rows: list[tuple[str, str]], title: str) -> Table:
     return table
 
 
+def these_prompts(mean: dict[str, Any], digits: int = 3) -> str:
+    """A mean over prompts with the 95 % interval for exactly these prompts."""
+    if mean["value"] is None:
+        return f"{mean['status']}: {mean['reason']}"
+    error = mean["sampling_std_error"]
+    value = f"{mean['value']:.{digits}f}"
+    return value if error is None else f"{value} ± {1.96 * error:.{digits}f}"
+
+
+def _interval(mean: dict[str, Any], digits: int = 3) -> str:
+    """The interval for the population that the prompts stand for."""
+    low, high = mean["ci_low"], mean["ci_high"]
+    if low is None and high is None:
+        return "-"
+    left = "-inf" if low is None else f"{low:.{digits}f}"
+    right = "inf" if high is None else f"{high:.{digits}f}"
+    doubt = "" if mean["status"] == "ok" else f"  ({mean['status']})"
+    return f"[{left}, {right}]{doubt}"
+
+
+def _means(rows: list[tuple[str, dict[str, Any]]], title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("", style="bold")
+    table.add_column("these prompts")
+    table.add_column("population, 95 %")
+    for name, mean in rows:
+        table.add_row(name, these_prompts(mean), Text(_interval(mean)))
+    return table
+
+
 def _gain(gain: dict[str, Any]) -> Table:
     parts = ("total", "elicited", "created", "lost", "undetermined")
-    return _pairs([(part, number(gain[part])) for part in parts], "Gain in success probability")
+    return _means([(part, gain[part]) for part in parts], "Gain in success probability")
 
 
 def _regimes(regimes: dict[str, int]) -> Table:
@@ -66,8 +96,8 @@ def _pass_at_k(support: dict[str, Any]) -> Table:
 
 
 def _free_energy(terms: dict[str, Any]) -> Table:
-    rows = [(f"{name} (nats)", number(terms[name])) for name in ("kl", "tilt", "drift", "escape")]
-    return _pairs(rows, "KL(candidate || reference) = tilt + drift + escape")
+    rows = [(name, terms[name]) for name in ("kl", "tilt", "drift", "escape")]
+    return _means(rows, "Nats: KL(candidate || reference) = tilt + drift + escape")
 
 
 def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]) -> None:

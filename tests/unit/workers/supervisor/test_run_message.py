@@ -1,0 +1,82 @@
+import pytest
+
+from ledger.commits import commit
+from ledger.recovery import close_rounds
+from workers.errors import AnalysisFault
+from workers.supervisor.run_message import run_message
+
+SAMPLE = {"idx": 0, "work": "sample", "stream": "reference", "items": [[0, 0, 4]], "model_keys": ["d1"]}
+FINALISE = {"idx": 0, "work": "finalise"}
+
+
+def drawn(engine, claim):
+    """Plan, sample and plan again: the finalise shard is next."""
+    assert commit(engine, claim(), artefact=None, usage={}, next_shards=[SAMPLE])
+    artefact = {"key": "default/anl_1/a", "sha256": "s", "n_rows": 4}
+    assert commit(engine, claim(), artefact=artefact, usage={"samples": 4})
+    close_rounds(engine)
+    assert commit(engine, claim(), artefact=None, usage={}, next_shards=[FINALISE])
+
+
+def test_a_plan_shard_is_told_the_request_and_its_models(engine, register, submit, claim):
+    register(context_length=64)
+    submit()
+    found = claim()
+    message = run_message(engine, found)
+    assert message["op"] == "run"
+    assert message["claim"] == {"shard_id": found.shard["id"], "epoch": 1}
+    assert message["shard"]["work"] == "plan"
+    assert message["analysis"]["status_on_finish"] == "succeeded"
+    assert message["analysis"]["spec"]["reference"]["model"] == "tiny"
+    assert message["models"].keys() == {"reference"}
+    assert message["models"]["reference"]["path"] == "/m/tiny"
+    assert message["models"]["reference"]["context_length"] == 64
+    assert (message["inputs"], message["failures"], message["partial"]) == ([], [], False)
+
+
+def test_a_finalise_shard_gets_every_committed_artefact(engine, register, submit, claim):
+    register()
+    submit()
+    drawn(engine, claim)
+    message = run_message(engine, claim())
+    assert [source["artefact_key"] for source in message["inputs"]] == ["default/anl_1/a"]
+    assert message["analysis"]["usage"]["samples"] == 4
+
+
+def test_a_model_that_left_ends_the_analysis(engine, register, submit, claim):
+    submit()
+    found = claim()
+    with pytest.raises(AnalysisFault) as fault:
+        run_message(engine, found)
+    assert (fault.value.code, fault.value.pointer) == ("unknown_model", "/reference/model")
+    register(digest=None, state="invalid", error="no config.json")
+    with pytest.raises(AnalysisFault, match=r"no config\.json"):
+        run_message(engine, found)
+
+
+def test_a_replaced_model_ends_the_analysis(engine, register, submit, claim):
+    register()
+    submit()
+    assert commit(engine, claim(), artefact=None, usage={}, next_shards=[SAMPLE])
+    register(digest="d2")
+    with pytest.raises(AnalysisFault) as fault:
+        run_message(engine, claim())
+    assert fault.value.code == "model_changed"
+
+
+def test_a_result_never_names_other_weights_than_it_sampled(engine, register, submit, claim):
+    register()
+    submit()
+    drawn(engine, claim)
+    register(digest="d2")
+    with pytest.raises(AnalysisFault) as fault:
+        run_message(engine, claim())
+    assert fault.value.code == "model_changed"
+
+
+def test_a_result_outlives_the_folders_of_its_models(engine, register, submit, claim):
+    register()
+    submit()
+    drawn(engine, claim)
+    register(state="invalid", error="no longer in the models folder")
+    assert run_message(engine, claim())["models"]["reference"]["weights_digest"] == "d1"

@@ -1,0 +1,177 @@
+"""One loaded language model: prefixes, continuations, logits and text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from workers.engines.errors import NonFiniteLogits, PromptTooLong, UnsupportedModel
+from workers.engines.exclusion import EDGE_TOLERANCE
+
+# The head applied apart from the model must give the model's own logits, up to rounding of their scale.
+_HEAD_TOLERANCE: dict[torch.dtype, float] = {torch.float64: 1e-9, torch.float32: 1e-4}
+_HALF_HEAD_TOLERANCE = 5e-2
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What the weights and the tokenizer are, by content; see `digests`."""
+
+    weights_digest: str
+    tokenizer_digest: str
+    adapter_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A prompt already read.
+
+    Attributes:
+        length: Tokens.
+        cache: Keys and values, batch size 1.
+        hidden: Final hidden state of the last token. Shape ``(1, h)``.
+    """
+
+    length: int
+    cache: DynamicCache
+    hidden: Tensor
+
+
+class CausalModel:
+    """A transformers causal language model in evaluation mode, with the exact rules of a completion.
+
+    Args:
+        model: The transformers model, on its device.
+        tokenizer: Its tokenizer.
+        eos_ids: Tokens that end a completion.
+        context_length: Longest sequence, or None.
+        identity: Digests.
+
+    Raises:
+        UnsupportedModel: if logits are more than a linear head (and soft cap) on the last hidden state, or
+            the model keeps recurrent state.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        eos_ids: frozenset[int],
+        context_length: int | None,
+        identity: ModelIdentity,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.eos_ids = eos_ids
+        self.context_length = context_length
+        self.identity = identity
+        self.dtype: torch.dtype = model.dtype
+        self.device: torch.device = model.device
+        self.edge_tolerance = EDGE_TOLERANCE[self.dtype]
+        self._softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
+        head = model.get_output_embeddings()
+        # A half-precision head rounds logits near 12 nats to 1/16: it is applied in float32 always.
+        self._weight: Tensor = head.weight.detach().to(torch.promote_types(self.dtype, torch.float32))
+        bias = getattr(head, "bias", None)
+        self._bias: Tensor | None = None if bias is None else bias.detach().to(self._weight.dtype)
+        self.parameters: int = sum(parameter.numel() for parameter in model.parameters())
+        self.embedded_tokens: int = model.get_input_embeddings().weight.shape[0]
+        # Rows of the head beyond the tokenizer pad the matrix: no text has them, so no law gives them mass.
+        self.vocabulary_size: int = min(self._weight.shape[0], max(tokenizer.get_vocab().values()) + 1)
+        self._check_architecture()
+
+    def read(self, prompt_ids: Sequence[int]) -> Prefix:
+        """Run the prompt once.
+
+        Args:
+            prompt_ids: At least one token id.
+
+        Raises:
+            PromptTooLong: if the prompt alone fills the context.
+            ValueError: if the prompt is empty or names a token the model does not have.
+        """
+        if not prompt_ids or not 0 <= min(prompt_ids) <= max(prompt_ids) < self.embedded_tokens:
+            raise ValueError("a prompt needs at least one token, and only tokens of the model")
+        self.check_room(len(prompt_ids), 1)
+        ids = torch.tensor([list(prompt_ids)], dtype=torch.long, device=self.device)
+        cache = DynamicCache(config=self.model.config)
+        return Prefix(len(prompt_ids), cache, self.extend(cache, ids)[:, -1])
+
+    def check_room(self, prompt_length: int, new_tokens: int) -> None:
+        """Raise PromptTooLong unless prompt and completion fit the context."""
+        if self.context_length is not None and prompt_length + new_tokens > self.context_length:
+            raise PromptTooLong(
+                f"{prompt_length} prompt tokens and {new_tokens} new tokens exceed the context of "
+                f"{self.context_length} tokens"
+            )
+
+    @torch.inference_mode()
+    def extend(self, cache: DynamicCache, token_ids: Tensor) -> Tensor:
+        """Feed tokens after what the cache holds; the cache grows.
+
+        Args:
+            cache: Keys and values of batch size b.
+            token_ids: Shape ``(b, q)``.
+
+        Returns:
+            Final hidden states. Shape ``(b, q, h)``.
+        """
+        seen = cache.get_seq_length()
+        positions = torch.arange(seen, seen + token_ids.shape[1], device=self.device).unsqueeze(0)
+        output = self.model.base_model(
+            input_ids=token_ids, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores over the tokenizer's vocabulary.
+
+        Args:
+            hidden: Final hidden states. Shape ``(..., h)``.
+
+        Returns:
+            float64, so that no further rounding enters the law. Shape ``(..., v)``.
+
+        Raises:
+            NonFiniteLogits: if a score is NaN or +inf.
+        """
+        scores = self._scores(hidden)[..., : self.vocabulary_size].double()
+        # One reduction finds both: NaN propagates through a maximum.
+        if scores.numel() and not bool(scores.amax().isfinite()):
+            raise NonFiniteLogits("the model returned logits that are NaN or infinite")
+        return scores
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """The text of a completion, special tokens left out."""
+        decoded: str = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return decoded
+
+    def is_same_law(self, other: "CausalModel") -> bool:
+        """Whether two engines compute the same numbers: one object, or equal content, precision, device."""
+        mine = (self.identity, self.dtype, self.device, self.eos_ids)
+        return self is other or mine == (other.identity, other.dtype, other.device, other.eos_ids)
+
+    def _scores(self, hidden: Tensor) -> Tensor:
+        scores = torch.nn.functional.linear(hidden.to(self._weight.dtype), self._weight, self._bias)
+        if self._softcap is not None:
+            scores = torch.tanh(scores / self._softcap) * self._softcap
+        return scores
+
+    @torch.inference_mode()
+    def _check_architecture(self) -> None:
+        ids = torch.arange(min(8, self.embedded_tokens), device=self.device).unsqueeze(0)
+        cache = DynamicCache(config=self.model.config)
+        if not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
+            raise UnsupportedModel("the model keeps recurrent state")
+        mine = self._scores(self.extend(cache, ids))
+        own = self.model(input_ids=ids, use_cache=False).logits.to(mine.dtype)
+        tolerance = _HEAD_TOLERANCE.get(self.dtype, _HALF_HEAD_TOLERANCE)
+        if own.shape != mine.shape or not torch.allclose(
+            mine, own, rtol=0, atol=tolerance * float(own.abs().amax())
+        ):
+            raise UnsupportedModel("the logits are not a linear head on the last hidden state")

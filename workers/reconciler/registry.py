@@ -1,0 +1,106 @@
+"""Filling the ledger's models table from a folder."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Engine
+
+from ledger import models
+from ledger.database import write
+from workers.reconciler.model_folder import Record, adapter_record, is_adapter, is_candidate, model_record
+from workers.settings import TENANT
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+MARKER: Final = "registry.json"
+"""File below `home` that appears when the first scan is recorded: until then the gateway is not ready."""
+
+log = structlog.get_logger(__name__)
+
+
+class Registry:
+    """Scans a folder of model folders; hashes only what changed.
+
+    Args:
+        engine: The ledger.
+        root: The folder.
+        marker: File to write once a scan is recorded; a stale one is removed.
+    """
+
+    def __init__(self, engine: Engine, root: Path, marker: Path) -> None:
+        self._engine = engine
+        self._root = root
+        self._marker = marker
+        self._seen: dict[str, Fingerprint] = {}
+        self._records: dict[str, Record] = {}
+        self._unsaved: dict[str, Record] = {}
+        self._recorded: set[str] | None = None
+        marker.unlink(missing_ok=True)
+
+    def scan(self) -> int:
+        """Bring the table up to date.
+
+        Returns:
+            How many entries changed.
+
+        Raises:
+            OSError: if the folder itself cannot be read; nothing is marked missing for that.
+        """
+        folders = {folder.name: folder for folder in sorted(self._root.iterdir()) if is_candidate(folder)}
+        gone = self._records.keys() - folders.keys()
+        for name in gone:
+            del self._records[name], self._seen[name]
+            self._unsaved.pop(name, None)
+        self._read_changed(folders, rebased=bool(gone))
+        changed, present = dict(self._unsaved), set(self._records)
+        if changed or present != self._recorded:
+            self._record(changed, present)
+            self._unsaved.clear()
+            self._recorded = present
+            log.info("registry_scanned", models=len(present), changed=sorted(changed), gone=sorted(gone))
+        if not self._marker.exists():
+            self._mark(len(present))
+        return len(changed) + len(gone)
+
+    def _read_changed(self, folders: dict[str, Path], *, rebased: bool) -> None:
+        # Adapters after models: each needs its base's record.
+        for name, folder in sorted(folders.items(), key=lambda item: is_adapter(item[1])):
+            found = fingerprint(folder)
+            adapts = is_adapter(folder)
+            if self._seen.get(name) == found and not (adapts and rebased):
+                continue
+            record = adapter_record(folder, self._records) if adapts else model_record(folder, self._root)
+            if fingerprint(folder) != found:
+                continue  # still being written: what was hashed is neither old nor new
+            self._seen[name] = found
+            if self._records.get(name) != record:
+                self._records[name] = self._unsaved[name] = record
+                rebased = True
+
+    def _record(self, changed: dict[str, Record], present: set[str]) -> None:
+        with write(self._engine) as conn:
+            for record in changed.values():
+                models.upsert(conn, TENANT, record)
+            models.mark_missing(conn, TENANT, present)
+
+    def _mark(self, count: int) -> None:
+        content: dict[str, Any] = {"scanned_at": time.time(), "models": count}
+        temporary = self._marker.with_suffix(".tmp")
+        temporary.write_text(json.dumps(content) + "\n")
+        temporary.replace(self._marker)
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """Names, sizes and times of the files in a folder: equal if nothing was written in between."""
+    found = []
+    for file in sorted(folder.iterdir()):
+        try:
+            about = file.stat()
+        except FileNotFoundError:  # a link to nothing, or just removed
+            found.append((file.name, -1, -1, -1))
+            continue
+        found.append((file.name, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+    return tuple(found)

@@ -1,0 +1,121 @@
+"""The frame: what every number is relative to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workers.estimators.counts import epsilon, log_budget
+from workers.reports.numerals import is_number, numeral, percent
+from workers.reports.readings import Json, finite
+
+DIGEST: Final = 12
+"""Characters of a digest that tell models apart; the result document has all of them."""
+
+OFF: Final[dict[str, float]] = {"top_k": 0, "top_p": 1, "min_p": 0}
+
+NAMES: Final = {
+    "k_use": "K_use",
+    "k_probe": "K_probe",
+    "samples_per_prompt": "Samples a prompt and side, pilot",
+    "max_samples_per_prompt": "Samples a prompt and side, at most",
+    "max_total_tokens": "Tokens, at most",
+    "alpha": "α, error level",
+    "reach": "ρ, chance that counts as reach",
+}
+
+MODEL_FIELDS: Final = {
+    "model": "Model",
+    "weights_digest": "Weights",
+    "adapter_digest": "Adapter",
+    "tokenizer_digest": "Tokenizer",
+    "parameters": "Parameters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A list of settings under a name."""
+
+    name: str
+    entries: tuple[tuple[str, str], ...]
+
+
+def sides(frame: Json) -> dict[str, Any]:
+    """Models side by side: streams, and a row a property."""
+    streams = [name for name, value in frame.items() if isinstance(value, Mapping) and "model" in value]
+    fields = [key for key in MODEL_FIELDS if any(key in frame[stream] for stream in streams)]
+    return {
+        "streams": streams,
+        "rows": [
+            (MODEL_FIELDS[key], [_property(key, frame[stream].get(key)) for stream in streams])
+            for key in fields
+        ],
+    }
+
+
+def groups(frame: Json) -> list[Group]:
+    """Policy, signal, budgets, decision thresholds, and the rest."""
+    named = {"Decoding policy": "policy", "Signal": "signal", "Budget": "budget", "Decision": "decision"}
+    found = [
+        Group(name, tuple(_entries(frame[key])))
+        for name, key in named.items()
+        if isinstance(frame.get(key), Mapping) and frame[key]
+    ]
+    shown = {*named.values(), *sides(frame)["streams"]}
+    rest = {key: value for key, value in frame.items() if key not in shown}
+    if rest:
+        found.append(Group("Run", tuple(_entries(rest))))
+    return found
+
+
+def reach_sentences(frame: Json) -> list[str]:
+    """What the two budgets mean as chances, in words."""
+    budget, decision = frame.get("budget") or {}, frame.get("decision") or {}
+    reach = finite(decision.get("reach"))
+    if reach is None:
+        return []
+    sentences = []
+    for key in ("k_use", "k_probe"):
+        k = budget.get(key)
+        if is_number(k):
+            sentences.append(
+                f"{NAMES[key]} = {k:,}: within reach means at least one success in {k:,} "
+                f"sample{'s' if k != 1 else ''} with chance {percent(reach)} or more, that is a chance of "
+                f"{numeral(epsilon(k, reach))} or more for one sample, a price of at most "
+                f"{numeral(log_budget(k, reach))} nats."
+            )
+    return sentences
+
+
+def _entries(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(_name(key), _setting(key, value)) for key, value in values.items()]
+
+
+def _name(key: str) -> str:
+    return NAMES.get(key) or key.replace("_", " ").replace("-", " ").capitalize()
+
+
+def _setting(key: str, value: Any) -> str:
+    if key in OFF and value == OFF[key]:
+        return f"{numeral(value)} (off)"
+    if value is None or value in ([], {}, ""):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key == "seed":
+        return str(value)
+    if is_number(value):
+        return numeral(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_setting(name, item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(f"“{item}”" for item in value)
+    return str(value)
+
+
+def _property(key: str, value: Any) -> dict[str, str]:
+    if value is None or value == "":
+        return {"text": "none", "full": ""}
+    if key.endswith("_digest"):
+        return {"text": str(value)[:DIGEST], "full": str(value)}
+    return {"text": f"{value:,}" if is_number(value) else str(value), "full": ""}

@@ -1,0 +1,53 @@
+"""Numbers as people read them."""
+
+import math
+from typing import Any, Final
+
+MINUS: Final = "\N{MINUS SIGN}"
+SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def numeral(value: float, *, signed: bool = False) -> str:
+    """Three significant digits or so; thousands separated; tiny numbers as powers of ten.
+
+    Raises:
+        ValueError: The number is not finite.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not finite")
+    size = abs(value)
+    text = "0" if size == 0 else _digits(size)
+    if text.strip("0.") == "":
+        return "0"
+    sign = MINUS if value < 0 else "+" if signed else ""
+    return sign + text
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, one decimal below ten per cent."""
+    size = abs(share) * 100
+    text = f"{size:.0f}" if size >= 9.95 or size == 0 else f"{size:.1f}".removesuffix(".0")
+    return f"{MINUS if share < 0 and text != '0' else ''}{text} %"
+
+
+def count(value: int, noun: str, plural: str | None = None) -> str:
+    """A count with its noun."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def _digits(size: float) -> str:
+    if size >= 1e9 or size < 5e-4:
+        mantissa, exponent = f"{size:.1e}".split("e")
+        return f"{mantissa.removesuffix('.0')}×10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    if float(size).is_integer():
+        return f"{size:,.0f}"
+    if size >= 100:
+        return f"{size:,.0f}"
+    if size >= 10:
+        return f"{size:.1f}"
+    return f"{size:.2f}" if size >= 1 else f"{size:.3f}"

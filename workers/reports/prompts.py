@@ -1,0 +1,141 @@
+"""The table of prompts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workers.reports.glossary import CLASSES, CONFIRMATIONS, REGIMES, Term
+from workers.reports.numerals import count, numeral, percent
+from workers.reports.readings import Json, Reading, read
+from workers.reports.reach import SIDES
+
+TERMS: Final = {"kl": "KL", "tilt": "Tilt", "drift": "Drift", "escape": "Escape"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell: either a reading, or text with the key it sorts by."""
+
+    text: str
+    key: str
+    reading: Reading | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A row and what unfolds under it."""
+
+    name: str
+    family: str
+    regime: Term | None
+    regime_key: int
+    confirmed: str
+    cells: tuple[Cell, ...]
+    facts: tuple[str, ...]
+    evidence: tuple[str, ...]
+    confirmation: tuple[tuple[bool, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's head: the group it belongs to, its name and a hint."""
+
+    name: str
+    hint: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table, with only the columns this analysis has."""
+
+    columns: tuple[Column, ...]
+    groups: tuple[tuple[str, int], ...]
+    prompts: tuple[Prompt, ...]
+    has_regimes: bool
+
+
+def prompt_table(rows: Sequence[Json]) -> Table:
+    """Cells for every row; a column is there if any row has it."""
+    sides = [side for side in SIDES if any(row.get(side) for row in rows)]
+    terms = [key for key in TERMS if any(row.get(key) for row in rows)]
+    gain = any(row.get("gain") for row in rows)
+    columns = [
+        column
+        for side in sides
+        for column in (
+            Column("Hits", "successes / samples", side),
+            Column("Success", "chance of success of one sample, 95 % interval", side),
+            Column("Price", "−log of the chance of success, nats", side),
+        )
+    ]
+    columns += [Column("Gain", "candidate − reference", "change")] if gain else []
+    columns += [Column(TERMS[key], "nats", "nats") for key in terms]
+    prompts = tuple(_prompt(position, row, sides, terms, gain) for position, row in enumerate(rows))
+    return Table(tuple(columns), _groups(columns), prompts, any(p.regime for p in prompts))
+
+
+def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
+    names = list(dict.fromkeys(column.group for column in columns))
+    return tuple((name, sum(column.group == name for column in columns)) for name in names)
+
+
+def _prompt(position: int, row: Json, sides: Sequence[str], terms: Sequence[str], gain: bool) -> Prompt:
+    cells: list[Cell] = []
+    for side in sides:
+        cells += _side(row.get(side))
+    if gain:
+        cells.append(_reading(row.get("gain"), signed=True))
+    cells += [_reading(row.get(key)) for key in terms]
+    regime = REGIMES.get(row["regime"]) or Term(row["regime"], "", "", "undetermined") if row.get("regime") else None
+    labels = filter(None, [row.get("family"), row.get("split")])
+    return Prompt(
+        name=row["prompt_id"] or f"prompt {position + 1}",
+        family=" · ".join(labels),
+        regime=regime,
+        regime_key=list(REGIMES).index(row["regime"]) if row.get("regime") in REGIMES else len(REGIMES),
+        confirmed=_confirmed(row),
+        cells=tuple(cells),
+        facts=tuple(_facts(row, sides)),
+        evidence=tuple(row["evidence"]),
+        confirmation=tuple(
+            (check["passed"], CONFIRMATIONS.get(check["check"], check["check"].replace("_", " ")))
+            for check in row.get("confirmation") or []
+        ),
+    )
+
+
+def _side(side: Json | None) -> list[Cell]:
+    if side is None:
+        return [Cell("no samples", "")] * 3
+    hits = f"{side['successes']:,} / {side['samples']:,}"
+    return [Cell(hits, str(side["successes"])), _reading(side["success"]), _reading(side["price"])]
+
+
+def _reading(estimate: Json | None, *, signed: bool = False) -> Cell:
+    if estimate is None:
+        return Cell("not computed", "")
+    reading = read(estimate, signed=signed)
+    return Cell("", reading.key, reading)
+
+
+def _confirmed(row: Json) -> str:
+    """For created prompts, whether the claim is confirmed."""
+    if not row.get("confirmation"):
+        return ""
+    return "confirmed" if row.get("confirmed") else "not confirmed"
+
+
+def _facts(row: Json, sides: Sequence[str]) -> list[str]:
+    facts = []
+    for side in sides:
+        found: Any = row.get(side)
+        if found:
+            use, probe = CLASSES.get(found["class_at_k_use"]), CLASSES.get(found["class_at_k_probe"])
+            facts.append(f"{side.capitalize()}: {use} at K_use, {probe} at K_probe.")
+            share = f" ({percent(found['successes'] / found['samples'])})" if found["samples"] else ""
+            facts[-1] += f" {count(found['successes'], 'success', 'successes')} in {found['samples']:,}{share}."
+    if row.get("samples_to_settle") is not None:
+        facts.append(f"About {numeral(row['samples_to_settle'])} more samples would settle what is undetermined.")
+    return facts

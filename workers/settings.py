@@ -1,0 +1,192 @@
+"""Every setting of workers and reconciler, each with the reason for its value; `TILTSCOPE_<NAME>` sets it."""
+
+import os
+import socket
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ledger.states import Work
+from ledger.workers import WorkerIdentity
+
+QUEUE: Final = "tiltscope"
+WAKE: Final = "tiltscope.wake"
+"""Celery's queue and the one task; the gateway sends it too."""
+
+TENANT: Final = "default"
+"""Whose models the scanned folder holds: the only tenant until requests are authenticated."""
+
+
+class Settings(BaseSettings):
+    """Settings of the worker side, read from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="TILTSCOPE_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".tiltscope",
+        description="Folder of everything embedded mode keeps; the artefacts lie in `artefacts/` below it.",
+    )
+    database_url: str = Field(
+        default="",
+        description="The ledger; empty is SQLite under `home`, so that one folder is one installation.",
+    )
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="Celery's broker; it carries wake-ups only, so that losing it loses nothing.",
+    )
+    models: Path | None = Field(
+        default=None,
+        description="Folder whose sub-folders are the models; unset is `models/` below `home`.",
+    )
+    boot_id: str = Field(
+        default_factory=lambda: uuid.uuid4().hex,
+        description="Names this start of the process, so that whoever sees it die can free its leases.",
+    )
+
+    works: Annotated[frozenset[Work], NoDecode] = Field(
+        default=frozenset(Work),
+        description="Works this worker claims, separated by commas: planning and finalising need no GPU.",
+    )
+    lease_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="How long a dead worker's shard stays taken; five renewals may fail before a live one's.",
+    )
+    renew_seconds: float = Field(
+        default=3.0,
+        gt=0,
+        description="Between two renewals: how late a cancelled shard learns of it, for a small write each.",
+    )
+    poll_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        description="Between two looks at the ledger without a wake-up: the delay while Redis is down.",
+    )
+    progress_limit_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="Silence after which an engine counts as hung: above the longest load of a large model.",
+    )
+    abort_grace_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="From asking an engine to stop to killing it: a batch of a small model, and less than "
+        "the 10 s after which launchers kill a worker that drains.",
+    )
+    start_limit_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="For a new engine to say that it is ready: importing torch from a cold, shared disk.",
+    )
+    min_free_bytes: int = Field(
+        default=256 << 20,
+        ge=0,
+        description="Free disk below which nothing is claimed: the artefact of a large shard still fits.",
+    )
+    host_command: tuple[str, ...] = Field(
+        default=(),
+        description="Program and arguments of the engine host; empty is this interpreter with "
+        "`-m workers.host.main`. A JSON list in the environment.",
+    )
+
+    threads: int = Field(
+        default=1,
+        ge=1,
+        description="CPU threads of an engine: two torch threads collapse when another process holds a core.",
+    )
+    batch_size: int = Field(
+        default=512,
+        ge=1,
+        description="Sequences decoded together at most: results do not depend on it, and a tiny model gains "
+        "little beyond.",
+    )
+    batch_tokens: int = Field(
+        default=32_768,
+        ge=1,
+        description="Tokens whose keys and values are held at once: about 1.5 GB for a model of 135 million "
+        "parameters in float32.",
+    )
+    resident_models: int = Field(
+        default=3,
+        ge=2,
+        description="Models an engine keeps loaded: scoring needs a pair, and the next candidate joins it.",
+    )
+    shard_tokens: int = Field(
+        default=50_000,
+        ge=1,
+        description="New tokens planned for a shard: what is lost when its engine dies, and how often "
+        "progress is durable. Half a minute of a small model on one CPU thread.",
+    )
+
+    tick_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="Between two ticks of the reconciler: the longest delay of recovery, for a few queries.",
+    )
+    scan_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        description="Between two looks at the models folder: only file sizes and times, unless one changed.",
+    )
+    collect_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="Between two collections of what outlived its retention: nobody waits for them.",
+    )
+    hints_per_worker: int = Field(
+        default=3,
+        ge=1,
+        description="Wake-ups in Redis for each live worker: one is enough, two more make up for lost ones.",
+    )
+    broker_timeout_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="For each exchange of the reconciler with the broker: workers poll, so it may give up.",
+    )
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.database_url or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def artefact_root(self) -> Path:
+        """Where artefacts lie."""
+        return self.home / "artefacts"
+
+    @property
+    def models_root(self) -> Path:
+        """The folder that is scanned; models are loaded from below it only."""
+        return self.models or self.home / "models"
+
+    @property
+    def host_program(self) -> tuple[str, ...]:
+        """Program and arguments of the engine host."""
+        return self.host_command or (sys.executable, "-m", "workers.host.main")
+
+    def identity(self) -> WorkerIdentity:
+        """Who this process is to the ledger."""
+        host = socket.gethostname()
+        return WorkerIdentity(id=f"{host}-{os.getpid()}", boot_id=self.boot_id, host=host)
+
+    @field_validator("works", mode="before")
+    @classmethod
+    def _split_works(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @model_validator(mode="after")
+    def _renews_in_time(self) -> Self:
+        if self.renew_seconds > self.lease_seconds / 2:
+            raise ValueError(
+                f"renew_seconds ({self.renew_seconds}) must be at most half of lease_seconds "
+                f"({self.lease_seconds}): one failed renewal must not lose a shard"
+            )
+        if not self.works:
+            raise ValueError("works is empty: this worker would never do anything")
+        return self

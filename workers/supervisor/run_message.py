@@ -1,0 +1,116 @@
+"""What an engine host is told of a shard."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, select
+
+from ledger import models
+from ledger.database import read
+from ledger.progress import usage
+from ledger.shards import Claim, failures_for, inputs_for
+from ledger.states import AnalysisStatus, Work
+from ledger.tables import shards
+from workers.errors import AnalysisFault
+from workers.host.protocol import RUN, Message
+
+_SHARD_FIELDS: Final = (
+    "id",
+    "analysis_id",
+    "tenant_id",
+    "round",
+    "idx",
+    "work",
+    "stream",
+    "scorer",
+    "items",
+    "planned_rows",
+    "depends_on",
+    "model_keys",
+)
+_MODEL_FIELDS: Final = (
+    "id",
+    "path",
+    "kind",
+    "base",
+    "weights_digest",
+    "adapter_digest",
+    "tokenizer_digest",
+    "context_length",
+    "parameters",
+)
+_READING_WORKS: Final = (Work.VERIFY, Work.FINALISE)
+_SIDES: Final = ("reference", "candidate")
+
+
+def run_message(engine: Engine, claim: Claim) -> Message:
+    """The ``run`` message of a claim, from one snapshot of the ledger.
+
+    Raises:
+        AnalysisFault: if a model of the analysis is gone from the registry, or is no longer the one
+            that the shard was planned for.
+    """
+    shard, analysis = claim.shard, claim.analysis
+    collects = shard["work"] in (Work.PLAN, Work.FINALISE)
+    with read(engine) as conn:
+        found = {
+            stream: _model(conn, analysis["tenant_id"], side["model"], pointer, shard["work"])
+            for stream, (side, pointer) in _participants(analysis["spec"]).items()
+        }
+        inputs = inputs_for(conn, shard)
+        failures = failures_for(conn, analysis["id"]) if collects else []
+        spent = usage(conn, analysis["id"])
+        _check_digests(_planned_keys(conn, shard) if collects else set(shard["model_keys"]), found)
+    return {
+        "op": RUN,
+        "claim": {"shard_id": shard["id"], "epoch": claim.epoch},
+        "shard": {name: shard[name] for name in _SHARD_FIELDS},
+        "analysis": {
+            "id": analysis["id"],
+            "tenant_id": analysis["tenant_id"],
+            "kind": analysis["kind"],
+            "name": analysis["name"],
+            "usage": spent,
+            "spec": analysis["spec"],
+            "status_on_finish": analysis["finish_as"] or AnalysisStatus.SUCCEEDED.value,
+            "created_at": analysis["created_at"],
+        },
+        "models": found,
+        "inputs": inputs,
+        "failures": failures,
+        "partial": analysis["finish_as"] is not None or bool(failures),
+    }
+
+
+def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:
+    """Stream name to the participant that draws in it and where the request names it."""
+    return {side: (spec[side], f"/{side}/model") for side in _SIDES if spec.get(side) is not None}
+
+
+def _model(conn: Connection, tenant_id: str, model_id: str, pointer: str, work: str) -> dict[str, Any]:
+    row = models.get(conn, tenant_id, model_id)
+    if row is None:
+        raise AnalysisFault("unknown_model", f"no model `{model_id}` in the registry any more", pointer)
+    # A result is not lost because its models went away after the last sample was scored.
+    known = work in _READING_WORKS and row.weights_digest is not None
+    if row.state != "ready" and not known:
+        raise AnalysisFault("invalid_model", f"model `{model_id}` cannot be used: {row.error}", pointer)
+    return {name: row._mapping[name] for name in _MODEL_FIELDS}
+
+
+def _planned_keys(conn: Connection, shard: Mapping[str, Any]) -> set[str]:
+    """Digests of the weights that any shard of the analysis was planned for."""
+    keys = select(shards.c.model_keys).where(shards.c.analysis_id == shard["analysis_id"])
+    return {key for row in conn.execute(keys).scalars() for key in row}
+
+
+def _check_digests(planned: set[str], found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Samples of two different models must never end in one result because a folder was replaced."""
+    present = {model["weights_digest"] for model in found.values()}
+    if missing := planned - present:
+        names = ", ".join(f"`{model['id']}`" for model in found.values())
+        raise AnalysisFault(
+            "model_changed",
+            f"the weights of {names} changed while the analysis ran: "
+            f"{', '.join(sorted(key[:12] for key in missing))}… is gone",
+        )

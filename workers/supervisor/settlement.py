@@ -1,0 +1,166 @@
+"""What the ledger is told of a run that ended."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from ledger import analyses
+from ledger.claims import release
+from ledger.commits import commit, commit_finalise, fail_analysis
+from ledger.crashes import record_crash
+from ledger.database import read
+from ledger.errors import LedgerError
+from ledger.quarantine import quarantine
+from ledger.recovery import close_rounds
+from ledger.shards import Claim
+from ledger.states import DRAWING_WORKS, Directive, Work
+from workers.errors import AnalysisFault
+from workers.host.protocol import Message
+from workers.supervisor.lease_keeper import LeaseKeeper
+from workers.supervisor.run import Ending, Outcome
+
+LONGEST_BACKOFF: Final = 60.0
+"""Seconds before a failed shard is tried again, at most."""
+
+TRIES: Final = 20
+RETRY_SECONDS: Final = 0.5
+"""Tries to reach the database and the pause between two: with its own timeouts, longer than a lease."""
+
+log = structlog.get_logger(__name__)
+
+
+def settle(engine: Engine, claim: Claim, outcome: Outcome, lease: LeaseKeeper) -> bool:
+    """Record an outcome, again and again while the database is away and the lease may still hold.
+
+    Returns:
+        Whether the ledger took it; False if the lease was lost, and somebody else runs the shard.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: if the database stays away.
+    """
+    for tries_left in reversed(range(TRIES)):
+        try:
+            taken = _settle_once(engine, claim, outcome)
+            break
+        except (OperationalError, InterfaceError) as error:
+            log.warning("settlement_failed", shard=claim.shard["id"], error=type(error).__name__)
+            if lease.directive is Directive.LOST:
+                return False
+            if tries_left == 0:
+                raise
+            time.sleep(RETRY_SECONDS)
+    else:  # pragma: no cover - the last try returns or raises
+        return False
+    _tell(claim, outcome, taken)
+    if taken and claim.shard["work"] in DRAWING_WORKS:
+        _close_round(engine, claim)
+    return taken
+
+
+def refuse(engine: Engine, claim: Claim, fault: AnalysisFault) -> bool:
+    """Fail the analysis of a claim that no engine need see."""
+    reply = {"kind": "analysis", "code": fault.code, "detail": fault.detail, "pointer": fault.pointer}
+    return fail_analysis(engine, claim, problem=problem(reply))
+
+
+def problem(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """The problem document (RFC 9457) of an analysis that cannot succeed."""
+    found = {
+        "type": "about:blank",
+        "title": "The analysis cannot be carried out",
+        "status": 422,
+        "code": reply["code"],
+        "detail": reply["detail"],
+    }
+    if reply.get("pointer") is not None:
+        found["errors"] = [{"detail": reply["detail"], "pointer": reply["pointer"]}]
+    return found
+
+
+def _settle_once(engine: Engine, claim: Claim, outcome: Outcome) -> bool:
+    match outcome.ending:
+        case Ending.DONE:
+            return _commit(engine, claim, outcome.reply)
+        case Ending.FAILED:
+            return _fail(engine, claim, outcome.reply)
+        case Ending.STOPPED:
+            return release(engine, claim, reason=outcome.detail, penalty=False)
+        case Ending.STALLED:
+            return _penalise(engine, claim, "engine_stalled", outcome.detail)
+        case Ending.CRASHED:
+            return record_crash(engine, claim, detail=outcome.detail)
+
+
+def _commit(engine: Engine, claim: Claim, reply: Message) -> bool:
+    try:
+        if claim.shard["work"] == Work.FINALISE:
+            if _ends_otherwise(engine, claim):
+                return release(engine, claim, reason="told to end while finalising", penalty=False)
+            return commit_finalise(
+                engine,
+                claim,
+                artifacts=reply["artifacts"],
+                usage=reply["usage"],
+                warnings=reply.get("warnings") or (),
+                verdict=reply.get("verdict"),
+            )
+        return commit(
+            engine,
+            claim,
+            artefact=reply.get("artefact"),
+            usage=reply["usage"],
+            next_shards=reply.get("next_shards"),
+            phase=reply.get("phase"),
+            warnings=reply.get("warnings") or (),
+        )
+    except (LedgerError, KeyError, TypeError) as error:
+        # A fault of ours in the reply: another try would say the same.
+        detail = f"the reply could not be recorded: {type(error).__name__}: {error}"
+        return quarantine(engine, claim, error={"code": "internal_error", "detail": detail})
+
+
+def _ends_otherwise(engine: Engine, claim: Claim) -> bool:
+    """Whether the analysis was told to end since the claim, so that the finished result would deny it."""
+    with read(engine) as conn:
+        now = analyses.get(conn, claim.shard["tenant_id"], claim.shard["analysis_id"])
+    return now is not None and now.finish_as != claim.analysis["finish_as"]
+
+
+def _fail(engine: Engine, claim: Claim, reply: Message) -> bool:
+    if reply["kind"] == "analysis":
+        return fail_analysis(engine, claim, problem=problem(reply), usage=reply.get("usage"))
+    if reply["retryable"]:
+        return _penalise(engine, claim, reply["code"], reply["detail"])
+    return quarantine(engine, claim, error={"code": reply["code"], "detail": reply["detail"]})
+
+
+def _penalise(engine: Engine, claim: Claim, code: str, detail: str) -> bool:
+    backoff = min(LONGEST_BACKOFF, 2.0 ** claim.shard["failures"])
+    error = {"code": code, "detail": detail}
+    return release(engine, claim, reason=code, penalty=True, not_before_seconds=backoff, error=error)
+
+
+def _close_round(engine: Engine, claim: Claim) -> None:
+    try:
+        close_rounds(engine, claim.shard["analysis_id"])
+    except Exception as error:
+        # The reconciler does it at its next tick; here it only saves that time.
+        log.warning("round_not_closed", analysis=claim.shard["analysis_id"], error=type(error).__name__)
+
+
+def _tell(claim: Claim, outcome: Outcome, taken: bool) -> None:
+    log.info(
+        "shard_ended",
+        shard=claim.shard["id"],
+        analysis=claim.shard["analysis_id"],
+        work=claim.shard["work"],
+        epoch=claim.epoch,
+        ending=outcome.ending.value,
+        code=outcome.reply.get("code"),
+        detail=outcome.detail or None,
+        taken=taken,
+    )
