@@ -42,7 +42,7 @@ class PassAtK(Document):
     """One point of a pass@k curve."""
 
     k: int
-    estimate: Estimate
+    estimate: DatasetEstimate
 
 
 class CoveragePoint(Document):

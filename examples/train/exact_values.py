@@ -9,7 +9,7 @@ import torch
 from exact_success import exact_success
 from prices import load
 
-NEGLIGIBLE = 1e-12
+NEGLIGIBLE = 0.0
 """Prefixes less probable than this are not followed: what they hold stays far below any printed digit."""
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import bootstrap_interval
+from workers.estimators.resampling import bootstrap_interval, few_units
 from workers.numerics.checks import count_vectors, counts
 
 
@@ -135,6 +135,7 @@ def mean_pass_at_k(
         values, rng, confidence=confidence, resamples=resamples, families=families
     ) or _degenerate_interval(values, units, confidence)
     low, high = interval or (None, None)
+    doubt = few_units(units, len(points))
     estimate = Estimate(
         value=mean,
         std_error=_population_error(values, families),
@@ -143,6 +144,8 @@ def mean_pass_at_k(
         confidence=confidence if interval else None,
         n=len(points),
         unit="probability",
+        status="unreliable" if doubt else "ok",
+        reason=doubt,
     )
     return PassAtK(k, estimate, _sampling_error(pairs, k))
 

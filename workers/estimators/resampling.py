@@ -1,6 +1,6 @@
 """Resampling prompts, families of prompts, and samples within prompts."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,9 @@ from workers.numerics.checks import FloatVector, IntVector, count_vectors, finit
 # 2^16 sign patterns of 16 prompts take 8 MiB.
 _EXACT_PROMPTS = 16
 _BLOCK_CELLS = 4_000_000
+
+LEAST_UNITS: Final = 6
+"""Below this, Student's quantile for families exceeds 2.5 and the interval says mostly that they are few."""
 
 
 def resample_counts(
@@ -190,3 +193,15 @@ def _random_flips(array: FloatVector, rng: np.random.Generator, flips: int, obse
         signs: IntVector = rng.integers(0, 2, size=(min(step, flips - start), array.size)) * 2 - 1
         reached += int(np.count_nonzero(signs @ array >= observed))
     return reached
+
+
+def few_units(units: int, prompts: int) -> str:
+    """Why an interval for a population of families is weak; empty where it is not.
+
+    Args:
+        units: Families; a prompt without one is a family of its own.
+        prompts: Prompts.
+    """
+    if units >= LEAST_UNITS or units == prompts:
+        return ""
+    return f"{units} families say little about others: the population interval is as wide as that"

@@ -27,6 +27,7 @@ from workers.estimators.gain import (
     CrossFit,
     FloatArray,
 )
+from workers.estimators.resampling import few_units
 
 NO_GAIN: Final = "the gain of the prompts that are not lost is not positive"
 NO_PROMPTS: Final = "no prompt has judged samples on both sides"
@@ -149,8 +150,9 @@ def _gain_part(
         population = population[0], min(population[1], max(0.0, value))
     # Families drawn with replacement vary by (F - 1)/F of their variance.
     population_error = float(np.std(spread, ddof=1)) * math.sqrt(_units(fit) / (_units(fit) - 1))
+    doubt = few_units(_units(fit), fit.size)
     return GainPart(
-        _part(value, population_error, *population, confidence, fit.size, ""), std_error, low, high
+        _part(value, population_error, *population, confidence, fit.size, doubt), std_error, low, high
     )
 
 

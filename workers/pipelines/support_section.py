@@ -79,7 +79,13 @@ def _side(
     judged = ns > 0
     return {
         "success": mean_json(mean_over_prompts(estimates, rng, CONFIDENCE)),
-        "pass_at_k": [{"k": point.k, "estimate": estimate_json(point.mean)} for point in curve],
+        "pass_at_k": [
+            {
+                "k": point.k,
+                "estimate": {**estimate_json(point.mean), "sampling_std_error": point.sampling_std_error},
+            }
+            for point in curve
+        ],
         "coverage": [
             {
                 "tau": tau,

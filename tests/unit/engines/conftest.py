@@ -1,22 +1,15 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
+import tiny_models as _tiny_models
 import torch
 
 from workers.engines.loading import load_engine
 
 torch.set_num_threads(1)
 
-SUPPORT = Path(__file__).parents[2] / "support" / "tiny_models.py"
-
 
 @pytest.fixture(scope="session")
 def tiny_models():
-    spec = importlib.util.spec_from_file_location("tiny_models", SUPPORT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _tiny_models
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import math
 
@@ -22,13 +23,14 @@ POLICIES = [
 def slow_completions(engine, slow_law, policy):
     """Every token string of every length, judged by the definition: no tree, no cache, no batch."""
     found = {}
+    law = functools.cache(lambda ids: slow_law(engine, [*PROMPT, *ids], policy))
     for length in range(1, policy.max_new_tokens + 1):
         for ids in itertools.product(range(engine.vocabulary_size), repeat=length):
             log_prob = 0.0
             for t, token in enumerate(ids):
                 if t and ended(engine, ids[:t], policy):
                     break
-                log_prob += slow_law(engine, [*PROMPT, *ids[:t]], policy)[token]
+                log_prob += law(ids[:t])[token]
                 if log_prob == -math.inf:
                     break
             else:
@@ -54,9 +56,9 @@ def test_probabilities_sum_to_one(request, name, policy):
 @pytest.mark.parametrize(
     "policy",
     [
-        Policy(max_new_tokens=2),
-        Policy(temperature=0.7, top_k=4, top_p=0.9, max_new_tokens=2, stop=("a", "bc")),
-        Policy(min_p=0.3, max_new_tokens=2),
+        Policy(max_new_tokens=3),
+        Policy(temperature=0.7, top_k=4, top_p=0.9, max_new_tokens=4, stop=("a", "bc")),
+        Policy(min_p=0.3, max_new_tokens=3),
     ],
 )
 def test_tree_equals_the_definition(request, slow_law, name, policy):

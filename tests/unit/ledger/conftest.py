@@ -6,10 +6,12 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, Row, create_engine, select, text, update
@@ -227,3 +229,18 @@ class Bench:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine)
+
+
+@pytest.fixture
+def new_bench(tmp_path: Path, sqlite_template: Path) -> Callable[[], AbstractContextManager[Bench]]:
+    """Makes benches with a ledger each, for tests that draw many examples."""
+
+    @contextmanager
+    def make() -> Iterator[Bench]:
+        path = tmp_path / f"{uuid4().hex}.db"
+        shutil.copy(sqlite_template, path)
+        engine = connect(f"sqlite:///{path}")
+        yield Bench(engine)
+        engine.dispose()
+
+    return make

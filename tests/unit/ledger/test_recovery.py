@@ -99,6 +99,19 @@ class TestDeadlines:
         assert row.warnings[0]["code"] == "deadline_reached"
         assert bench.states(analysis_id) == ["DONE", "EXPIRED"]
 
+    def test_four_reconcilers_tell_each_once(self, bench):
+        overdue = [bench.submit(deadline_seconds=0) for _ in range(5)]
+        start = threading.Barrier(4)
+
+        def enforce(_):
+            start.wait()
+            return enforce_deadlines(bench.engine)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(enforce, range(4))) == 5
+        for analysis_id in overdue:
+            assert bench.event_types(analysis_id) == ["status", "warning", "status", "done"]
+
     def test_never_started(self, bench):
         analysis_id = bench.submit(deadline_seconds=0)
         assert enforce_deadlines(bench.engine) == 1

@@ -1,0 +1,57 @@
+"""One row for every time a shard was claimed: the audit of epochs, and where cost is summed."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from ledger.clock import now_us
+from ledger.tables import attempts
+from ledger.workers import WorkerIdentity
+
+
+def begin(conn: Connection, *, shard_id: str, epoch: int, tenant_id: str, worker: WorkerIdentity) -> None:
+    """Record that ``worker`` holds the shard under ``epoch``."""
+    conn.execute(
+        insert(attempts).values(
+            shard_id=shard_id,
+            epoch=epoch,
+            tenant_id=tenant_id,
+            worker_id=worker.id,
+            boot_id=worker.boot_id,
+            started_at=now_us(conn),
+        )
+    )
+
+
+def end(
+    conn: Connection,
+    shard_ids: Collection[str],
+    *,
+    outcome: str,
+    detail: str | None = None,
+    engine_seconds: float | None = None,
+) -> None:
+    """Close the open attempt of each shard, if it has one.
+
+    Args:
+        conn: The transaction that moves the shards.
+        shard_ids: Shards that stopped running.
+        outcome: ``done``, ``released``, ``failed``, ``crashed``, ``lost`` or ``cancelled``.
+        detail: What happened, for operators.
+        engine_seconds: Seconds of engine time spent.
+    """
+    conn.execute(
+        update(attempts)
+        .where(attempts.c.shard_id.in_(list(shard_ids)), attempts.c.ended_at.is_(None))
+        .values(ended_at=now_us(conn), outcome=outcome, detail=detail, engine_seconds=engine_seconds)
+    )
+
+
+def first_crash_at(conn: Connection, shard_id: str) -> int | None:
+    """When an engine first died on this shard; None if none has."""
+    first: int | None = conn.execute(
+        select(func.min(attempts.c.ended_at)).where(
+            attempts.c.shard_id == shard_id, attempts.c.outcome == "crashed"
+        )
+    ).scalar_one()
+    return first

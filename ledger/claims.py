@@ -1,0 +1,174 @@
+"""Taking, keeping and giving back a lease on a shard."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, and_, case, select, update
+
+from ledger import attempts
+from ledger.clock import microseconds, now_us
+from ledger.database import write
+from ledger.endings import announce, rest
+from ledger.quarantine import give_up
+from ledger.queue import next_candidate
+from ledger.shards import Claim, held_by
+from ledger.states import LIVE_STATUSES, AnalysisStatus, Directive, ShardState, Work
+from ledger.tables import analyses, shards
+from ledger.transitions import lock_analysis, move_analysis, move_shards
+from ledger.workers import WorkerIdentity
+
+MAX_FAILURES: Final = 5
+LEASE_SECONDS: Final = 15.0
+
+
+def claim_next(
+    engine: Engine,
+    worker: WorkerIdentity,
+    *,
+    works: Collection[str] | None = None,
+    resident: Collection[str] = (),
+    lease_seconds: float = LEASE_SECONDS,
+) -> Claim | None:
+    """Lease the next shard to ``worker``, under a new epoch.
+
+    A shard is claimable when it is READY, its time has come, the samples it depends on are DONE and
+    its analysis goes on before its deadline. The first claim sets a queued analysis running. For the
+    order see ``ledger.queue.next_candidate``.
+
+    Args:
+        engine: The ledger.
+        worker: Who claims.
+        works: Works the claimer does; None for all.
+        resident: Weights digests it has loaded.
+        lease_seconds: How long the lease holds without a renewal, by the database's clock.
+
+    Returns:
+        The claim, or None if nothing is claimable.
+    """
+    # PostgreSQL: first whatever no other claimer is looking at, then wait one's turn.
+    for skip_locked in (True, False):
+        while True:
+            with write(engine) as conn:
+                candidate = next_candidate(conn, works=works, resident=resident, skip_locked=skip_locked)
+                if candidate is None:
+                    break
+                claim = _take(conn, candidate.id, candidate.epoch, worker, lease_seconds)
+                if claim is not None:
+                    return claim
+    return None
+
+
+def renew(
+    engine: Engine,
+    claim: Claim,
+    *,
+    progress: int | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Directive:
+    """Extend a lease and report progress.
+
+    Args:
+        engine: The ledger.
+        claim: The lease.
+        progress: Rows finished so far; None leaves the last report.
+        lease_seconds: New length of the lease from now.
+
+    Returns:
+        ``lost`` if the shard is no longer held under this epoch (nothing changed), ``abort`` if the
+        analysis was told to end and this is not its finalise shard, else ``continue``.
+    """
+    with write(engine) as conn:
+        now = now_us(conn)
+        values: dict[str, Any] = {"lease_until": now + microseconds(lease_seconds)}
+        if progress is not None:
+            moved = case((shards.c.progress != progress, now), else_=shards.c.progress_at)
+            values |= {"progress": progress, "progress_at": moved}
+        row = conn.execute(
+            update(shards)
+            .where(held_by(claim), shards.c.state == ShardState.RUNNING.value)
+            .values(**values)
+            .returning(shards.c.analysis_id, shards.c.work)
+        ).one_or_none()
+        if row is None:
+            return Directive.LOST
+        analysis = conn.execute(
+            select(analyses.c.status, analyses.c.finish_as).where(analyses.c.id == row.analysis_id)
+        ).one()
+    told_to_end = analysis.finish_as is not None or analysis.status not in LIVE_STATUSES
+    return Directive.ABORT if told_to_end and row.work != Work.FINALISE else Directive.CONTINUE
+
+
+def release(
+    engine: Engine,
+    claim: Claim,
+    *,
+    reason: str,
+    penalty: bool,
+    not_before_seconds: float = 0.0,
+    error: Mapping[str, Any] | None = None,
+) -> bool:
+    """Give a lease back unfinished: the shard waits again, or ends with its analysis.
+
+    Args:
+        engine: The ledger.
+        claim: The lease.
+        reason: Why, for operators: ``drain``, ``aborted``, an error's code.
+        penalty: Whether this counts as a failure of the shard; the fifth quarantines it.
+        not_before_seconds: Wait before it may be claimed again.
+        error: ``{code, detail}`` kept with the shard.
+
+    Returns:
+        False if the lease was lost already: nothing changed.
+    """
+    with write(engine) as conn:
+        analysis = lock_analysis(conn, claim.shard["analysis_id"])
+        shard = conn.execute(
+            select(shards).where(held_by(claim), shards.c.state == ShardState.RUNNING.value)
+        ).one_or_none()
+        if analysis is None or shard is None:
+            return False
+        failures = shard.failures + int(penalty)
+        problem = {"code": reason, "detail": reason} if error is None else dict(error)
+        if penalty and failures >= MAX_FAILURES:
+            return give_up(conn, analysis, shard, error=problem, outcome="failed", failures=failures)
+        freed = rest(
+            conn,
+            analysis,
+            held_by(claim),
+            outcome="failed" if penalty else "released",
+            detail=reason,
+            failures=failures,
+            not_before=now_us(conn) + microseconds(not_before_seconds),
+            error=problem if penalty else shard.error,
+        )
+        return bool(freed)
+
+
+def _take(
+    conn: Connection, shard_id: str, epoch: int, worker: WorkerIdentity, lease_seconds: float
+) -> Claim | None:
+    now = now_us(conn)
+    taken = move_shards(
+        conn,
+        and_(shards.c.id == shard_id, shards.c.epoch == epoch),
+        sources=[ShardState.READY],
+        target=ShardState.RUNNING,
+        epoch=epoch + 1,
+        owner=worker.id,
+        boot_id=worker.boot_id,
+        lease_until=now + microseconds(lease_seconds),
+        progress=0,
+        progress_at=now,
+        started_at=now,
+    )
+    if not taken:
+        return None
+    shard = dict(conn.execute(select(shards).where(shards.c.id == shard_id)).mappings().one())
+    attempts.begin(conn, shard_id=shard_id, epoch=shard["epoch"], tenant_id=shard["tenant_id"], worker=worker)
+    analysis_id = shard["analysis_id"]
+    status = conn.execute(select(analyses.c.status).where(analyses.c.id == analysis_id)).scalar_one()
+    if status == AnalysisStatus.QUEUED:
+        move_analysis(conn, analysis_id, AnalysisStatus.RUNNING, started_at=now)
+        announce(conn, analysis_id)
+    analysis = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).mappings().one()
+    return Claim(shard=shard, epoch=shard["epoch"], analysis=dict(analysis))

@@ -1,0 +1,25 @@
+"""The database's clock: leases must not depend on any worker's own."""
+
+from sqlalchemy import BigInteger, Connection, literal_column, select
+
+_NOW = {
+    # julianday resolves 40 us, so the rounding recovers SQLite's own millisecond exactly
+    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000",
+    # clock_timestamp, not now(): a transaction that waited for a lock must see the present
+    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+}
+
+
+def now_us(conn: Connection) -> int:
+    """The database's present time.
+
+    Returns:
+        Microseconds since the Unix epoch; SQLite resolves milliseconds.
+    """
+    now = conn.execute(select(literal_column(_NOW[conn.dialect.name], BigInteger))).scalar_one()
+    return int(now)
+
+
+def microseconds(seconds: float) -> int:
+    """A duration in the ledger's unit."""
+    return round(seconds * 1_000_000)

@@ -1,0 +1,190 @@
+"""Recording what a claim produced. Every verb is fenced: a stale epoch changes nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select
+
+from ledger import attempts, events
+from ledger.clock import now_us
+from ledger.database import write
+from ledger.endings import fail, finish, settle
+from ledger.errors import InvalidRound
+from ledger.progress import progress
+from ledger.shards import Claim, held_by, insert_round
+from ledger.states import LIVE_STATUSES, AnalysisStatus, ShardState, Work
+from ledger.tables import shards
+from ledger.transitions import lock_analysis, move_shards, touch_analysis
+
+
+def commit(
+    engine: Engine,
+    claim: Claim,
+    *,
+    artefact: Mapping[str, Any] | None,
+    usage: Mapping[str, Any],
+    next_shards: Sequence[Mapping[str, Any]] | None = None,
+    phase: str | None = None,
+    warnings: Sequence[Mapping[str, Any]] = (),
+) -> bool:
+    """Make a shard DONE and, for a plan shard, open the next round in the same transaction.
+
+    If the analysis was told to end meanwhile, what was drawn is kept but no round opens; a plan that
+    only finalises still does.
+
+    Args:
+        engine: The ledger.
+        claim: The lease.
+        artefact: ``{key, sha256, n_rows}`` of the stored file; None for a plan shard.
+        usage: ``{samples, sampled_tokens, scored_tokens, cached_samples, engine_seconds}``, any of them.
+        next_shards: For a plan shard, the shards of the next round (see ``ledger.shards.insert_round``).
+        phase: New phase of the analysis; None leaves it.
+        warnings: ``{code, detail}`` to keep with the analysis.
+
+    Returns:
+        False if the lease was lost: nothing changed.
+
+    Raises:
+        InvalidRound: if a plan shard brings no next round, another shard one, or the round is not
+            valid. Nothing changed.
+    """
+    work = claim.shard["work"]
+    if work == Work.FINALISE:
+        raise InvalidRound("a finalise shard is committed with commit_finalise")
+    if (work == Work.PLAN) != bool(next_shards):
+        raise InvalidRound(f"a {work} shard {'needs a' if work == Work.PLAN else 'has no'} next round")
+    with write(engine) as conn:
+        analysis = _close(conn, claim, usage, artefact)
+        if analysis is None:
+            return False
+        touch_analysis(conn, analysis.id, **({} if phase is None else {"phase": phase}))
+        events.warn(conn, analysis.id, warnings)
+        if next_shards:
+            _open_round(conn, analysis, claim.shard["round"] + 1, next_shards)
+        else:
+            now = progress(conn, analysis.id)
+            body = {"phase": now.phase, "completed": now.completed, "total": now.total}
+            events.append(conn, analysis.id, "progress", body)
+        settle(conn, analysis.id)
+        return True
+
+
+def commit_finalise(
+    engine: Engine,
+    claim: Claim,
+    *,
+    artifacts: Mapping[str, Mapping[str, Any]],
+    usage: Mapping[str, Any],
+    warnings: Sequence[Mapping[str, Any]] = (),
+    verdict: str | None = None,
+) -> bool:
+    """End an analysis with its result: succeeded, or as it was told to end.
+
+    It is partial if it was told to end early or a shard is quarantined.
+
+    Args:
+        engine: The ledger.
+        claim: The lease on its finalise shard.
+        artifacts: Name to ``{key, sha256, bytes, media_type}``.
+        usage: As in `commit`.
+        warnings: ``{code, detail}`` to keep with the analysis.
+        verdict: Label of the verdict, for lists.
+
+    Returns:
+        False if the lease was lost: nothing changed.
+    """
+    if claim.shard["work"] != Work.FINALISE:
+        raise InvalidRound(f"a {claim.shard['work']} shard does not end an analysis")
+    with write(engine) as conn:
+        analysis = _close(conn, claim, usage, artefact=None)
+        if analysis is None:
+            return False
+        events.warn(conn, analysis.id, warnings)
+        return finish(
+            conn,
+            analysis,
+            AnalysisStatus(analysis.finish_as or AnalysisStatus.SUCCEEDED),
+            partial=analysis.finish_as is not None or _lacks_items(conn, analysis.id),
+            artifacts={name: dict(stored) for name, stored in artifacts.items()},
+            verdict=verdict,
+        )
+
+
+def fail_analysis(
+    engine: Engine, claim: Claim, *, problem: Mapping[str, Any], usage: Mapping[str, Any] | None = None
+) -> bool:
+    """End an analysis as failed because of this shard; its other shards are cancelled.
+
+    Args:
+        engine: The ledger.
+        claim: The lease.
+        problem: RFC 9457 problem with at least ``code`` and ``detail``.
+        usage: What the shard cost, as in `commit`.
+
+    Returns:
+        False if the lease was lost: nothing changed.
+    """
+    with write(engine) as conn:
+        analysis = lock_analysis(conn, claim.shard["analysis_id"])
+        if analysis is None:
+            return False
+        failed = move_shards(
+            conn,
+            held_by(claim),
+            sources=[ShardState.RUNNING],
+            target=ShardState.QUARANTINED,
+            error=dict(problem),
+            usage=None if usage is None else dict(usage),
+            finished_at=now_us(conn),
+        )
+        if not failed:
+            return False
+        attempts.end(conn, failed, outcome="failed", detail=str(problem["detail"]))
+        return fail(conn, analysis, problem)
+
+
+def _close(
+    conn: Connection, claim: Claim, usage: Mapping[str, Any], artefact: Mapping[str, Any] | None
+) -> Row[Any] | None:
+    """Move the claimed shard to DONE; its analysis, locked, or None if the lease was lost."""
+    analysis = lock_analysis(conn, claim.shard["analysis_id"])
+    if analysis is None or analysis.status not in LIVE_STATUSES:
+        return None
+    stored = artefact or {}
+    closed = move_shards(
+        conn,
+        held_by(claim),
+        sources=[ShardState.RUNNING],
+        target=ShardState.DONE,
+        artefact_key=stored.get("key"),
+        artefact_sha256=stored.get("sha256"),
+        n_rows=stored.get("n_rows"),
+        usage=dict(usage),
+        finished_at=now_us(conn),
+    )
+    if not closed:
+        return None
+    attempts.end(conn, closed, outcome="done", engine_seconds=usage.get("engine_seconds"))
+    return analysis
+
+
+def _open_round(
+    conn: Connection, analysis: Row[Any], number: int, planned: Sequence[Mapping[str, Any]]
+) -> None:
+    finalises = any(shard["work"] == Work.FINALISE for shard in planned)
+    if analysis.finish_as is not None and not finalises:
+        return
+    insert_round(conn, analysis._asdict(), number, planned)
+    rows = select(func.sum(shards.c.planned_rows)).where(
+        shards.c.analysis_id == analysis.id, shards.c.round == number
+    )
+    planned_rows = int(conn.execute(rows).scalar_one())
+    body = {"round": number, "shards": len(planned), "planned_rows": planned_rows}
+    events.append(conn, analysis.id, "round", body)
+
+
+def _lacks_items(conn: Connection, analysis_id: str) -> bool:
+    given_up = select(func.count()).where(
+        shards.c.analysis_id == analysis_id, shards.c.state == ShardState.QUARANTINED.value
+    )
+    return conn.execute(given_up).scalar_one() > 0

@@ -1,0 +1,112 @@
+"""Connections, transactions and the schema."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_TIMEOUT_MS: Final = 10_000
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# An arbitrary constant: every process that migrates this schema must ask for the same lock.
+_MIGRATION_LOCK: Final = 7_216_518_001
+
+
+def connect(url: str) -> Engine:
+    """An engine for ``sqlite:///path`` or ``postgresql://…``.
+
+    SQLite is opened in WAL mode with ``synchronous=FULL`` (NORMAL may lose an accepted analysis on
+    power loss), foreign keys on and a busy timeout of 10 s; its folder is made. It must not lie on NFS.
+    """
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return _connect_sqlite(address)
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    return create_engine(address, pool_pre_ping=True)
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """One writing transaction: committed on leaving, rolled back on an exception.
+
+    On SQLite it is BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once
+    with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout.
+    """
+    with engine.connect().execution_options(ledger_write=True) as conn, conn.begin():
+        yield conn
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """One reading transaction: on SQLite a snapshot, on PostgreSQL READ COMMITTED."""
+    with engine.connect() as conn, conn.begin():
+        yield conn
+
+
+def migrate(url: str) -> None:
+    """Bring the schema up to date. Several processes may do so at once: one does, the others wait.
+
+    The whole upgrade is one transaction, under SQLite's write lock or a PostgreSQL advisory lock, and
+    the version is read inside it.
+    """
+    engine = connect(url)
+    try:
+        with write(engine) as conn:
+            if conn.dialect.name == "postgresql":
+                conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            config = _alembic_config()
+            config.attributes["connection"] = conn
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def schema_is_current(engine: Engine) -> bool:
+    """Whether the database is at the newest migration this code ships."""
+    with read(engine) as conn:
+        return MigrationContext.configure(conn).get_current_heads() == _newest_heads()
+
+
+@cache
+def _newest_heads() -> tuple[str, ...]:
+    return tuple(ScriptDirectory.from_config(_alembic_config()).get_heads())
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _connect_sqlite(address: URL) -> Engine:
+    if address.database and address.database != ":memory:":
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: SqliteConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver's own implicit BEGIN is deferred; with None it sends none and _begin_sqlite decides.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    writing = conn.get_execution_options().get("ledger_write", False)
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,40 @@
+"""What can go wrong in the ledger; one root, so callers may catch them all."""
+
+
+class LedgerError(Exception):
+    """The ledger refused a request."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or (self.__doc__ or "").splitlines()[0])
+
+
+class NotFound(LedgerError):
+    """No such row for this tenant."""
+
+
+class Conflict(LedgerError):
+    """The row's present state forbids the request."""
+
+
+class IllegalTransition(LedgerError):
+    """The transition table has no such edge: a bug in the caller."""
+
+
+class InvalidRound(LedgerError):
+    """The shards of a round contradict each other or the analysis."""
+
+
+class InvalidKey(LedgerError):
+    """An artefact key that could leave the store."""
+
+
+class ArtefactConflict(LedgerError):
+    """The key already holds other bytes; artefacts are immutable."""
+
+
+class ArtefactCorrupt(LedgerError):
+    """The stored bytes do not have the hash the ledger recorded."""
+
+
+class ArtefactMissing(ArtefactCorrupt):
+    """The ledger names an artefact that is not in the store."""

@@ -1,0 +1,62 @@
+"""How far an analysis is and what it cost: always counted, never kept."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Float, case, func, select
+from sqlalchemy import cast as sql_cast
+
+from ledger.states import DRAWING_WORKS, ShardState
+from ledger.tables import analyses, shards
+
+COUNTS: Final = ("samples", "sampled_tokens", "scored_tokens", "cached_samples")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Rows of the rounds opened so far.
+
+    Attributes:
+        phase: Phase of the analysis.
+        completed: Rows committed or reported by running shards.
+        total: Rows planned; it grows when a round opens.
+    """
+
+    phase: str
+    completed: int
+    total: int
+
+
+def progress(conn: Connection, analysis_id: str) -> Progress:
+    """How far the sample, verify and score shards of an analysis are.
+
+    A shard that was split counts through its halves. Rows that were given up stay in the total.
+    """
+    rows = case(
+        (shards.c.state == ShardState.DONE.value, func.coalesce(shards.c.n_rows, 0)),
+        (shards.c.state == ShardState.RUNNING.value, shards.c.progress),
+        else_=0,
+    )
+    counts = conn.execute(
+        select(func.coalesce(func.sum(rows), 0), func.coalesce(func.sum(shards.c.planned_rows), 0)).where(
+            shards.c.analysis_id == analysis_id,
+            shards.c.work.in_([work.value for work in DRAWING_WORKS]),
+            shards.c.state != ShardState.SPLIT.value,
+        )
+    ).one()
+    phase = conn.execute(select(analyses.c.phase).where(analyses.c.id == analysis_id)).scalar_one()
+    return Progress(phase=phase, completed=int(counts[0]), total=int(counts[1]))
+
+
+def usage(conn: Connection, analysis_id: str) -> dict[str, Any]:
+    """What the committed shards of an analysis cost, and the one that failed it.
+
+    Returns:
+        ``samples``, ``sampled_tokens``, ``scored_tokens``, ``cached_samples`` (counts) and
+        ``engine_seconds``.
+    """
+    spent = [func.sum(shards.c.usage[name].as_integer()) for name in COUNTS]
+    seconds = func.sum(sql_cast(shards.c.usage["engine_seconds"].as_float(), Float))
+    row = conn.execute(select(*spent, seconds).where(shards.c.analysis_id == analysis_id)).one()
+    totals: dict[str, Any] = {name: int(count or 0) for name, count in zip(COUNTS, row, strict=False)}
+    return totals | {"engine_seconds": float(row[-1] or 0.0)}

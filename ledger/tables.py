@@ -1,0 +1,193 @@
+"""The ledger's tables: text ids, integer microseconds, generic JSON; SQLite and PostgreSQL alike."""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# None is SQL NULL everywhere, never the JSON literal null.
+Document: Final = JSON(none_as_null=True)
+
+analyses = Table(
+    "analyses",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text),
+    Column("labels", Document, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("partial", Boolean, nullable=False, server_default=false()),
+    Column("version", BigInteger, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("spec", Document, nullable=False),
+    Column("spec_sha256", Text, nullable=False),
+    Column("verdict", Text),
+    Column("error", Document),  # problem of a failed analysis
+    Column("errors", Document, nullable=False),  # [{prompt_id, code, detail}] of quarantined items
+    Column("warnings", Document, nullable=False),  # [{code, detail}]
+    Column("artifacts", Document, nullable=False),  # name -> {key, sha256, bytes, media_type}
+    Column("event_seq", BigInteger, nullable=False),
+    Column("finish_as", Text),  # cancelled | expired once told to end early
+    Column("cancel_requested_at", BigInteger),
+    Column("deadline_at", BigInteger),
+    Column("retention_seconds", Float),  # NULL keeps the analysis until it is deleted
+    Column("retained_until", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Index(None, "tenant_id", "created_at", "id"),
+    Index(None, "status"),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("analysis_id", Text, ForeignKey("analyses.id", ondelete="CASCADE"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("idx", Integer, nullable=False),  # -1 is the round's plan shard
+    Column("work", Text, nullable=False),
+    Column("stream", Text),
+    Column("scorer", Text),
+    Column("items", Document, nullable=False),  # [[prompt_index, sample_lo, sample_hi], ...]
+    Column("planned_rows", BigInteger, nullable=False),
+    Column("depends_on", Text, ForeignKey("shards.id", ondelete="CASCADE")),
+    Column("model_keys", Document, nullable=False),  # weights digests wanted resident
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("state", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column("owner", Text),
+    Column("boot_id", Text),
+    Column("lease_until", BigInteger),
+    Column("progress", BigInteger, nullable=False, server_default=text("0")),  # rows of the running attempt
+    Column("progress_at", BigInteger),
+    Column("crashes", Integer, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", BigInteger, nullable=False, server_default=text("0")),
+    Column("dispatched_at", BigInteger),
+    Column("artefact_key", Text),
+    Column("artefact_sha256", Text),
+    Column("n_rows", BigInteger),
+    Column("usage", Document),
+    Column("error", Document),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    UniqueConstraint("analysis_id", "round", "idx"),
+    Index(None, "state", "analysis_id"),
+    Index(None, "depends_on"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("shard_id", Text, ForeignKey("shards.id", ondelete="CASCADE"), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("worker_id", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("outcome", Text),  # done | released | failed | crashed | lost | cancelled
+    Column("detail", Text),
+    Column("engine_seconds", Float),
+    PrimaryKeyConstraint("shard_id", "epoch"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("boot_id", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("resident", Document, nullable=False),  # weights digests loaded now
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("analysis_id", Text, ForeignKey("analyses.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("type", Text, nullable=False),  # status | progress | round | warning | done
+    Column("body", Document, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("analysis_id", "seq"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_sha256", Text, nullable=False),
+    Column("status", Integer, nullable=False),  # HTTP status of the stored response
+    Column("response", Document, nullable=False),
+    Column("analysis_id", Text),  # no foreign key: a replay outlives a deleted analysis
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "route", "key"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # model | adapter
+    Column("path", Text, nullable=False),
+    Column("weights_digest", Text),
+    Column("adapter_digest", Text),
+    Column("tokenizer_digest", Text),
+    Column("architecture", Text),
+    Column("parameters", BigInteger),
+    Column("bytes", BigInteger),
+    Column("context_length", Integer),
+    Column("base", Text),  # id of the adapter's base model
+    Column("state", Text, nullable=False),  # ready | invalid
+    Column("error", Text),
+    Column("scanned_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("payload", Document, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("sent_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "sent_at", "next_at"),
+)

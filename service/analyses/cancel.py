@@ -1,0 +1,72 @@
+"""Ending, renaming and removing analyses."""
+
+from typing import Any
+
+import structlog
+
+from api_schemas.analyses import Analysis
+from api_schemas.requests import AnalysisPatch
+from ledger import analyses
+from ledger.database import write
+from ledger.errors import Conflict as LedgerConflict
+from service.analyses.read import find, no_analysis
+from service.analyses.representation import represent
+from service.errors import Conflict
+from service.resources import Resources
+from service.settings import TENANT
+
+log = structlog.get_logger(__name__)
+
+
+def cancel(resources: Resources, analysis_id: str) -> Analysis:
+    """Ask for an analysis to end; what is committed is kept. Asking again changes nothing.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    with write(resources.engine) as conn:
+        find(conn, analysis_id)
+        row = analyses.request_cancel(conn, TENANT, analysis_id)
+        if row is None:
+            raise no_analysis()
+        analysis = represent(conn, row)
+    # A finished pilot is reported on before the analysis ends: somebody must run that shard.
+    resources.wakeups.send()
+    return analysis
+
+
+def change(resources: Resources, analysis_id: str, patch: AnalysisPatch) -> Analysis:
+    """Change the name or the labels.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    changes: dict[str, Any] = {field: getattr(patch, field) for field in patch.model_fields_set}
+    with write(resources.engine) as conn:
+        find(conn, analysis_id)
+        row = analyses.update(conn, TENANT, analysis_id, **changes)
+        if row is None:
+            raise no_analysis()
+        return represent(conn, row)
+
+
+def delete(resources: Resources, analysis_id: str) -> None:
+    """Remove a finished analysis and its files.
+
+    Raises:
+        NotFound: there is none of this id.
+        Conflict: it is still running.
+    """
+    with write(resources.engine) as conn:
+        find(conn, analysis_id)
+        try:
+            analyses.delete(conn, TENANT, analysis_id)
+        except LedgerConflict as error:
+            raise Conflict(
+                "the analysis has not ended yet; cancel it first, then delete it", code="analysis_live"
+            ) from error
+    try:
+        resources.artefacts.delete_prefix(f"{TENANT}/{analysis_id}")
+    except OSError as error:
+        # The rows are gone, so that nothing names these files: the collector removes them later.
+        log.warning("artefacts_left", analysis_id=analysis_id, error=type(error).__name__)

@@ -1,0 +1,51 @@
+"""Following an analysis event by event."""
+
+import json
+from dataclasses import dataclass
+
+from api_schemas.analyses import LIVE
+from ledger import analyses, events
+from ledger.database import read
+from service.analyses.read import find
+from service.resources import Resources
+from service.settings import TENANT
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event; `data` is its body as JSON."""
+
+    id: int
+    type: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events in order, and whether more can come."""
+
+    events: list[Event]
+    is_last: bool
+
+
+def next_batch(resources: Resources, analysis_id: str, after: int) -> Batch:
+    """Events numbered above `after`; the last batch of an analysis that has ended or is gone says so."""
+    limit = resources.settings.event_batch
+    with read(resources.engine) as conn:
+        row = analyses.get(conn, TENANT, analysis_id)
+        rows = events.after(conn, TENANT, analysis_id, after, limit)
+    found = [
+        Event(row.seq, row.type, json.dumps(row.body, separators=(",", ":"), allow_nan=False)) for row in rows
+    ]
+    return Batch(found, is_last=len(found) < limit and (row is None or row.status not in LIVE))
+
+
+def has_more(resources: Resources, analysis_id: str, after: int) -> bool:
+    """Whether there are events above `after`, now or later.
+
+    Raises:
+        NotFound: there is no such analysis.
+    """
+    with read(resources.engine) as conn:
+        row = find(conn, analysis_id)
+    return row.status in LIVE or row.event_seq > after

@@ -1,0 +1,77 @@
+"""Whether the registry has the models a request names, and they can do what it asks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from api_schemas.requests import AnalysisRequest
+from service.analyses.findings import Finding
+
+ModelRow = Row[Any]
+
+
+def check_models(
+    request: AnalysisRequest, found: Mapping[str, ModelRow], known: Sequence[str]
+) -> list[Finding]:
+    """Check both sides.
+
+    Args:
+        request: The request.
+        found: Registry rows of the models it names, by id.
+        known: Ids in the registry, to help with a typing error.
+    """
+    findings = [
+        finding
+        for side, model_id in sides(request).items()
+        for finding in _check_side(side, model_id, found.get(model_id), known, request.policy.max_new_tokens)
+    ]
+    return findings or _check_pair(request, found)
+
+
+def sides(request: AnalysisRequest) -> dict[str, str]:
+    """Model id of each side that the request has."""
+    named = {"reference": request.reference.model}
+    if request.candidate is not None:
+        named["candidate"] = request.candidate.model
+    return named
+
+
+def _check_side(
+    side: str, model_id: str, row: ModelRow | None, known: Sequence[str], new_tokens: int
+) -> Iterator[Finding]:
+    pointer = f"/{side}/model"
+    if row is None:
+        offer = f"the registry has: {', '.join(known)}" if known else "the registry is empty"
+        yield Finding("unknown_model", f"no model `{model_id}`; {offer}", pointer)
+    elif row.state != "ready":
+        reason = row.error or "it could not be read"
+        yield Finding("invalid_model", f"model `{model_id}` cannot be used: {reason}", pointer)
+    elif row.kind != "model":
+        yield Finding(
+            "unsupported_model",
+            f"`{model_id}` is an adapter, and adapters cannot be run yet: merge it into its base "
+            f"`{row.base}` and register the merged model",
+            pointer,
+        )
+    elif row.context_length is not None and new_tokens >= row.context_length:
+        yield Finding(
+            "context_exceeded",
+            f"max_new_tokens ({new_tokens}) leaves no room for a prompt in the context of `{model_id}`, "
+            f"{row.context_length} tokens; allow fewer",
+            "/policy/max_new_tokens",
+        )
+
+
+def _check_pair(request: AnalysisRequest, found: Mapping[str, ModelRow]) -> list[Finding]:
+    named = sides(request)
+    if request.kind != "free_energy" or "candidate" not in named:
+        return []
+    digests = {found[model_id].tokenizer_digest for model_id in named.values()}
+    if len(digests) == 1:
+        return []
+    detail = (
+        f"`{named['reference']}` and `{named['candidate']}` have different tokenizers: a KL between "
+        "distributions over different tokens does not exist; ask for kind `capability` or `support`"
+    )
+    return [Finding("tokenizer_mismatch", detail, "/candidate/model")]

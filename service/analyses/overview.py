@@ -1,0 +1,54 @@
+"""A glance at the latest analyses."""
+
+from dataclasses import dataclass
+
+from ledger import analyses
+from ledger.database import read
+from ledger.progress import progress
+from service.analyses.representation import timestamp
+from service.resources import Resources
+from service.settings import TENANT
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """One line of the overview."""
+
+    id: str
+    name: str | None
+    kind: str
+    status: str
+    partial: bool
+    phase: str
+    completed: int
+    total: int
+    verdict: str | None
+    has_report: bool
+    created_at: str
+    models: tuple[str, ...]
+
+
+def glances(resources: Resources, *, limit: int) -> list[Glance]:
+    """The latest analyses, newest first."""
+    with read(resources.engine) as conn:
+        rows = analyses.list_page(conn, TENANT, limit=limit)
+        counted = [progress(conn, row.id) for row in rows]
+    return [
+        Glance(
+            id=row.id,
+            name=row.name,
+            kind=row.kind,
+            status=row.status,
+            partial=row.partial,
+            phase=row.phase,
+            completed=count.completed,
+            total=count.total,
+            verdict=row.verdict,
+            has_report="report.html" in row.artifacts,
+            created_at=timestamp(row.created_at),
+            models=tuple(
+                row.spec[side]["model"] for side in ("reference", "candidate") if row.spec.get(side)
+            ),
+        )
+        for row, count in zip(rows, counted, strict=True)
+    ]

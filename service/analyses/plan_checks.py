@@ -1,0 +1,48 @@
+"""Whether prompts can be told apart and the plan is one the service would run."""
+
+from collections.abc import Iterator, Sequence
+
+from api_schemas.prompts import Prompt
+from api_schemas.requests import AnalysisRequest
+from service.analyses.findings import Finding
+from service.analyses.model_checks import sides
+
+
+def check_plan(request: AnalysisRequest, *, max_samples: int) -> list[Finding]:
+    """Check the ids of the prompts and the number of samples that may be drawn.
+
+    Args:
+        request: The request.
+        max_samples: Samples an analysis may plan, over prompts and sides.
+    """
+    return [*_check_ids(request.prompts.inline), *_check_samples(request, max_samples)]
+
+
+def _check_ids(prompts: Sequence[Prompt]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, prompt in enumerate(prompts):
+        if prompt.id in first:
+            yield Finding(
+                "duplicate_prompt_id",
+                f"the id `{prompt.id}` is already that of prompt {first[prompt.id]}; ids tell prompts apart, "
+                "so give this one another (equal texts are fine)",
+                f"/prompts/inline/{index}/id",
+            )
+        else:
+            first[prompt.id] = index
+
+
+def _check_samples(request: AnalysisRequest, max_samples: int) -> Iterator[Finding]:
+    field = "max_samples_per_prompt" if request.budget.adaptive else "samples_per_prompt"
+    each: int = getattr(request.budget, field)
+    streams = len(request.prompts.inline) * len(sides(request))
+    if each * streams <= max_samples:
+        return
+    affordable = max_samples // streams
+    yield Finding(
+        "too_many_samples",
+        f"{each:,} samples for each of {len(request.prompts.inline):,} prompts and {len(sides(request))} "
+        f"sides are {each * streams:,}, more than the {max_samples:,} an analysis may plan; allow at most "
+        f"{affordable:,} here, or ask about fewer prompts",
+        f"/budget/{field}",
+    )

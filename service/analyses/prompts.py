@@ -1,0 +1,65 @@
+"""Paging through what was found about each prompt."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, Literal, get_args
+
+from api_schemas.results import PromptRowList, Regime
+from service.analyses.results import PROMPTS, open_outcome
+from service.cursors import decode, encode
+from service.resources import Resources
+
+Sort = Literal["regime", "gain", "price"]
+Order = Literal["asc", "desc"]
+REGIMES: Final[tuple[str, ...]] = get_args(Regime)
+
+
+def prompts_page(
+    resources: Resources,
+    analysis_id: str,
+    *,
+    limit: int,
+    after: str | None,
+    sort: Sort | None,
+    order: Order,
+) -> PromptRowList:
+    """A page of prompt rows, in the prompts' order or sorted; rows without a value come last.
+
+    Regimes sort in the order in which the contract lists them, gains and prices by value; a price known
+    only from below sorts by its bound.
+
+    Raises:
+        NotFound: there is no such analysis.
+        Conflict: it has no result, yet or for good.
+        ValidationFailed: `after` is no cursor of this list.
+    """
+    stored = open_outcome(resources, analysis_id, PROMPTS)
+    listing = {"route": "prompts", "rows": stored.sha256, "sort": sort, "order": order}
+    position = decode(after, listing, (int,))
+    rows = json.loads(stored.path.read_bytes())
+    if sort is not None:
+        rows = _sorted(rows, sort, descending=order == "desc")
+    start = max(position[0], 0) if position else 0
+    end = start + limit
+    has_more = end < len(rows)
+    cursor = encode((end,), listing) if has_more else None
+    return PromptRowList(object="list", data=rows[start:end], has_more=has_more, next_cursor=cursor)
+
+
+def _sorted(rows: Sequence[dict[str, Any]], sort: Sort, *, descending: bool) -> list[dict[str, Any]]:
+    keys = [_key(row, sort) for row in rows]
+    known = [index for index, key in enumerate(keys) if key is not None]
+    unknown = [index for index, key in enumerate(keys) if key is None]
+    sign = -1.0 if descending else 1.0
+    known.sort(key=lambda index: sign * (keys[index] or 0.0))
+    return [rows[index] for index in (*known, *unknown)]
+
+
+def _key(row: dict[str, Any], sort: Sort) -> float | None:
+    if sort == "regime":
+        return float(REGIMES.index(row["regime"])) if row.get("regime") in REGIMES else None
+    estimate = row.get("gain") if sort == "gain" else row["reference"]["price"]
+    if estimate is None:
+        return None
+    value: float | None = estimate["value"] if estimate["value"] is not None else estimate["ci_low"]
+    return value

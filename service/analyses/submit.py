@@ -1,0 +1,131 @@
+"""Accepting an analysis: checked, committed with its first shard, and announced to the workers."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from api_schemas.analyses import Analysis
+from api_schemas.requests import AnalysisRequest
+from ledger import analyses, idempotency, models
+from ledger.database import read, write
+from ledger.errors import Conflict as LedgerConflict
+from ledger.ids import new_id
+from service.analyses.findings import refuse
+from service.analyses.model_checks import check_models, sides
+from service.analyses.plan_checks import check_plan
+from service.analyses.representation import represent
+from service.analyses.signal_checks import check_signal
+from service.errors import ValidationFailed
+from service.resources import Resources
+from service.settings import TENANT
+
+ROUTE: Final = "POST /v1/analyses"
+ACCEPTED: Final = 202
+OFFERED_MODELS: Final = 50
+"""Ids named to a caller who mistyped one: enough for a registry that is read by people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted analysis, and whether an earlier request had created it."""
+
+    analysis: Analysis
+    replayed: bool
+
+
+def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -> Accepted:
+    """Accept an analysis.
+
+    The idempotency row is written in the transaction that creates the analysis, so that a request repeated
+    after any failure finds either both or neither.
+
+    Args:
+        resources: The gateway's resources.
+        request: A request that keeps the contract.
+        key: The caller's idempotency key.
+
+    Raises:
+        ValidationFailed: it cannot be carried out, or the key was used for another request.
+    """
+    digest = _digest(request.model_dump(mode="json", exclude_unset=True))
+    if (earlier := _replay(resources, key, digest)) is not None:
+        return earlier
+    _check(resources, request)
+    try:
+        analysis = _commit(resources, request, key, digest)
+    except LedgerConflict:
+        # Another request with this key committed meanwhile; its row kept ours from existing.
+        if (earlier := _replay(resources, key, digest)) is None:
+            raise
+        return earlier
+    resources.wakeups.send()
+    return Accepted(analysis, replayed=False)
+
+
+def _check(resources: Resources, request: AnalysisRequest) -> None:
+    settings = resources.settings
+    with read(resources.engine) as conn:
+        found = {
+            model_id: row
+            for model_id in set(sides(request).values())
+            if (row := models.get(conn, TENANT, model_id)) is not None
+        }
+        known = [row.id for row in models.list_page(conn, TENANT, limit=OFFERED_MODELS)]
+    findings = [
+        *check_models(request, found, known),
+        *check_plan(request, max_samples=settings.max_planned_samples),
+        *check_signal(request.signal, request.prompts.inline, max_patterns=settings.max_distinct_patterns),
+    ]
+    refuse(findings, listed=settings.max_listed_faults)
+
+
+def _commit(resources: Resources, request: AnalysisRequest, key: str | None, digest: str) -> Analysis:
+    spec = request.model_dump(mode="json")
+    with write(resources.engine) as conn:
+        row = analyses.create(
+            conn,
+            tenant_id=TENANT,
+            analysis_id=new_id("anl"),
+            kind=request.kind,
+            name=request.name,
+            labels=request.labels,
+            spec=spec,
+            spec_sha256=_digest(spec),
+            deadline_seconds=request.deadline_seconds,
+            retention_seconds=resources.settings.retention_seconds,
+        )
+        analysis = represent(conn, row)
+        if key is not None:
+            idempotency.store(
+                conn,
+                tenant_id=TENANT,
+                route=ROUTE,
+                key=key,
+                request_sha256=digest,
+                status=ACCEPTED,
+                response=analysis.model_dump(mode="json"),
+                analysis_id=analysis.id,
+            )
+    return analysis
+
+
+def _replay(resources: Resources, key: str | None, digest: str) -> Accepted | None:
+    if key is None:
+        return None
+    with read(resources.engine) as conn:
+        stored = idempotency.find(conn, TENANT, ROUTE, key)
+    if stored is None:
+        return None
+    if stored.request_sha256 != digest:
+        raise ValidationFailed(
+            "this Idempotency-Key was used for another request; use a new key for a new request",
+            code="idempotency_key_reused",
+        )
+    return Accepted(Analysis.model_validate(stored.response), replayed=True)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""The composition root: settings in, application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import Depends, FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from ledger.artefacts import ArtefactStore
+from ledger.database import connect
+from service.api import analyses, contract, events, health, models, pages, problems, results, signals
+from service.api.context import RequestContext
+from service.api.dependencies import refuse_unknown_parameters
+from service.api.loopback import LoopbackOnly
+from service.resources import Resources
+from service.settings import Settings, is_loopback
+from service.wakeups import Wakeups
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the gateway; it touches neither disk nor network before it starts."""
+    app = FastAPI(
+        title="Tiltscope",
+        version=contract.VERSION,
+        description=contract.DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        dependencies=[Depends(refuse_unknown_parameters)],
+    )
+    app.state.settings = settings
+    if is_loopback(settings.host) and not settings.allow_open:
+        app.add_middleware(LoopbackOnly)
+    app.add_middleware(RequestContext)
+    problems.install(app)
+    for part in (analyses, results, events, models, signals, health, pages):
+        app.include_router(part.router)
+    contract.install(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    resources = _resources(settings)
+    app.state.resources = resources
+    app.state.event_streams = anyio.CapacityLimiter(settings.max_event_streams)
+    resources.wakeups.start()
+    try:
+        yield
+    finally:
+        await run_in_threadpool(resources.wakeups.stop)
+        resources.engine.dispose()
+
+
+def _resources(settings: Settings) -> Resources:
+    wakeups = Wakeups(
+        settings.redis_url,
+        timeout_seconds=settings.wakeup_timeout_seconds,
+        backlog=settings.wakeup_backlog,
+    )
+    return Resources(
+        engine=connect(settings.ledger_url),
+        artefacts=ArtefactStore(settings.artefact_root),
+        wakeups=wakeups,
+        settings=settings,
+    )

@@ -1,0 +1,159 @@
+"""Every setting of the gateway, each with the reason for its value; `TILTSCOPE_<NAME>` sets it."""
+
+import ipaddress
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TENANT: Final = "default"
+"""Whose rows these are: the only tenant until requests are authenticated."""
+
+
+class Settings(BaseSettings):
+    """Settings of the gateway, read from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="TILTSCOPE_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".tiltscope",
+        description="Folder of everything embedded mode keeps; the artefacts lie in `artefacts/` below it.",
+    )
+    database_url: str = Field(
+        default="",
+        description="The ledger; empty is SQLite under `home`, so that one folder is one installation.",
+    )
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="Celery's broker; it carries wake-ups only, so that losing it loses nothing.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on; loopback, because requests are not authenticated.",
+    )
+    port: int = Field(default=8000, ge=0, le=65_535, description="TCP port to listen on.")
+    allow_open: bool = Field(
+        default=False,
+        description="Listen on other addresses than loopback although anyone there may do anything.",
+    )
+
+    max_body_bytes: int = Field(
+        default=8 << 20,
+        ge=1,
+        description="Bytes of a request body: 1,000 inline prompts of 8 KB. Hostile JSON takes twenty times "
+        "its length once parsed.",
+    )
+    max_json_depth: int = Field(
+        default=64,
+        ge=1,
+        le=500,
+        description="Levels of nesting in a request: no document of the contract has more than 24, and a "
+        "parser's stack ends near 1,000.",
+    )
+    max_listed_faults: int = Field(
+        default=100,
+        ge=1,
+        description="Faults listed in one 422: enough to repair a file, small enough to read.",
+    )
+    max_planned_samples: int = Field(
+        default=10_000_000,
+        ge=1,
+        description="Samples an analysis may plan over prompts and sides: weeks of one GPU.",
+    )
+    max_distinct_patterns: int = Field(
+        default=2_000,
+        ge=1,
+        description="Distinct RE2 patterns in one request: compiling one may take 0.1 s of this process.",
+    )
+    max_wait_seconds: int = Field(
+        default=60,
+        ge=0,
+        description="Longest `Prefer: wait`: proxies commonly cut a silent request after a minute.",
+    )
+    wait_poll_seconds: float = Field(
+        default=0.25,
+        gt=0,
+        description="Between two looks at the ledger for a waiting request: below what a person notices.",
+    )
+    retry_after_seconds: int = Field(
+        default=2,
+        ge=1,
+        description="`Retry-After` of accepted and unfinished analyses: a shard rarely ends sooner.",
+    )
+    retention_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        description="How long a finished analysis is kept; unset keeps it until it is deleted.",
+    )
+
+    event_poll_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        description="Between two looks for new events of a stream: a query each, at most twice a second.",
+    )
+    event_heartbeat_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="Longest silence of an event stream: proxies commonly cut at 30 s or 60 s.",
+    )
+    event_stream_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="Longest event stream: clients come back with Last-Event-ID, so that a restart of the "
+        "gateway never waits for more.",
+    )
+    event_batch: int = Field(
+        default=200, ge=1, description="Events read at once: a long history does not sit in memory."
+    )
+    max_event_streams: int = Field(
+        default=200,
+        ge=1,
+        description="Event streams at once: each costs two queries a second; polling always suffices.",
+    )
+
+    wakeup_timeout_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="For connecting to the broker and each send: workers poll too, so giving up is cheap.",
+    )
+    wakeup_backlog: int = Field(
+        default=64,
+        ge=1,
+        description="Wake-ups waiting for a slow broker: they carry nothing, so that more are dropped.",
+    )
+    min_free_bytes: int = Field(
+        default=64 << 20,
+        ge=0,
+        description="Free disk below which the gateway is not ready: a report and a ledger page still fit.",
+    )
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.database_url or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def artefact_root(self) -> Path:
+        """Where artefacts lie."""
+        return self.home / "artefacts"
+
+    @model_validator(mode="after")
+    def _closed_unless_told(self) -> Self:
+        if not self.allow_open and not is_loopback(self.host):
+            raise ValueError(
+                f"refusing to listen on {self.host}: requests are not authenticated, so anyone who reaches "
+                "that address could run analyses and read results. Use 127.0.0.1 (TILTSCOPE_HOST), or set "
+                "TILTSCOPE_ALLOW_OPEN=1 if a proxy in front authenticates"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; a name other than localhost could be anything."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
