@@ -4,14 +4,20 @@
 """
 
 import argparse
+import json
+import math
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tiltscope import progress
@@ -24,7 +30,6 @@ from tiltscope.summary import summarise
 
 EXAMPLES = Path(__file__).resolve().parent
 HOME = EXAMPLES.parent / ".tiltscope" / "demo"
-sys.path.insert(0, str(EXAMPLES / "train"))
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,24 @@ class Case:
             "prompts": {"inline": read_prompts(EXAMPLES / "prompts" / f"{self.prompts}.jsonl")},
             "signal": {"kind": "exact"},
         }
+
+
+@dataclass(frozen=True)
+class ExactValues:
+    """Chances of success by prompt id, from scoring every correct completion (`train/prices.py`)."""
+
+    reference: dict[str, float]
+    candidate: dict[str, float]
+
+    @classmethod
+    def of(cls, case: Case) -> "ExactValues":
+        """Read what `train/prices.py` computed from the shipped weights."""
+        prices = json.loads((EXAMPLES / "prices.json").read_text())
+        return cls(prices["tiny-base"][case.prompts], prices[case.candidate][case.prompts])
+
+    def means(self) -> tuple[float, float]:
+        """Mean success of reference and candidate over the prompts."""
+        return fmean(self.reference.values()), fmean(self.candidate.values())
 
 
 CASES = (
@@ -85,8 +108,6 @@ def main() -> None:
 
 def run(embedded: EmbeddedService, service: Service) -> bool:
     """Both cases, calmly; True if both verdicts are what the models were built to give."""
-    from exact_values import ExactValues
-
     ids = [service.submit(case.request)["id"] for case in CASES]
     with progress.bar(out) as shown:
         tasks = [shown.add_task(f"{c.candidate:10}", total=None, detail="queued") for c in CASES]
@@ -116,25 +137,22 @@ def run(embedded: EmbeddedService, service: Service) -> bool:
     return right
 
 
-def print_exact(result: dict[str, Any], rows: list[dict[str, Any]], exact: Any) -> None:
+def print_exact(result: dict[str, Any], rows: list[dict[str, Any]], exact: ExactValues) -> None:
     """Intervals for these prompts, and the truth."""
     table = Table("mean over these prompts", "estimate", "95 % interval", "exact", "held", box=None)
+    reference, candidate = exact.means()
     figures: list[tuple[str, dict[str, Any], float]] = [
-        ("success of tiny-base", result["support"]["reference"]["success"], exact.mean_reference),
-        ("success of the candidate", result["support"]["candidate"]["success"], exact.mean_candidate),
-        ("gain", result["gain"]["total"], exact.mean_gain),
+        ("success of tiny-base", result["support"]["reference"]["success"], reference),
+        ("success of the candidate", result["support"]["candidate"]["success"], candidate),
+        ("gain", result["gain"]["total"], candidate - reference),
     ]
     for name, estimate, truth in figures:
         error = 1.96 * (estimate["sampling_std_error"] or 0.0)
-        low, high = estimate["value"] - error, estimate["value"] + error
+        least = 0.0 if name.startswith("success") else -1.0
+        low, high = max(least, estimate["value"] - error), min(1.0, estimate["value"] + error)
         held = "yes" if low <= truth <= high else "[red]no[/red]"
-        table.add_row(
-            name,
-            f"{estimate['value']:.4f}",
-            f"[{low:.4f}, {high:.4f}]".replace("[", r"\["),
-            f"{truth:.4f}",
-            held,
-        )
+        interval = escape(f"[{low:.4f}, {high:.4f}]")
+        table.add_row(name, f"{estimate['value']:.4f}", interval, f"{truth:.3g}", held)
     out.print(table)
     for side, truths in (("tiny-base", exact.reference), ("the candidate", exact.candidate)):
         key = "reference" if side == "tiny-base" else "candidate"
@@ -163,8 +181,6 @@ def fixed_plan(result: dict[str, Any]) -> int:
 
     With no success, n samples exclude a >= epsilon at level alpha/M once (1 - epsilon)^n <= alpha/M.
     """
-    import math
-
     frame = result["frame"]
     epsilon = 1 - (1 - frame["decision"]["reach"]) ** (1 / frame["budget"]["k_probe"])
     n = math.ceil(math.log(frame["decision"]["alpha"] / frame["prompts"]) / math.log1p(-epsilon))
@@ -241,9 +257,6 @@ class Killer:
         return False
 
     def _kill(self, pid: int, what: str) -> None:
-        import os
-        import signal
-
         os.kill(pid, signal.SIGKILL)
         out.print(f"[red]kill -9[/red] {what} (process {pid})")
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
+from transformers.utils import logging as transformers_logging
 
 from workers.engines.loading import load_engine
 from workers.engines.transformers_engine import TransformersEngine
@@ -21,6 +22,7 @@ class EngineRoom:
 
     def __init__(self, *, capacity: int, threads: int) -> None:
         torch.set_num_threads(threads)
+        transformers_logging.disable_progress_bar()  # a log file is no terminal
         self._capacity = capacity
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._engines: OrderedDict[tuple[str, str | None], TransformersEngine] = OrderedDict()

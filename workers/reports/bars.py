@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from workers.reports.readings import Json, Reading, finite, read
+from workers.reports.readings import Json, Reading, finite, read, sampling_half_width
 from workers.reports.scales import Linear, around, tick_label
 from workers.reports.svg import at, box, element, line, words
 
@@ -53,10 +53,10 @@ class BarChart:
 
 def bar_chart(bars: Sequence[Bar], *, unit: str, signed: bool = False) -> BarChart:
     """Draw bars from zero, whiskers for the intervals, on one scale."""
-    ends = [finite(bar.estimate.get(name)) for bar in bars for name in ("value", "ci_low", "ci_high")]
-    scale = around([end for end in ends if end is not None], least=1e-6)
+    scale = around([end for bar in bars for end in _ends(bar.estimate)], least=1e-6)
     rows = [
-        Row(bar.label, bar.css, bar.note, read(bar.estimate, signed=signed), _draw(bar, scale)) for bar in bars
+        Row(bar.label, bar.css, bar.note, read(bar.estimate, signed=signed), _draw(bar, scale))
+        for bar in bars
     ]
     return BarChart(tuple(rows), axis(scale), unit)
 
@@ -70,7 +70,8 @@ def axis(scale: Linear, label: Any = None) -> Markup:
         share = scale.share(tick)
         text = tick_label(tick, step) if label is None else label(tick)
         parts.append(line(share, share, 0, 5, "tick"))
-        parts.append(words(text, share, 18, anchor="start" if share < 0.02 else "end" if share > 0.98 else "middle"))
+        anchor = "start" if share < 0.02 else "end" if share > 0.98 else "middle"
+        parts.append(words(text, share, 18, anchor=anchor))
     return drawing(AXIS_HEIGHT, *parts)
 
 
@@ -93,6 +94,13 @@ def whisker(low: float | None, high: float | None, middle: float, scale: Linear)
     ]
 
 
+def _ends(estimate: Json) -> list[float]:
+    value, half = finite(estimate.get("value")), sampling_half_width(estimate)
+    inner = [] if value is None or half is None else [value - half, value + half]
+    outer = [finite(estimate.get(name)) for name in ("value", "ci_low", "ci_high")]
+    return [*inner, *(end for end in outer if end is not None)]
+
+
 def _draw(bar: Bar, scale: Linear) -> Markup:
     zero, parts = scale.share(0.0), []
     parts += [line(s, s, 0, HEIGHT, "grid") for s in map(scale.share, scale.ticks())]
@@ -104,6 +112,10 @@ def _draw(bar: Bar, scale: Linear) -> Markup:
     anchor = value if value is not None else low if low is not None else high
     if anchor is not None:
         parts += whisker(low, high, anchor, scale)
+    half = sampling_half_width(bar.estimate)
+    if value is not None and half is not None:
+        y = HEIGHT / 2
+        parts.append(line(scale.share(value - half), scale.share(value + half), y, y, "inner"))
     if value is not None:
         parts.append(element("circle", cx=at(scale.share(value)), cy=HEIGHT / 2, r=3, class_="dot"))
     return drawing(HEIGHT, *parts)

@@ -98,7 +98,9 @@ def quick_facts(document: Json) -> list[str]:
     """Whether the checks hold, in a line."""
     ran = [null for null in document["nulls"] if null["status"] != "not_run"]
     passed = sum(null["status"] == "passed" for null in ran)
-    facts = [f"{passed} of {count(len(ran), 'null experiment')} passed"] if ran else ["no null experiment ran"]
+    facts = (
+        [f"{passed} of {count(len(ran), 'null experiment')} passed"] if ran else ["no null experiment ran"]
+    )
     energy = document.get("free_energy")
     blocking = [check for check in energy["closure"] if check["blocking"]] if energy else []
     if blocking:

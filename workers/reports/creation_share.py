@@ -21,13 +21,16 @@ class CreationShare:
     lower: Reading
     upper: Reading
     missing: str
+    settled: bool
     drawing: Markup
     axis: Markup
     rules: tuple[str, ...]
 
 
 def creation_share(share: Json, decision: Mapping[str, object]) -> CreationShare:
-    """Draw [lower, upper] as a band and the outer ends of their intervals as a whisker.
+    """Draw the gain as a whole: created up to `lower`, unsettled up to `upper`, elicited beyond.
+
+    The whisker joins the outer ends of the two intervals.
 
     Args:
         share: `{lower, upper}`, both estimates.
@@ -43,6 +46,7 @@ def creation_share(share: Json, decision: Mapping[str, object]) -> CreationShare
         lower,
         upper,
         missing,
+        low == high,
         share_bar(low, high, *ends, decision=decision),
         axis(WHOLE, percent),
         tuple(_rules(decision)),
@@ -57,10 +61,12 @@ def share_bar(
     *,
     decision: Mapping[str, object],
 ) -> Markup:
-    """The bar itself: decision thresholds, the band, its whisker."""
-    parts = [box(0, 1, 6, HEIGHT - 12, "track", 2)]
-    if low is not None and high is not None:
-        parts.append(box(low, max(high, low + 0.004), 6, HEIGHT - 12, "fill created", 2))
+    """The bar itself: three pieces, the whisker, the thresholds of the decision."""
+    if low is None or high is None:
+        parts = [box(0, 1, 6, HEIGHT - 12, "track", 2)]
+    else:
+        pieces = ((0.0, low, "created"), (low, high, "undetermined"), (high, 1.0, "elicited"))
+        parts = [box(a, b, 6, HEIGHT - 12, f"fill {css}") for a, b, css in pieces if b > a]
         parts += whisker(outer_low, outer_high, low, WHOLE)
     for name in ("elicitation_max_share", "creation_min_share"):
         threshold = finite(decision.get(name))

@@ -6,7 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from workers.reports.numerals import numeral, percent
+from workers.reports.numerals import exact, percent
 from workers.reports.readings import Json, finite
 from workers.reports.scales import Logarithmic
 from workers.reports.svg import at, element, joined, line, words
@@ -54,7 +54,11 @@ class CurveText:
 
 
 def curve_chart(
-    series: Sequence[Series], scale: Logarithmic, ticks: Sequence[float], guides: Sequence[Guide], text: CurveText
+    series: Sequence[Series],
+    scale: Logarithmic,
+    ticks: Sequence[float],
+    guides: Sequence[Guide],
+    text: CurveText,
 ) -> Markup:
     """Draw shares between 0 and 1 over a logarithmic axis.
 
@@ -96,7 +100,7 @@ def _ticks(scale: Logarithmic, ticks: Sequence[float], label: str) -> list[Marku
     for tick in ticks:
         share = scale.share(tick)
         parts.append(line(share, share, base, base + 5, "tick"))
-        parts.append(words(numeral(tick), share, base + 18))
+        parts.append(words(exact(tick), share, base + 18))
     return parts
 
 
@@ -106,7 +110,9 @@ def _guides(scale: Logarithmic, guides: Sequence[Guide]) -> list[Markup]:
         share, y = scale.share(guide.x), 12 + 14 * (row % 2)
         before = share > 0.6
         parts.append(line(share, share, y - 9, TOP + PLOT, "guide"))
-        parts.append(words(guide.label, share, y, "guide-label", "end" if before else "start", -5 if before else 5))
+        parts.append(
+            words(guide.label, share, y, "guide-label", "end" if before else "start", -5 if before else 5)
+        )
     return parts
 
 

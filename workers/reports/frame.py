@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from workers.estimators.counts import epsilon, log_budget
-from workers.reports.numerals import is_number, numeral, percent
+from workers.reports.numerals import exact, is_number, numeral, percent
 from workers.reports.readings import Json, finite
 
 DIGEST: Final = 12
@@ -68,6 +68,21 @@ def groups(frame: Json) -> list[Group]:
     return found
 
 
+def in_short(frame: Json) -> str:
+    """Policy, signal, budgets and seed on one line."""
+    policy, budget = frame.get("policy") or {}, frame.get("budget") or {}
+    signal = frame.get("signal") or {}
+    parts = [f"signal {signal.get('version') or signal.get('kind')}"] if signal else []
+    parts += [
+        f"{_name(key).lower()} {_setting(key, policy[key])}"
+        for key in ("temperature", "top_k", "top_p", "min_p", "max_new_tokens")
+        if key in policy and policy[key] != OFF.get(key)
+    ]
+    parts += [f"{NAMES[key]} {_setting(key, budget[key])}" for key in ("k_use", "k_probe") if key in budget]
+    parts += [f"seed {frame['seed']}"] if "seed" in frame else []
+    return ", ".join(parts)
+
+
 def reach_sentences(frame: Json) -> list[str]:
     """What the two budgets mean as chances, in words."""
     budget, decision = frame.get("budget") or {}, frame.get("decision") or {}
@@ -97,7 +112,7 @@ def _name(key: str) -> str:
 
 def _setting(key: str, value: Any) -> str:
     if key in OFF and value == OFF[key]:
-        return f"{numeral(value)} (off)"
+        return f"{exact(value)} (off)"
     if value is None or value in ([], {}, ""):
         return "none"
     if isinstance(value, bool):
@@ -105,7 +120,7 @@ def _setting(key: str, value: Any) -> str:
     if key == "seed":
         return str(value)
     if is_number(value):
-        return numeral(value)
+        return exact(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_setting(name, item)}" for name, item in value.items())
     if isinstance(value, list):

@@ -30,7 +30,9 @@ FINDINGS: Final = {
 
 REGIMES: Final = {
     "basin": Term("basin", "●", "the reference reaches it already within K_use samples", "basin"),
-    "tail": Term("tail", "◐", "the reference reaches it within K_probe samples, not surely within K_use", "tail"),
+    "tail": Term(
+        "tail", "◐", "the reference reaches it within K_probe samples, not surely within K_use", "tail"
+    ),
     "unreached": Term("unreached", "◆", f"the candidate reaches it; {NOT_REACHED}", "unreached"),
     "barrier": Term(
         "barrier", "◇", "the candidate reaches it; the reference only with help such as a hint", "barrier"
@@ -41,7 +43,9 @@ REGIMES: Final = {
         "the candidate reaches it; the reference gives every such success probability zero",
         "singular",
     ),
-    "lost": Term("lost", "▽", "the reference reached it within K_probe samples, the candidate does not", "lost"),
+    "lost": Term(
+        "lost", "▽", "the reference reached it within K_probe samples, the candidate does not", "lost"
+    ),
     "beyond": Term("beyond", "□", "neither side reaches it at its budget", "beyond"),
     "undetermined": Term(
         "undetermined", "○", "these samples do not settle it; never rounded to a neighbour", "undetermined"
@@ -80,14 +84,20 @@ CHECKS: Final = {
 NULLS: Final = {
     "aa": ("A/A", "The reference's samples split in two and compared: no creation, no gain beyond chance."),
     "tilt": ("Tilt", "One half of the reference's samples, tilted to the candidate's success: no creation."),
-    "planted": ("Planted", "A made-up behaviour put into half of the prompts: those, and only those, created."),
+    "planted": (
+        "Planted",
+        "A made-up behaviour put into half of the prompts: those, and only those, created.",
+    ),
 }
 
 DIAGNOSTICS: Final = {
     "ess": ("Effective samples", "of the scoring weights, mean over prompts"),
     "pareto_k": ("Pareto k̂", "tail of the scoring weights: below 0.7 they are well behaved"),
     "overlap": ("Overlap", "of reference and candidate, between 0 and 1"),
-    "singular_mass": ("Singular mass", "chance that a candidate sample has probability zero under the reference"),
+    "singular_mass": (
+        "Singular mass",
+        "chance that a candidate sample has probability zero under the reference",
+    ),
     "chance_floor": ("Chance floor", "how often samples of other prompts satisfy a created prompt's key"),
 }
 

@@ -87,7 +87,9 @@ def _figures(document: Json) -> list[Figure]:
     found: list[Figure] = []
     if document.get("gain"):
         found.append(
-            Figure("Mean gain", read(document["gain"]["total"], signed=True), "candidate − reference, success")
+            Figure(
+                "Mean gain", read(document["gain"]["total"], signed=True), "candidate − reference, success"
+            )
         )
     if document.get("verdict"):
         found.append(Figure("Created share of the gain", _share(document["verdict"]), "as far as known"))
@@ -96,7 +98,9 @@ def _figures(document: Json) -> list[Figure]:
         if support:
             found.append(Figure(f"Success, {side}", read(support["success"]), "mean over prompts"))
     if document.get("free_energy"):
-        found.append(Figure("KL(candidate‖reference)", read(document["free_energy"]["kl"]), "nats a completion"))
+        found.append(
+            Figure("KL(candidate‖reference)", read(document["free_energy"]["kl"]), "nats a completion")
+        )
     return found
 
 

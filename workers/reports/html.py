@@ -15,7 +15,7 @@ from workers.reports.bars import Bar, BarChart, bar_chart
 from workers.reports.creation_share import creation_share
 from workers.reports.glossary import GAIN_PARTS
 from workers.reports.headline import headline, subtitle
-from workers.reports.numerals import count, numeral
+from workers.reports.numerals import count, exact
 from workers.reports.plain_text import plain, plain_text
 from workers.reports.prompts import prompt_table
 from workers.reports.readings import Json, finite, read
@@ -60,6 +60,7 @@ def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:
     return {
         "document": document,
         "subtitle": subtitle(document),
+        "frame_line": frame.in_short(given),
         "headline": headline(document),
         "facts": checks.quick_facts(document),
         "share": creation_share(verdict["creation_share"], decision) if verdict else None,
@@ -67,7 +68,7 @@ def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:
         "sides": frame.sides(given),
         "groups": frame.groups(given),
         "reach_sentences": frame.reach_sentences(given),
-        "alpha": None if finite(decision.get("alpha")) is None else numeral(decision["alpha"]),
+        "alpha": None if finite(decision.get("alpha")) is None else exact(decision["alpha"]),
         "pass_at_k": reach.pass_at_k(support, budget),
         "coverage": reach.coverage(support, budget, finite(decision.get("reach"))),
         "support_sides": reach.sides_of(support),

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from workers.reports.bars import Bar, BarChart, bar_chart
 from workers.reports.glossary import NATS_PARTS
-from workers.reports.numerals import count, numeral
+from workers.reports.numerals import count, exact, numeral
 from workers.reports.readings import Json, Reading, finite, read
 from workers.reports.scales import around, tick_label
 from workers.reports.svg import box, element, line, words
@@ -58,7 +58,7 @@ def by_inverse_temperature(energy: Json) -> list[dict[str, Any]]:
     """One row an inverse temperature β."""
     names = ("log_partition", "equilibrium", "free_energy", "gap")
     return [
-        {"beta": numeral(row["inverse_temperature"]), "readings": [read(row[name]) for name in names]}
+        {"beta": exact(row["inverse_temperature"]), "readings": [read(row[name]) for name in names]}
         for row in energy["by_inverse_temperature"]
     ]
 

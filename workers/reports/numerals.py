@@ -28,6 +28,11 @@ def numeral(value: float, *, signed: bool = False) -> str:
     return sign + text
 
 
+def exact(value: float) -> str:
+    """A number that somebody chose, such as a threshold: as short as it was written."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:g}"
+
+
 def percent(share: float) -> str:
     """A share as a percentage, one decimal below ten per cent."""
     size = abs(share) * 100

@@ -14,12 +14,12 @@ TERMS: Final = {"kl": "KL", "tilt": "Tilt", "drift": "Drift", "escape": "Escape"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: either a reading, or text with the key it sorts by."""
+    """A cell: either a reading with its footnote, or text with the key it sorts by."""
 
     text: str
     key: str
     reading: Reading | None = None
-    note: str = ""
+    footnote: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,23 @@ class Table:
     groups: tuple[tuple[str, int], ...]
     prompts: tuple[Prompt, ...]
     has_regimes: bool
+    footnotes: tuple[str, ...]
+
+
+class Footnotes:
+    """Reasons, numbered as they first appear: a table has no room for them in its cells."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The reasons in order."""
+        return tuple(self._numbers)
+
+    def number(self, text: str) -> int:
+        """The number of a reason, 0 for none."""
+        return self._numbers.setdefault(text, len(self._numbers) + 1) if text else 0
 
 
 def prompt_table(rows: Sequence[Json]) -> Table:
@@ -72,8 +89,10 @@ def prompt_table(rows: Sequence[Json]) -> Table:
     ]
     columns += [Column("Gain", "candidate − reference", "change")] if gain else []
     columns += [Column(TERMS[key], "nats", "nats") for key in terms]
-    prompts = tuple(_prompt(position, row, sides, terms, gain) for position, row in enumerate(rows))
-    return Table(tuple(columns), _groups(columns), prompts, any(p.regime for p in prompts))
+    notes = Footnotes()
+    prompts = tuple(_prompt(position, row, sides, terms, gain, notes) for position, row in enumerate(rows))
+    has_regimes = any(prompt.regime for prompt in prompts)
+    return Table(tuple(columns), _groups(columns), prompts, has_regimes, notes.texts)
 
 
 def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
@@ -81,19 +100,20 @@ def _groups(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
     return tuple((name, sum(column.group == name for column in columns)) for name in names)
 
 
-def _prompt(position: int, row: Json, sides: Sequence[str], terms: Sequence[str], gain: bool) -> Prompt:
+def _prompt(
+    position: int, row: Json, sides: Sequence[str], terms: Sequence[str], gain: bool, notes: Footnotes
+) -> Prompt:
     cells: list[Cell] = []
     for side in sides:
-        cells += _side(row.get(side))
+        cells += _side(row.get(side), notes)
     if gain:
-        cells.append(_reading(row.get("gain"), signed=True))
-    cells += [_reading(row.get(key)) for key in terms]
-    regime = REGIMES.get(row["regime"]) or Term(row["regime"], "", "", "undetermined") if row.get("regime") else None
+        cells.append(_reading(row.get("gain"), notes, signed=True))
+    cells += [_reading(row.get(key), notes) for key in terms]
     labels = filter(None, [row.get("family"), row.get("split")])
     return Prompt(
         name=row["prompt_id"] or f"prompt {position + 1}",
         family=" · ".join(labels),
-        regime=regime,
+        regime=_regime(row.get("regime")),
         regime_key=list(REGIMES).index(row["regime"]) if row.get("regime") in REGIMES else len(REGIMES),
         confirmed=_confirmed(row),
         cells=tuple(cells),
@@ -106,18 +126,26 @@ def _prompt(position: int, row: Json, sides: Sequence[str], terms: Sequence[str]
     )
 
 
-def _side(side: Json | None) -> list[Cell]:
+def _regime(name: str | None) -> Term | None:
+    return None if name is None else REGIMES.get(name) or Term(name, "", "", "undetermined")
+
+
+def _side(side: Json | None, notes: Footnotes) -> list[Cell]:
     if side is None:
         return [Cell("no samples", "")] * 3
     hits = f"{side['successes']:,} / {side['samples']:,}"
-    return [Cell(hits, str(side["successes"])), _reading(side["success"]), _reading(side["price"])]
+    return [
+        Cell(hits, str(side["successes"])),
+        _reading(side["success"], notes),
+        _reading(side["price"], notes),
+    ]
 
 
-def _reading(estimate: Json | None, *, signed: bool = False) -> Cell:
+def _reading(estimate: Json | None, notes: Footnotes, *, signed: bool = False) -> Cell:
     if estimate is None:
         return Cell("not computed", "")
     reading = read(estimate, signed=signed)
-    return Cell("", reading.key, reading)
+    return Cell("", reading.key, reading, notes.number(reading.note))
 
 
 def _confirmed(row: Json) -> str:
@@ -135,7 +163,11 @@ def _facts(row: Json, sides: Sequence[str]) -> list[str]:
             use, probe = CLASSES.get(found["class_at_k_use"]), CLASSES.get(found["class_at_k_probe"])
             facts.append(f"{side.capitalize()}: {use} at K_use, {probe} at K_probe.")
             share = f" ({percent(found['successes'] / found['samples'])})" if found["samples"] else ""
-            facts[-1] += f" {count(found['successes'], 'success', 'successes')} in {found['samples']:,}{share}."
+            facts[-1] += (
+                f" {count(found['successes'], 'success', 'successes')} in {found['samples']:,}{share}."
+            )
     if row.get("samples_to_settle") is not None:
-        facts.append(f"About {numeral(row['samples_to_settle'])} more samples would settle what is undetermined.")
+        facts.append(
+            f"About {numeral(row['samples_to_settle'])} more samples would settle what is undetermined."
+        )
     return facts

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from workers.estimators.counts import epsilon
 from workers.reports.curves import CurveText, Guide, Series, curve_chart
 from workers.reports.glossary import CREATED, OUTCOMES, RETENTION
-from workers.reports.numerals import count, numeral
+from workers.reports.numerals import count, exact, numeral
 from workers.reports.readings import Json, Reading, finite, read
 from workers.reports.scales import Logarithmic
 
@@ -137,7 +137,11 @@ def _table(series: Sequence[Series]) -> tuple[tuple[str, tuple[Reading, ...]], .
     found = [dict(one.points) for one in series]
     absent = Reading("not computed", status="undefined")
     return tuple(
-        (numeral(x), tuple(read(points[x]) if x in points else absent for points in found)) for x in xs
+        (
+            exact(x) if x >= 1 else numeral(x),
+            tuple(read(points[x]) if x in points else absent for points in found),
+        )
+        for x in xs
     )
 
 
@@ -157,7 +161,11 @@ def _told(series: Sequence[Series], name: str) -> str:
 
 
 def _crossing(estimate: Json | None) -> list[str]:
-    return [] if estimate is None else [f"Where the two curves cross, in samples: {read(estimate).sentence}."]
+    if estimate is None:
+        return []
+    reading = read(estimate)
+    told = reading.note if reading.status == "undefined" else reading.sentence
+    return [f"Where the two curves cross, in samples: {told}."]
 
 
 def _outcome(number: int, total: int) -> tuple[int, str]:
@@ -166,5 +174,7 @@ def _outcome(number: int, total: int) -> tuple[int, str]:
 
 def samples(support: Json) -> str:
     """How many samples the counts rest on."""
-    totals = [f"{count(sum(support[s]['outcomes'].values()), 'sample')} of the {s}" for s in sides_of(support)]
+    totals = [
+        f"{count(sum(support[s]['outcomes'].values()), 'sample')} of the {s}" for s in sides_of(support)
+    ]
     return " and ".join(totals)

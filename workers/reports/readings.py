@@ -1,7 +1,8 @@
 """Estimates as people read them: a value with its interval, or the reason why there is none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Final
 
 from workers.reports.numerals import is_number, numeral, percent
@@ -9,6 +10,8 @@ from workers.reports.numerals import is_number, numeral, percent
 Json = Mapping[str, Any]
 
 USUAL_CONFIDENCE: Final = 0.95
+HALF_WIDTH: Final = NormalDist().inv_cdf((1 + USUAL_CONFIDENCE) / 2)
+"""Standard errors from the middle of a normal interval to its end."""
 
 REASONS: Final = {
     "truncated_support": (
@@ -28,6 +31,7 @@ class Reading:
     Attributes:
         value: The number, a bound ("at least 2.76"), or "not defined".
         interval: The interval in brackets, or "".
+        spread: Half the width of the sampling interval for exactly these prompts, or "".
         note: Status and reason in words, or "".
         status: `ok`, `unreliable`, `undefined` or `censored`.
         key: What a table sorts by; "" sorts last.
@@ -35,6 +39,7 @@ class Reading:
 
     value: str
     interval: str = ""
+    spread: str = ""
     note: str = ""
     status: str = "ok"
     key: str = ""
@@ -74,8 +79,9 @@ def read(estimate: Json, *, signed: bool = False, share: bool = False) -> Readin
     confidence = finite(estimate.get("confidence"))
     if interval and confidence is not None and abs(confidence - USUAL_CONFIDENCE) > 1e-9:
         interval += f" at {percent(confidence)}"
-    note = f"{status}: {reason}" if status != "ok" and reason else reason or ("" if status == "ok" else status)
-    return Reading(text(value), interval, note, status, repr(value))
+    return Reading(
+        text(value), interval, _spread(estimate, share), _note(status, reason), status, repr(value)
+    )
 
 
 def reason_of(estimate: Json) -> str:
@@ -89,7 +95,28 @@ def finite(value: Any) -> float | None:
     return float(value) if is_number(value) else None
 
 
-def _bound(low: float | None, high: float | None, text: Any) -> str:
+def sampling_half_width(estimate: Json) -> float | None:
+    """Half the width of the 95 % interval for exactly these prompts, where there is one."""
+    error = finite(estimate.get("sampling_std_error"))
+    return None if error is None else HALF_WIDTH * error
+
+
+def _spread(estimate: Json, share: bool) -> str:
+    half = sampling_half_width(estimate)
+    if half is None:
+        return ""
+    return f"± {percent(half) if share else numeral(half)}"
+
+
+def _note(status: str, reason: str) -> str:
+    if status == "ok":
+        return reason
+    if not reason:
+        return status
+    return reason if status in reason else f"{status}: {reason}"
+
+
+def _bound(low: float | None, high: float | None, text: Callable[[float], str]) -> str:
     if low is not None and high is not None:
         return f"{text(low)} to {text(high)}"
     if low is not None:

@@ -42,7 +42,8 @@ def regime_bar(regimes: Mapping[str, int]) -> RegimeBar | None:
     unknown = {name: Term(name, "", "", "undetermined") for name in regimes if name not in REGIMES}
     terms = {**known, **unknown}
     parts = tuple(
-        Part(term, regimes[name], percent(regimes[name] / total), _swatch(term)) for name, term in terms.items()
+        Part(term, regimes[name], percent(regimes[name] / total), _swatch(term))
+        for name, term in terms.items()
     )
     return RegimeBar(_draw(parts, total), parts, total)
 
@@ -61,7 +62,14 @@ def _draw(parts: tuple[Part, ...], total: int) -> Markup:
     told = "; ".join(f"{part.term.name} {part.prompts}" for part in parts if part.prompts)
     title = element("title", f"Regimes of {count(total, 'prompt')}: {told}", id="regimes-title")
     return element(
-        "svg", title, *drawn, width="100%", height=HEIGHT, class_="stack", role="img", aria_labelledby="regimes-title"
+        "svg",
+        title,
+        *drawn,
+        width="100%",
+        height=HEIGHT,
+        class_="stack",
+        role="img",
+        aria_labelledby="regimes-title",
     )
 
 
