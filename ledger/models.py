@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from ledger.clock import now_us
-from ledger.tables import models
+from ledger.tables import models, registry_scans
 
 COLUMNS: Final = frozenset(models.c.keys()) - {"tenant_id", "scanned_at"}
 
@@ -61,3 +61,21 @@ def mark_missing(conn: Connection, tenant_id: str, present: Collection[str]) -> 
         .values(state="invalid", error="no longer in the models folder", scanned_at=now_us(conn))
     )
     return gone.rowcount
+
+
+def record_scan(conn: Connection, tenant_id: str, root: str) -> None:
+    """Record that a whole folder was scanned: from then on the registry says what there is."""
+    conn.execute(delete(registry_scans).where(registry_scans.c.tenant_id == tenant_id))
+    conn.execute(insert(registry_scans).values(tenant_id=tenant_id, root=root, scanned_at=now_us(conn)))
+
+
+def forget_other_scans(conn: Connection, tenant_id: str, root: str) -> None:
+    """Forget the scan of another folder: its models are not what there is."""
+    other = (registry_scans.c.tenant_id == tenant_id) & (registry_scans.c.root != root)
+    conn.execute(delete(registry_scans).where(other))
+
+
+def is_scanned(conn: Connection, tenant_id: str) -> bool:
+    """Whether the models folder was scanned at least once, be it empty."""
+    query = select(registry_scans.c.tenant_id).where(registry_scans.c.tenant_id == tenant_id)
+    return conn.execute(query).one_or_none() is not None

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Select,
     and_,
     exists,
-    func,
     or_,
     select,
     update,
@@ -22,7 +21,7 @@ from ledger.clock import microseconds, now_us
 from ledger.database import read, write
 from ledger.endings import rest, settle
 from ledger.queue import claimable, waiting
-from ledger.shards import PLAN_IDX, insert_plan, last_round
+from ledger.shards import insert_plan, last_round
 from ledger.states import LIVE_STATUSES, OPEN_STATES, AnalysisStatus, ShardState, Work
 from ledger.tables import analyses, shards
 from ledger.transitions import lock_analysis, touch_analysis
@@ -204,15 +203,8 @@ def _each(engine: Engine, chosen: Select[str], act: Callable[[Connection, Row[An
 
 
 def _close_round(conn: Connection, analysis: Row[Any]) -> bool:
-    number = last_round(conn, analysis.id)
-    ends = select(func.count()).where(
-        shards.c.analysis_id == analysis.id,
-        shards.c.round == number,
-        or_(shards.c.idx == PLAN_IDX, shards.c.work == Work.FINALISE.value),
-    )
-    if conn.execute(ends).scalar_one() > 0:
-        return False
-    insert_plan(conn, analysis._asdict(), number)
+    # Chosen under the lock with nothing open: a planned or finalised round would have opened something.
+    insert_plan(conn, analysis._asdict(), last_round(conn, analysis.id))
     return True
 
 

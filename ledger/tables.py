@@ -178,6 +178,14 @@ models = Table(
     PrimaryKeyConstraint("tenant_id", "id"),
 )
 
+registry_scans = Table(
+    "registry_scans",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("root", Text, nullable=False),  # the folder that was scanned
+    Column("scanned_at", BigInteger, nullable=False),
+)
+
 outbox = Table(
     "outbox",
     metadata,

@@ -12,9 +12,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api_schemas.health import Readiness
+from ledger import models
 from ledger.database import read, schema_is_current
-from service.registry import is_scanned
 from service.resources import Resources
+from service.settings import TENANT
 
 Check = Literal["ok", "degraded", "failed"]
 
@@ -42,7 +43,7 @@ def _check(part: str, works: Callable[[], bool]) -> Check:
 
 def _registry(resources: Resources) -> bool:
     with read(resources.engine) as conn:
-        return is_scanned(conn)
+        return models.is_scanned(conn, TENANT)
 
 
 def _disk(folder: Path, min_free_bytes: int) -> bool:

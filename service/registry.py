@@ -3,8 +3,6 @@
 import re
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from api_schemas.models import Model, ModelList
 from api_schemas.requests import MODEL_ID
 from ledger import models
@@ -47,11 +45,6 @@ def list_models(resources: Resources, *, limit: int, after: str | None) -> Model
     return ModelList(
         object="list", data=[_represent(row) for row in page], has_more=has_more, next_cursor=cursor
     )
-
-
-def is_scanned(conn: Connection) -> bool:
-    """Whether the reconciler has looked through the models folder at least once."""
-    return bool(models.list_page(conn, TENANT, limit=1))
 
 
 def _represent(row: Any) -> Model:

@@ -113,6 +113,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = connect(url)
     with write(engine) as conn:
         models.upsert(conn, "default", {"id": "tiny-base", "kind": "model", "path": "/m", "state": "ready"})
+        models.record_scan(conn, "default", "/models")
     yield engine
     engine.dispose()
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
-from transformers.utils import logging as transformers_logging
+import transformers.utils.logging as transformers_logging
 
 from workers.engines.loading import load_engine
 from workers.engines.transformers_engine import TransformersEngine

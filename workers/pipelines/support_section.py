@@ -18,7 +18,7 @@ from workers.estimators.retention import Retention, retention, retention_null, s
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.observations import OUTCOME_NAMES, SideObservations
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 
 COVERAGE_TAUS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9)
 """Thresholds of the coverage curve, about half a decade apart."""
@@ -36,7 +36,7 @@ def support_section(
     section: Json = {
         "reference": _side(spec, references, [r.reference.evidence.success for r in results], results, rng)
     }
-    if len(candidates) < len(results):
+    if CANDIDATE not in spec.streams:
         return section
     estimates = [r.candidate.evidence.success for r in results if r.candidate is not None]
     section["candidate"] = _side(spec, candidates, estimates, results, rng)
@@ -106,7 +106,7 @@ def _literature_rule(
     spec: AnalysisSpec, references: Sequence[SideObservations], candidates: Sequence[SideObservations]
 ) -> Json:
     """The rule at the largest K it can be applied to with n = K samples of every prompt."""
-    fewest = min(side.n for side in (*references, *candidates))
+    fewest = min((side.n for side in (*references, *candidates)), default=0)
     budget = max(1, min(spec.budget.k_probe, fewest))
     rule = unseen_rule(
         [side.correct for side in references], [side.correct for side in candidates], budget=budget

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from ledger.artefacts import ArtefactStore
 from ledger.retention import collect
 from workers.logs import frames
-from workers.reconciler.registry import MARKER, Registry
+from workers.reconciler.registry import Registry
 from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class Chores:
         self._engine = engine
         self._settings = settings
         self._store = ArtefactStore(settings.artefact_root)
-        self._registry = Registry(engine, settings.models_root, settings.home / MARKER)
+        self._registry = Registry(engine, settings.models_root)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
 

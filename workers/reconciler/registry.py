@@ -1,9 +1,6 @@
 """Filling the ledger's models table from a folder."""
 
-import json
-import time
 from pathlib import Path
-from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
@@ -15,9 +12,6 @@ from workers.settings import TENANT
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
-MARKER: Final = "registry.json"
-"""File below `home` that appears when the first scan is recorded: until then the gateway is not ready."""
-
 log = structlog.get_logger(__name__)
 
 
@@ -27,18 +21,16 @@ class Registry:
     Args:
         engine: The ledger.
         root: The folder.
-        marker: File to write once a scan is recorded; a stale one is removed.
     """
 
-    def __init__(self, engine: Engine, root: Path, marker: Path) -> None:
+    def __init__(self, engine: Engine, root: Path) -> None:
         self._engine = engine
         self._root = root
-        self._marker = marker
         self._seen: dict[str, Fingerprint] = {}
         self._records: dict[str, Record] = {}
         self._unsaved: dict[str, Record] = {}
         self._recorded: set[str] | None = None
-        marker.unlink(missing_ok=True)
+        self._is_first = True
 
     def scan(self) -> int:
         """Bring the table up to date.
@@ -49,6 +41,10 @@ class Registry:
         Raises:
             OSError: if the folder itself cannot be read; nothing is marked missing for that.
         """
+        if self._is_first:
+            with write(self._engine) as conn:
+                models.forget_other_scans(conn, TENANT, str(self._root))
+            self._is_first = False
         folders = {folder.name: folder for folder in sorted(self._root.iterdir()) if is_candidate(folder)}
         gone = self._records.keys() - folders.keys()
         for name in gone:
@@ -61,8 +57,6 @@ class Registry:
             self._unsaved.clear()
             self._recorded = present
             log.info("registry_scanned", models=len(present), changed=sorted(changed), gone=sorted(gone))
-        if not self._marker.exists():
-            self._mark(len(present))
         return len(changed) + len(gone)
 
     def _read_changed(self, folders: dict[str, Path], *, rebased: bool) -> None:
@@ -85,12 +79,7 @@ class Registry:
             for record in changed.values():
                 models.upsert(conn, TENANT, record)
             models.mark_missing(conn, TENANT, present)
-
-    def _mark(self, count: int) -> None:
-        content: dict[str, Any] = {"scanned_at": time.time(), "models": count}
-        temporary = self._marker.with_suffix(".tmp")
-        temporary.write_text(json.dumps(content) + "\n")
-        temporary.replace(self._marker)
+            models.record_scan(conn, TENANT, str(self._root))
 
 
 def fingerprint(folder: Path) -> Fingerprint:

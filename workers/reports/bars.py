@@ -44,21 +44,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BarChart:
-    """Rows over a common axis."""
+    """Rows over a common axis; `missing` is the reason where no row has anything to draw."""
 
     rows: tuple[Row, ...]
     axis: Markup
     unit: str
+    missing: str
 
 
 def bar_chart(bars: Sequence[Bar], *, unit: str, signed: bool = False) -> BarChart:
     """Draw bars from zero, whiskers for the intervals, on one scale."""
-    scale = around([end for bar in bars for end in _ends(bar.estimate)], least=1e-6)
+    ends = [end for bar in bars for end in _ends(bar.estimate)]
+    scale = around(ends, least=1e-6 if ends else 1.0)
     rows = [
         Row(bar.label, bar.css, bar.note, read(bar.estimate, signed=signed), _draw(bar, scale))
         for bar in bars
     ]
-    return BarChart(tuple(rows), axis(scale), unit)
+    missing = "" if ends else "; ".join(dict.fromkeys(row.reading.note for row in rows))
+    return BarChart(tuple(rows), axis(scale), unit, missing)
 
 
 def axis(scale: Linear, label: Any = None) -> Markup:

@@ -7,7 +7,7 @@ from typing import Final
 from markupsafe import Markup
 
 from workers.reports.numerals import exact, percent
-from workers.reports.readings import Json, finite
+from workers.reports.readings import Json, finite, sampling_half_width
 from workers.reports.scales import Logarithmic
 from workers.reports.svg import at, element, joined, line, words
 
@@ -117,7 +117,8 @@ def _guides(scale: Logarithmic, guides: Sequence[Guide]) -> list[Markup]:
 
 
 def _stretched(series: Sequence[Series], scale: Logarithmic) -> Markup:
-    bands = [_band(one, scale) for one in series]
+    bands = [_band(_population(one), one.css, scale) for one in series]
+    bands += [_band(_these_prompts(one), f"inner-band {one.css}", scale) for one in series]
     lines = [_line(one, scale) for one in series]
     return element(
         "svg",
@@ -136,15 +137,22 @@ def _xy(x: float, share: float) -> str:
     return f"{UNITS * x:.1f},{UNITS * (1 - min(max(share, 0.0), 1.0)):.1f}"
 
 
-def _band(series: Series, scale: Logarithmic) -> Markup:
-    ends = [
-        (scale.share(x), low, high)
-        for x, estimate in series.points
-        if (low := finite(estimate.get("ci_low"))) is not None
-        and (high := finite(estimate.get("ci_high"))) is not None
-    ]
-    corners = [_xy(x, high) for x, _, high in ends] + [_xy(x, low) for x, low, _ in reversed(ends)]
-    return element("polygon", points=" ".join(corners), class_=f"band {series.css}")
+def _population(series: Series) -> list[tuple[float, float, float]]:
+    """Points: x with the ends of the interval for the population of prompts."""
+    ends = [(x, finite(e.get("ci_low")), finite(e.get("ci_high"))) for x, e in series.points]
+    return [(x, low, high) for x, low, high in ends if low is not None and high is not None]
+
+
+def _these_prompts(series: Series) -> list[tuple[float, float, float]]:
+    """Points: x with the ends of the interval for exactly these prompts, where there is one."""
+    halves = [(x, finite(e.get("value")), sampling_half_width(e)) for x, e in series.points]
+    return [(x, v - half, v + half) for x, v, half in halves if v is not None and half]
+
+
+def _band(ends: Sequence[tuple[float, float, float]], css: str, scale: Logarithmic) -> Markup:
+    corners = [_xy(scale.share(x), high) for x, _, high in ends]
+    corners += [_xy(scale.share(x), low) for x, low, _ in reversed(ends)]
+    return element("polygon", points=" ".join(corners), class_=f"band {css}")
 
 
 def _values(series: Series) -> list[tuple[float, float]]:

@@ -92,7 +92,7 @@ def reach_sentences(frame: Json) -> list[str]:
     sentences = []
     for key in ("k_use", "k_probe"):
         k = budget.get(key)
-        if is_number(k):
+        if isinstance(k, int) and k >= 1:
             sentences.append(
                 f"{NAMES[key]} = {k:,}: within reach means at least one success in {k:,} "
                 f"sample{'s' if k != 1 else ''} with chance {percent(reach)} or more, that is a chance of "
@@ -124,7 +124,7 @@ def _setting(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_setting(name, item)}" for name, item in value.items())
     if isinstance(value, list):
-        return ", ".join(f"“{item}”" for item in value)
+        return ", ".join(str(item) for item in value)
     return str(value)
 
 

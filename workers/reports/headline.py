@@ -78,8 +78,8 @@ def _measured(document: Json) -> str:
         )
     sides = "both models reach" if document["support"].get("candidate") else "this reference reaches"
     return (
-        f"What {sides} on these prompts, under this policy, signal and budget. This kind of analysis gives no "
-        "verdict."
+        f"What {sides} on these prompts, under this policy, signal and budget. "
+        "This kind of analysis gives no verdict."
     )
 
 

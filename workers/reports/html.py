@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -39,7 +40,7 @@ def render_report(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     Returns:
         A whole HTML page.
     """
-    found, prompts = plain(document), plain(list(rows))
+    found, prompts = plain(_with_visible_stops(document)), plain(list(rows))
     style, script = _asset("report.css"), _asset("sort.js")
     page = _environment().get_template("report.html")
     return page.render(
@@ -49,6 +50,15 @@ def render_report(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
         script=Markup(script),
         **_sections(found, prompts),
     )
+
+
+def _with_visible_stops(document: Json) -> Json:
+    """Stop strings as JSON literals: most are line breaks, which would vanish from the page."""
+    policy = document["frame"].get("policy") or {}
+    if not policy.get("stop"):
+        return document
+    shown = {**policy, "stop": [json.dumps(text) for text in policy["stop"]]}
+    return {**document, "frame": {**document["frame"], "policy": shown}}
 
 
 def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:

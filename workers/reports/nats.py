@@ -46,11 +46,15 @@ def further(energy: Json) -> list[tuple[str, str, Reading, str]]:
             "1/reward",
         ),
     ]
-    for side in ("reference", "candidate"):
-        rows.append((f"Mean energy, {side}", "minus the mean reward", energy["mean_energy"][side], "reward"))
-    for side, estimate in (energy.get("entropy") or {}).items():
-        if estimate is not None:
-            rows.append((f"Entropy, {side}", "of its own completions", estimate, "nats"))
+    rows += [
+        (f"Mean energy, {side}", "minus the mean reward", energy["mean_energy"][side], "reward")
+        for side in ("reference", "candidate")
+    ]
+    rows += [
+        (f"Entropy, {side}", "of its own completions", estimate, "nats")
+        for side, estimate in (energy.get("entropy") or {}).items()
+        if estimate is not None
+    ]
     return [(name, words_, read(estimate), unit) for name, words_, estimate, unit in rows]
 
 

@@ -4,6 +4,7 @@ import math
 from typing import Any, Final
 
 MINUS: Final = "\N{MINUS SIGN}"
+SPACE: Final = "\N{NO-BREAK SPACE}"
 SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -37,7 +38,7 @@ def percent(share: float) -> str:
     """A share as a percentage, one decimal below ten per cent."""
     size = abs(share) * 100
     text = f"{size:.0f}" if size >= 9.95 or size == 0 else f"{size:.1f}".removesuffix(".0")
-    return f"{MINUS if share < 0 and text != '0' else ''}{text} %"
+    return f"{MINUS if share < 0 and text != '0' else ''}{text}{SPACE}%"
 
 
 def count(value: int, noun: str, plural: str | None = None) -> str:

@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from workers.reports.glossary import CLASSES, CONFIRMATIONS, REGIMES, Term
-from workers.reports.numerals import count, numeral, percent
-from workers.reports.readings import Json, Reading, read
+from workers.reports.numerals import count
 from workers.reports.reach import SIDES
+from workers.reports.readings import Json, Reading, read
 
 TERMS: Final = {"kl": "KL", "tilt": "Tilt", "drift": "Drift", "escape": "Escape"}
+
+FIELDS: Final = {"reference": ("hits", "success", "price"), "candidate": ("hits", "success")}
+HEADS: Final = {
+    "hits": ("Hits", "successes / samples"),
+    "success": ("Success", "chance of success of one sample, 95 % interval"),
+    "price": ("Price", "−log of the chance of success, nats"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +85,7 @@ def prompt_table(rows: Sequence[Json]) -> Table:
     sides = [side for side in SIDES if any(row.get(side) for row in rows)]
     terms = [key for key in TERMS if any(row.get(key) for row in rows)]
     gain = any(row.get("gain") for row in rows)
-    columns = [
-        column
-        for side in sides
-        for column in (
-            Column("Hits", "successes / samples", side),
-            Column("Success", "chance of success of one sample, 95 % interval", side),
-            Column("Price", "−log of the chance of success, nats", side),
-        )
-    ]
+    columns = [Column(*HEADS[name], side) for side in sides for name in FIELDS[side]]
     columns += [Column("Gain", "candidate − reference", "change")] if gain else []
     columns += [Column(TERMS[key], "nats", "nats") for key in terms]
     notes = Footnotes()
@@ -105,7 +104,7 @@ def _prompt(
 ) -> Prompt:
     cells: list[Cell] = []
     for side in sides:
-        cells += _side(row.get(side), notes)
+        cells += _side(row.get(side), FIELDS[side], notes)
     if gain:
         cells.append(_reading(row.get("gain"), notes, signed=True))
     cells += [_reading(row.get(key), notes) for key in terms]
@@ -130,15 +129,11 @@ def _regime(name: str | None) -> Term | None:
     return None if name is None else REGIMES.get(name) or Term(name, "", "", "undetermined")
 
 
-def _side(side: Json | None, notes: Footnotes) -> list[Cell]:
+def _side(side: Json | None, names: Sequence[str], notes: Footnotes) -> list[Cell]:
     if side is None:
-        return [Cell("no samples", "")] * 3
-    hits = f"{side['successes']:,} / {side['samples']:,}"
-    return [
-        Cell(hits, str(side["successes"])),
-        _reading(side["success"], notes),
-        _reading(side["price"], notes),
-    ]
+        return [Cell("no samples", "")] * len(names)
+    hits = Cell(f"{side['successes']:,} / {side['samples']:,}", str(side["successes"]))
+    return [hits if name == "hits" else _reading(side[name], notes) for name in names]
 
 
 def _reading(estimate: Json | None, notes: Footnotes, *, signed: bool = False) -> Cell:
@@ -156,18 +151,16 @@ def _confirmed(row: Json) -> str:
 
 
 def _facts(row: Json, sides: Sequence[str]) -> list[str]:
-    facts = []
-    for side in sides:
-        found: Any = row.get(side)
-        if found:
-            use, probe = CLASSES.get(found["class_at_k_use"]), CLASSES.get(found["class_at_k_probe"])
-            facts.append(f"{side.capitalize()}: {use} at K_use, {probe} at K_probe.")
-            share = f" ({percent(found['successes'] / found['samples'])})" if found["samples"] else ""
-            facts[-1] += (
-                f" {count(found['successes'], 'success', 'successes')} in {found['samples']:,}{share}."
-            )
+    facts = [_classes(side, row[side]) for side in sides if row.get(side)]
     if row.get("samples_to_settle") is not None:
-        facts.append(
-            f"About {numeral(row['samples_to_settle'])} more samples would settle what is undetermined."
-        )
+        more = count(row["samples_to_settle"], "more sample")
+        facts.append(f"About {more} would settle what is undetermined.")
     return facts
+
+
+def _classes(name: str, side: Json) -> str:
+    use, probe = (CLASSES.get(side[key], side[key]) for key in ("class_at_k_use", "class_at_k_probe"))
+    return (
+        f"{name.capitalize()}: {use} at K_use, {probe} at K_probe; price of success in nats: "
+        f"{read(side['price']).sentence}."
+    )

@@ -15,8 +15,7 @@ HALF_WIDTH: Final = NormalDist().inv_cdf((1 + USUAL_CONFIDENCE) / 2)
 
 REASONS: Final = {
     "truncated_support": (
-        "the policy truncates: the reference gives probability zero to tokens that the candidate sampled, "
-        "so this has no finite value"
+        "truncated support: the policy gives the reference probability zero on tokens the candidate sampled"
     ),
     "tokenizers_differ": "the two models have different tokenizers, so token probabilities do not compare",
     "not_scored": "the samples were not scored under both models",
@@ -103,7 +102,7 @@ def sampling_half_width(estimate: Json) -> float | None:
 
 def _spread(estimate: Json, share: bool) -> str:
     half = sampling_half_width(estimate)
-    if half is None:
+    if not half:
         return ""
     return f"± {percent(half) if share else numeral(half)}"
 

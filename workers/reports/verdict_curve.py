@@ -34,7 +34,7 @@ def _point(point: Json, asked: object, decision: Json) -> Point:
     label = point["label"]
     term = LABELS.get(label) or Term(label, "", "", "undetermined")
     if low is None or high is None:
-        share = "no share: there is no gain to divide"
+        share = "no gain to divide"
     elif percent(low) == percent(high):
         share = percent(low)
     else:

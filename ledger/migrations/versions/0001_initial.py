@@ -93,6 +93,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_outbox_sent_at_next_at"), "outbox", ["sent_at", "next_at"], unique=False)
     op.create_table(
+        "registry_scans",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("root", sa.Text(), nullable=False),
+        sa.Column("scanned_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_registry_scans")),
+    )
+    op.create_table(
         "workers",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("boot_id", sa.Text(), nullable=False),
@@ -188,6 +195,7 @@ def downgrade() -> None:
     op.drop_table("workers")
     op.drop_index(op.f("ix_outbox_sent_at_next_at"), table_name="outbox")
     op.drop_table("outbox")
+    op.drop_table("registry_scans")
     op.drop_table("models")
     op.drop_table("idempotency")
     op.drop_index(op.f("ix_analyses_tenant_id_created_at_id"), table_name="analyses")

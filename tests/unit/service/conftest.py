@@ -64,6 +64,7 @@ def engine(settings: Settings, migrated: Path) -> Iterator[Engine]:
     with write(engine) as conn:
         for model_id, digest in (("tiny-base", "a"), ("tiny-grpo", "b")):
             models.upsert(conn, "default", record(model_id, weights_digest=digest * 64))
+        models.record_scan(conn, "default", "/models")
     yield engine
     engine.dispose()
 

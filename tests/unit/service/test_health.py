@@ -69,13 +69,13 @@ class TestNotReady:
 
     def test_before_the_first_scan_of_the_models(self, gateway: Any, engine: Engine) -> None:
         with write(engine) as conn:
-            conn.execute(text("DELETE FROM models"))
+            conn.execute(text("DELETE FROM registry_scans"))
         answer = gateway.get("/readyz")
         assert (answer.status_code, answer.json()["checks"]["registry"]) == (503, "failed")
 
     def test_with_an_empty_database(self, gateway: Any, engine: Engine) -> None:
         with write(engine) as conn:
-            for table in ("models", "alembic_version"):
+            for table in ("registry_scans", "alembic_version"):
                 conn.execute(text(f"DROP TABLE {table}"))
         checks = gateway.get("/readyz").json()["checks"]
         assert (checks["database"], checks["registry"]) == ("failed", "failed")

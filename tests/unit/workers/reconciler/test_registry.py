@@ -5,9 +5,10 @@ import struct
 import pytest
 
 from ledger import models
-from ledger.database import read
+from ledger.database import read, write
 from workers.reconciler import model_folder, registry
 from workers.reconciler.registry import Registry
+from workers.settings import TENANT
 
 
 def write_model(folder, *, weights=b"\0" * 8, **config):
@@ -35,7 +36,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def scanner(engine, root, tmp_path):
-    return Registry(engine, root, tmp_path / "registry.json")
+    return Registry(engine, root)
 
 
 def entry(engine, name):
@@ -169,13 +170,18 @@ def test_an_adapter_follows_its_base(engine, root, scanner):
     assert entry(engine, "a-lora").state == "invalid"
 
 
-def test_the_marker_appears_with_the_first_recorded_scan(engine, root, tmp_path):
-    marker = tmp_path / "registry.json"
-    marker.write_text("{}")
-    scanner = Registry(engine, root, marker)
-    assert not marker.exists(), "that of an earlier start says nothing about this one"
-    scanner.scan()
-    assert json.loads(marker.read_text())["models"] == 0
+def test_an_empty_folder_counts_as_scanned_and_another_folder_does_not(engine, root, tmp_path):
+    with write(engine) as conn:
+        models.record_scan(conn, TENANT, str(tmp_path / "elsewhere"))
+    assert Registry(engine, root).scan() == 0
+    with read(engine) as conn:
+        assert models.is_scanned(conn, TENANT)
+    with write(engine) as conn:
+        models.forget_other_scans(conn, TENANT, str(root))
+        assert models.is_scanned(conn, TENANT)
+        models.forget_other_scans(conn, TENANT, str(tmp_path))
+        assert not models.is_scanned(conn, TENANT)
+
 
 
 def test_what_could_not_be_recorded_is_recorded_by_the_next_scan(

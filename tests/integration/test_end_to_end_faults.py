@@ -1,0 +1,166 @@
+"""kill -9 and cancelling while real engines are at work: what is found stays the same, or is said to be partial."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from agreement import differences, draws
+from embedded_stack import EmbeddedStack, Findings
+
+from api_schemas.results import ResultDocument
+
+SIDES = ("reference", "candidate")
+
+
+@pytest.fixture(scope="module")
+def stack(undisturbed, start, study_settings) -> EmbeddedStack:
+    # After `undisturbed`, so that two services never share the cores.
+    return start(**study_settings)
+
+
+def assert_unharmed(stack: EmbeddedStack, analysis_id: str, undisturbed: Findings) -> None:
+    """Sample for sample and digit for digit what it would have been, every epoch accounted for."""
+    found = stack.findings(analysis_id)
+    assert draws(found.samples) == draws(undisturbed.samples)
+    assert differences(found.document, undisturbed.document, 0.0) == []
+    assert found.rows == undisturbed.rows
+    assert not stack.analysis(analysis_id)["partial"]
+    tries = stack.attempts(analysis_id)
+    for shard in stack.shards(analysis_id):
+        mine = [attempt for attempt in tries if attempt.shard_id == shard.id]
+        assert shard.state == "DONE"
+        assert [attempt.epoch for attempt in mine] == list(range(1, shard.epoch + 1))
+        assert [attempt.epoch for attempt in mine if attempt.outcome == "done"] == [shard.epoch]
+
+
+def kill_while_running(
+    stack: EmbeddedStack, analysis_id: str, process: psutil.Process, work: str, progress: int
+) -> str:
+    """SIGKILL a process while a shard is under way; the shard's id.
+
+    It is stopped first: what is seen to run then cannot end before the kill.
+    """
+    while True:
+        shard = stack.until(lambda: stack.running(analysis_id, work, progress), f"a {work} shard runs")
+        process.suspend()
+        time.sleep(0.5)  # for a commit that was on its way
+        if [s.id for s in stack.shards(analysis_id, state="RUNNING", work=work)] == [shard.id]:
+            os.kill(process.pid, signal.SIGKILL)
+            return str(shard.id)
+        process.resume()
+
+
+class TestKilledEngine:
+    @pytest.mark.parametrize(("work", "progress"), [("sample", 1), ("score", 0)])
+    def test_its_shard_runs_again_and_nothing_changes(self, stack, study, undisturbed, work, progress):
+        analysis_id = stack.submit(study)
+        stack.until(lambda: stack.running(analysis_id, work), "work begins")
+        engine = stack.engine()
+        shard_id = kill_while_running(stack, analysis_id, engine, work, progress)
+        assert_unharmed(stack, analysis_id, undisturbed)
+        [crashed] = [a for a in stack.attempts(analysis_id) if a.outcome != "done"]
+        assert (crashed.shard_id, crashed.outcome, crashed.detail) == (
+            shard_id,
+            "crashed",
+            "killed by SIGKILL",
+        )
+        [shard] = stack.shards(analysis_id, id=shard_id)
+        assert (shard.crashes, shard.epoch) == (1, 2)
+        assert stack.engine().pid != engine.pid
+
+
+class TestKilledWorker:
+    def test_it_is_restarted_and_its_lease_freed_without_blame(self, stack, study, undisturbed):
+        analysis_id = stack.submit(study)
+        stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
+        worker, engine = stack.part("worker-1"), stack.engine()
+        shard_id = kill_while_running(stack, analysis_id, worker, "sample", 1)
+        stack.until(lambda: not _lives(engine), "the engine dies with its supervisor")
+        assert_unharmed(stack, analysis_id, undisturbed)
+        [lost] = [a for a in stack.attempts(analysis_id) if a.outcome != "done"]
+        assert (lost.shard_id, lost.outcome) == (shard_id, "lost")
+        assert lost.detail == "its process died"  # freed by its boot id, long before the lease ran out
+        [shard] = stack.shards(analysis_id, id=shard_id)
+        assert (shard.crashes, shard.epoch) == (0, 2)
+        assert stack.part("worker-1").pid != worker.pid
+
+
+class TestKilledBroker:
+    def test_it_comes_back_and_the_worker_listens_again(self, stack, study, undisturbed):
+        analysis_id = stack.submit(study)
+        stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
+        broker = stack.part("broker")
+        broker.kill()
+        stack.until(lambda: not _lives(broker), "the broker is gone")
+        assert_unharmed(stack, analysis_id, undisturbed)
+        assert stack.part("broker").pid != broker.pid
+        assert {attempt.outcome for attempt in stack.attempts(analysis_id)} == {"done"}
+        with stack.broker() as redis:
+            stack.until(lambda: redis.info()["blocked_clients"] >= 1, "the worker waits for messages again")
+        ready = stack.get("/readyz")
+        assert ready["checks"]["redis"] == "ok"
+
+
+class TestKilledGatewayAndReconciler:
+    def test_both_come_back_and_the_analysis_ends(self, stack, study, undisturbed):
+        analysis_id = stack.submit(study)
+        stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
+        killed = {name: stack.part(name) for name in ("gateway", "reconciler")}
+        for process in killed.values():
+            process.kill()
+        stack.until(lambda: not any(map(_lives, killed.values())), "both are gone")
+        stack.until(lambda: stack.is_ready(), "the gateway is back")
+        assert_unharmed(stack, analysis_id, undisturbed)
+        assert all(stack.part(name).pid != process.pid for name, process in killed.items())
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+class TestCancelling:
+    def test_in_the_pilot_nothing_is_left_to_report(self, stack, comparison):
+        budget = comparison["budget"] | {"samples_per_prompt": 3000, "max_samples_per_prompt": 3000}
+        analysis_id = stack.submit({**comparison, "budget": budget})
+        stack.until(lambda: stack.running(analysis_id, "sample", progress=1), "the pilot is under way")
+        first = stack.client.post(f"/v1/analyses/{analysis_id}/cancel")
+        again = stack.client.post(f"/v1/analyses/{analysis_id}/cancel")
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert first.json()["status"] in {"cancelling", "cancelled"}
+        ended = stack.ended(analysis_id)
+        assert ended["status"] == "cancelled"
+        assert stack.client.get(f"/v1/analyses/{analysis_id}/result").json()["code"] == "no_result"
+        states = {shard.state for shard in stack.shards(analysis_id)}
+        assert states <= {"DONE", "CANCELLED"}
+        assert "CANCELLED" in states
+
+    def test_after_the_pilot_a_partial_result_stays(self, stack, comparison, prompts):
+        pilot = 16
+        budget = {"k_use": 4, "k_probe": 2048, "samples_per_prompt": pilot, "max_samples_per_prompt": 100_000}
+        creation = {
+            **comparison,
+            "candidate": {"source": "model", "model": "tiny-new"},
+            "prompts": {"inline": prompts("new_rule", 0, 6)},
+            "budget": budget,
+        }
+        analysis_id = stack.submit(creation)
+
+        def is_topping_up() -> bool:
+            shard = stack.running(analysis_id, "sample")
+            return shard is not None and shard.round >= 4
+
+        stack.until(is_topping_up, "a later round is under way")
+        assert stack.client.post(f"/v1/analyses/{analysis_id}/cancel").status_code == 202
+        ended = stack.ended(analysis_id)
+        assert (ended["status"], ended["partial"]) == ("cancelled", True)
+        document = ResultDocument.model_validate(stack.result(analysis_id))
+        assert document.partial
+        rows = stack.rows(analysis_id)
+        assert len(rows) == 6
+        kept = len(stack.table(analysis_id, "samples.parquet"))
+        assert kept == sum(row[side]["samples"] for row in rows for side in SIDES)
+        assert kept == ended["usage"]["samples"]
+        assert kept >= 6 * 2 * pilot
+        assert stack.client.get(f"/v1/analyses/{analysis_id}/report").status_code == 200
