@@ -126,11 +126,7 @@ def run(embedded: EmbeddedService, service: Service) -> bool:
         out.print()
         out.print(f"[bold]tiny-base → {case.candidate}[/bold]: {case.story}")
         summarise(out, analysis, result)
-        with out.status("Computing the exact values, by scoring every correct completion ..."):
-            exact = ExactValues.compute(
-                EXAMPLES / "models", case.candidate, case.request["prompts"]["inline"]
-            )
-        print_exact(result, rows, exact)
+        print_exact(result, rows, ExactValues.of(case))
         print_costs(result, case)
         right = right and result["verdict"]["label"] == case.truth
         save_report(service, case, analysis_id)

@@ -66,9 +66,12 @@ def up(
     url = service.layout.url
     try:
         names = [model["id"] for model in Service(url).get("/v1/models")["data"]]
-        err.print(f"Tiltscope is up at [bold]{url}[/bold]  (API documentation: {url}/docs)")
-        err.print(f"models: {', '.join(names) or f'none yet; put folders into {folder}'}")
-        err.print(f"data and logs: {home}; broker: {service.broker_origin}. Ctrl-C stops it.")
+        err.print(f"Tiltscope is up at [bold]{url}[/bold]")
+        err.print(f"  API documentation  {url}/docs")
+        err.print(f"  models             {', '.join(names) or f'none yet; put folders into {folder}'}")
+        err.print(f"  data and logs      {home}")
+        err.print(f"  broker             {service.broker_origin}")
+        err.print("Ctrl-C stops it.")
         service.watch()
     except KeyboardInterrupt:
         err.print("Stopping; accepted work goes on at the next start.")

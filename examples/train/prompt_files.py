@@ -54,11 +54,19 @@ def select(
     raise ValueError(f"only {len(chosen)} held-out {family} items lie in [{low:g}, {high:g})")
 
 
+def template(item: Item) -> str:
+    """The family a prompt is resampled with: its skill and its first digit.
+
+    Items of one skill that start alike share most of what the model reads before the answer.
+    """
+    return f"{item.family}-{item.prompt[0]}"
+
+
 def write_prompts(path: Path, items: Iterable[Item]) -> None:
     """JSON Lines, one prompt a line."""
     lines = [
         {"id": f"{item.family}-{index:02d}", "prompt": item.prompt, "answer": item.answer}
-        | {"family": item.family, "split": item.split}
+        | {"family": template(item), "split": item.split}
         for index, item in enumerate(items)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)

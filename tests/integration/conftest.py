@@ -12,11 +12,9 @@ from embedded_stack import EmbeddedStack, Findings
 from tiltscope.requests import read_prompts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-STUDY_SETTINGS = {"TILTSCOPE_SHARD_TOKENS": "2000", "TILTSCOPE_BATCH_SIZE": "8"}
-"""Shards of about a second, a dozen a round: something is always under way."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped models, and one whose tokenizer is another."""
     from tiny_models import build_tiny_model
@@ -27,20 +25,28 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Iterator[Callable[..., Any]]:
-    """Starts services that end with the module."""
-    with ExitStack() as running:
+@pytest.fixture(scope="package")
+def start_stack(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Callable[..., EmbeddedStack]:
+    """Starts a service on a new home; whoever starts one stops it."""
 
-        def begin(**options: Any) -> EmbeddedStack:
-            stack = EmbeddedStack(tmp_path_factory.mktemp("home"), model_folder, **options)
-            running.callback(stack.stop)
-            return stack
+    def start(**options: Any) -> EmbeddedStack:
+        # Shards of under a second, a dozen and more an analysis: something is always under way.
+        shards = {"TILTSCOPE_SHARD_TOKENS": "800", "TILTSCOPE_BATCH_SIZE": "8"}
+        return EmbeddedStack(tmp_path_factory.mktemp("home"), model_folder, **{**shards, **options})
 
-        yield begin
+    return start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def stack(start_stack: Callable[..., EmbeddedStack]) -> Iterator[EmbeddedStack]:
+    """One service for all, with one worker that decodes 8 sequences at a time."""
+    with ExitStack() as ending:
+        running = start_stack()
+        ending.callback(running.stop)
+        yield running
+
+
+@pytest.fixture(scope="package")
 def prompts() -> Callable[[str, int, int], list[dict[str, Any]]]:
     """Prompts of a shipped file, by position."""
 
@@ -50,9 +56,9 @@ def prompts() -> Callable[[str, int, int], list[dict[str, Any]]]:
     return some
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def comparison(prompts: Callable[..., Any]) -> dict[str, Any]:
-    """A small analysis that takes a few seconds."""
+    """A small analysis of several rounds: three prompts from the tail, three from the basin."""
     return {
         "kind": "capability",
         "reference": {"source": "model", "model": "tiny-base"},
@@ -60,28 +66,11 @@ def comparison(prompts: Callable[..., Any]) -> dict[str, Any]:
         "prompts": {"inline": prompts("basin_tail", 11, 17)},
         "signal": {"kind": "exact"},
         "budget": {"k_use": 4, "k_probe": 32, "samples_per_prompt": 32, "max_samples_per_prompt": 256},
+        "seed": 11,
     }
 
 
-@pytest.fixture(scope="session")
-def study(comparison: dict[str, Any], prompts: Callable[..., Any]) -> dict[str, Any]:
-    """An analysis of many shards in several rounds, which other settings and faults must not change."""
-    budget = comparison["budget"] | {"samples_per_prompt": 48}
-    return {**comparison, "prompts": {"inline": prompts("basin_tail", 8, 20)}, "budget": budget, "seed": 11}
-
-
-@pytest.fixture(scope="session")
-def study_settings() -> dict[str, str]:
-    return STUDY_SETTINGS
-
-
-@pytest.fixture(scope="session")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, model_folder: Path, study: dict[str, Any]
-) -> Findings:
-    """What the study finds with one worker, batches of 8 and nothing going wrong."""
-    stack = EmbeddedStack(tmp_path_factory.mktemp("undisturbed"), model_folder, **STUDY_SETTINGS)
-    try:
-        return stack.findings(stack.submit(study))
-    finally:
-        stack.stop()
+@pytest.fixture(scope="package")
+def undisturbed(stack: EmbeddedStack, comparison: dict[str, Any]) -> Findings:
+    """What the comparison finds when nothing goes wrong."""
+    return stack.findings(stack.submit(comparison))

@@ -8,29 +8,20 @@ from typing import Any
 
 import pytest
 from agreement import differences, draws
-from embedded_stack import EmbeddedStack
 from local_run import LocalRun
 
 from api_schemas.analyses import LIVE, Analysis
 from api_schemas.requests import AnalysisRequest
 from api_schemas.results import PromptRow, ResultDocument
 
-SETTINGS = {"TILTSCOPE_SHARD_TOKENS": "800", "TILTSCOPE_BATCH_SIZE": "64"}
 SIDES = ("reference", "candidate")
 NANO = 1e-9
 
 
-@pytest.fixture(scope="module")
-def stack(start) -> EmbeddedStack:
-    return start(**SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def compared(stack, comparison) -> str:
-    """The id of the comparison, once it has succeeded."""
-    analysis_id = stack.submit(comparison)
-    stack.succeeded(analysis_id)
-    return analysis_id
+@pytest.fixture
+def compared(undisturbed) -> str:
+    """The id of the comparison, which has succeeded."""
+    return str(undisturbed.document["analysis_id"])
 
 
 class TestOneComparison:
@@ -155,7 +146,7 @@ class TestOneComparison:
         """Broker, ledger, host process and gateway add nothing and lose nothing."""
         spec = AnalysisRequest.model_validate(comparison).model_dump(mode="json")
         folders = {side: model_folder / comparison[side]["model"] for side in SIDES}
-        local = LocalRun(spec, folders, batch_size=64, shard_tokens=800)
+        local = LocalRun(spec, folders, batch_size=8, shard_tokens=800)
         found = local.run()
         wanted = {**found.document, "usage": None}
         for side in SIDES:

@@ -1,4 +1,4 @@
-"""kill -9 and cancelling while real engines are at work: what is found stays the same, or is said to be partial."""
+"""kill -9 and cancelling while a real engine works: the findings stay the same, or are called partial."""
 
 import os
 import signal
@@ -12,12 +12,6 @@ from embedded_stack import EmbeddedStack, Findings
 from api_schemas.results import ResultDocument
 
 SIDES = ("reference", "candidate")
-
-
-@pytest.fixture(scope="module")
-def stack(undisturbed, start, study_settings) -> EmbeddedStack:
-    # After `undisturbed`, so that two services never share the cores.
-    return start(**study_settings)
 
 
 def assert_unharmed(stack: EmbeddedStack, analysis_id: str, undisturbed: Findings) -> None:
@@ -54,8 +48,8 @@ def kill_while_running(
 
 class TestKilledEngine:
     @pytest.mark.parametrize(("work", "progress"), [("sample", 1), ("score", 0)])
-    def test_its_shard_runs_again_and_nothing_changes(self, stack, study, undisturbed, work, progress):
-        analysis_id = stack.submit(study)
+    def test_its_shard_runs_again_and_nothing_changes(self, stack, comparison, undisturbed, work, progress):
+        analysis_id = stack.submit(comparison)
         stack.until(lambda: stack.running(analysis_id, work), "work begins")
         engine = stack.engine()
         shard_id = kill_while_running(stack, analysis_id, engine, work, progress)
@@ -72,8 +66,8 @@ class TestKilledEngine:
 
 
 class TestKilledWorker:
-    def test_it_is_restarted_and_its_lease_freed_without_blame(self, stack, study, undisturbed):
-        analysis_id = stack.submit(study)
+    def test_it_is_restarted_and_its_lease_freed_without_blame(self, stack, comparison, undisturbed):
+        analysis_id = stack.submit(comparison)
         stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
         worker, engine = stack.part("worker-1"), stack.engine()
         shard_id = kill_while_running(stack, analysis_id, worker, "sample", 1)
@@ -88,8 +82,8 @@ class TestKilledWorker:
 
 
 class TestKilledBroker:
-    def test_it_comes_back_and_the_worker_listens_again(self, stack, study, undisturbed):
-        analysis_id = stack.submit(study)
+    def test_it_comes_back_and_the_worker_listens_again(self, stack, comparison, undisturbed):
+        analysis_id = stack.submit(comparison)
         stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
         broker = stack.part("broker")
         broker.kill()
@@ -104,8 +98,8 @@ class TestKilledBroker:
 
 
 class TestKilledGatewayAndReconciler:
-    def test_both_come_back_and_the_analysis_ends(self, stack, study, undisturbed):
-        analysis_id = stack.submit(study)
+    def test_both_come_back_and_the_analysis_ends(self, stack, comparison, undisturbed):
+        analysis_id = stack.submit(comparison)
         stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
         killed = {name: stack.part(name) for name in ("gateway", "reconciler")}
         for process in killed.values():
@@ -159,8 +153,10 @@ class TestCancelling:
         assert document.partial
         rows = stack.rows(analysis_id)
         assert len(rows) == 6
-        kept = len(stack.table(analysis_id, "samples.parquet"))
-        assert kept == sum(row[side]["samples"] for row in rows for side in SIDES)
-        assert kept == ended["usage"]["samples"]
-        assert kept >= 6 * 2 * pilot
+        samples = stack.table(analysis_id, "samples.parquet")
+        assert len(samples) == ended["usage"]["samples"]
+        # What was drawn but not judged any more is kept, and counts nowhere.
+        judged = len(samples) - samples["outcome"].null_count
+        assert judged == sum(row[side]["samples"] for row in rows for side in SIDES)
+        assert judged >= 6 * 2 * pilot
         assert stack.client.get(f"/v1/analyses/{analysis_id}/report").status_code == 200

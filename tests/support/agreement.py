@@ -31,7 +31,7 @@ def draws(samples: pa.Table) -> list[dict[str, Any]]:
 
 
 def differences(one: Any, other: Any, tolerance: float, path: str = "") -> list[str]:
-    """Where two documents differ: floats by more than `tolerance` (absolute and relative), all else at all."""
+    """Where two documents differ: floats by more than `tolerance` (absolute, relative), the rest at all."""
     if isinstance(one, dict) and isinstance(other, dict):
         if one.keys() != other.keys():
             return [f"{path}: keys {sorted(one.keys() ^ other.keys())}"]

@@ -182,7 +182,9 @@ class PlantedRun:
         self.rounds += 1
         drawn: dict[int, pa.Table] = {}
         for shard in shards:
-            if self.fails(self.rounds, shard) or (shard.work != "sample" and shard.depends_on_idx not in drawn):
+            if self.fails(self.rounds, shard) or (
+                shard.work != "sample" and shard.depends_on_idx not in drawn
+            ):
                 self.failures.append({**shard.to_message(), "code": "x", "detail": "x"})
                 continue
             if shard.work == "sample":
@@ -235,7 +237,9 @@ class PlantedRun:
         table = verify_samples(self.spec, samples, lambda _: None)
         if self.relabel is None:
             return table
-        rows = zip(*(table[n].to_pylist() for n in ("prompt_index", "stream", "index", "outcome")), strict=True)
+        rows = zip(
+            *(table[n].to_pylist() for n in ("prompt_index", "stream", "index", "outcome")), strict=True
+        )
         outcomes = [self.relabel(self.prompts[p].id, s, i, outcome) for p, s, i, outcome in rows]
         position = table.schema.get_field_index("outcome")
         return table.set_column(position, table.schema.field("outcome"), pa.array(outcomes, pa.string()))
@@ -262,7 +266,9 @@ class PlantedRun:
         return pa.table(columns, schema=SCORES)
 
 
-def planted_run(prompts: Sequence[PlantedPrompt], *, run: dict[str, Any] | None = None, **changes: Any) -> PlantedRun:
+def planted_run(
+    prompts: Sequence[PlantedPrompt], *, run: dict[str, Any] | None = None, **changes: Any
+) -> PlantedRun:
     return PlantedRun(prompts, AnalysisSpec.from_request(request_of(prompts, **changes)), **(run or {}))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workers.reports.footnotes import gather
 from workers.reports.readings import Json, Reading, finite, read, sampling_half_width
 from workers.reports.scales import Linear, around, tick_label
 from workers.reports.svg import at, box, element, line, words
@@ -50,18 +51,21 @@ class BarChart:
     axis: Markup
     unit: str
     missing: str
+    footnotes: tuple[str, ...]
+    name: str
 
 
-def bar_chart(bars: Sequence[Bar], *, unit: str, signed: bool = False) -> BarChart:
-    """Draw bars from zero, whiskers for the intervals, on one scale."""
+def bar_chart(name: str, bars: Sequence[Bar], *, unit: str, signed: bool = False) -> BarChart:
+    """Draw bars from zero, whiskers for the intervals, on one scale; `name` makes the footnotes' ids."""
     ends = [end for bar in bars for end in _ends(bar.estimate)]
     scale = around(ends, least=1e-6 if ends else 1.0)
-    rows = [
-        Row(bar.label, bar.css, bar.note, read(bar.estimate, signed=signed), _draw(bar, scale))
-        for bar in bars
-    ]
-    missing = "" if ends else "; ".join(dict.fromkeys(row.reading.note for row in rows))
-    return BarChart(tuple(rows), axis(scale), unit, missing)
+    readings, footnotes = gather([read(bar.estimate, signed=signed) for bar in bars])
+    rows = tuple(
+        Row(bar.label, bar.css, bar.note, reading, _draw(bar, scale))
+        for bar, reading in zip(bars, readings, strict=True)
+    )
+    missing = "" if ends else "; ".join(dict.fromkeys(footnotes or [r.note for r in readings]))
+    return BarChart(rows, axis(scale), unit, missing, footnotes, name)
 
 
 def axis(scale: Linear, label: Any = None) -> Markup:

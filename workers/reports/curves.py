@@ -130,6 +130,7 @@ def _stretched(series: Sequence[Series], scale: Logarithmic) -> Markup:
         height=PLOT,
         viewBox=f"0 0 {UNITS} {UNITS}",
         preserveAspectRatio="none",
+        aria_hidden="true",
     )
 
 

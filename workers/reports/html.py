@@ -102,7 +102,7 @@ def _gain(gain: Json | None) -> BarChart | None:
     if gain is None:
         return None
     bars = [Bar(term.name, gain[key], term.css, term.words) for key, term in GAIN_PARTS.items()]
-    return bar_chart(bars, unit="success, mean over prompts", signed=True)
+    return bar_chart("gain", bars, unit="success, mean over prompts", signed=True)
 
 
 def _energy(energy: Json) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The free-energy decomposition: what the distance between the models was spent on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from workers.reports.bars import Bar, BarChart, bar_chart
+from workers.reports.footnotes import gather
 from workers.reports.glossary import NATS_PARTS
 from workers.reports.numerals import count, exact, numeral
 from workers.reports.readings import Json, Reading, finite, read
@@ -15,6 +17,9 @@ from workers.reports.svg import box, element, line, words
 PLOT: Final = 120
 BASE: Final = 130
 
+Share = Callable[[float], float]
+"""From a number to its share of the height."""
+
 
 @dataclass(frozen=True, slots=True)
 class Positions:
@@ -22,6 +27,15 @@ class Positions:
 
     drawing: Markup
     rows: tuple[tuple[int, Reading], ...]
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class InverseTemperatures:
+    """The free-energy terms by inverse temperature, with the notes they share."""
+
+    rows: tuple[tuple[str, tuple[Reading, ...]], ...]
+    footnotes: tuple[str, ...]
 
 
 def decomposition(energy: Json) -> BarChart:
@@ -31,11 +45,11 @@ def decomposition(energy: Json) -> BarChart:
         for key, term in NATS_PARTS.items()
         if energy.get(key) is not None
     ]
-    return bar_chart(bars, unit="nats a completion, mean over prompts")
+    return bar_chart("nats", bars, unit="nats a completion, mean over prompts")
 
 
-def further(energy: Json) -> list[tuple[str, str, Reading, str]]:
-    """Name, symbol, reading and unit of the figures around the decomposition."""
+def further(energy: Json) -> list[tuple[str, str, Reading]]:
+    """Name, words with the unit, and reading of the figures around the decomposition."""
     rows = [
         ("KL, plain estimate", "k1: mean of log q − log p, a cross-check", energy["kl_k1"], "nats"),
         ("KL a token", "the KL over the completion's length", energy["kl_per_token"], "nats a token"),
@@ -55,16 +69,22 @@ def further(energy: Json) -> list[tuple[str, str, Reading, str]]:
         for side, estimate in (energy.get("entropy") or {}).items()
         if estimate is not None
     ]
-    return [(name, words_, read(estimate), unit) for name, words_, estimate, unit in rows]
+    return [(name, f"{told}; {unit}", read(estimate)) for name, told, estimate, unit in rows]
 
 
-def by_inverse_temperature(energy: Json) -> list[dict[str, Any]]:
-    """One row an inverse temperature β."""
+def by_inverse_temperature(energy: Json) -> InverseTemperatures:
+    """One row an inverse temperature β: log Z, minimum, free energy, gap."""
     names = ("log_partition", "equilibrium", "free_energy", "gap")
-    return [
-        {"beta": exact(row["inverse_temperature"]), "readings": [read(row[name]) for name in names]}
-        for row in energy["by_inverse_temperature"]
-    ]
+    rows = energy["by_inverse_temperature"]
+    readings, footnotes = gather([read(row[name]) for row in rows for name in names])
+    wide = len(names)
+    return InverseTemperatures(
+        tuple(
+            (exact(row["inverse_temperature"]), tuple(readings[wide * index : wide * (index + 1)]))
+            for index, row in enumerate(rows)
+        ),
+        footnotes,
+    )
 
 
 def certificate(energy: Json) -> dict[str, Any] | None:
@@ -82,15 +102,15 @@ def certificate(energy: Json) -> dict[str, Any] | None:
 def positions(energy: Json) -> Positions | None:
     """Columns of KL by token position; None where nothing is defined."""
     points = [(p["position"], p["estimate"]) for p in energy.get("by_position") or []]
-    known = [(p, v, e) for p, e in points if (v := finite(e.get("value"))) is not None]
+    known = [(p, v) for p, e in points if (v := finite(e.get("value"))) is not None]
     if not known:
         return None
-    highs = [high for _, _, e in known if (high := finite(e.get("ci_high"))) is not None]
-    scale = around([*(value for _, value, _ in known), *highs], least=1e-6)
+    highs = [high for _, e in points if (high := finite(e.get("ci_high"))) is not None]
+    scale = around([*(value for _, value in known), *highs], least=1e-6)
     parts = _levels(scale.ticks(4), scale.share)
-    for index, (position, value, estimate) in enumerate(known):
-        parts += _column(index, len(known), position, value, estimate, scale.share)
-    told = ", ".join(f"position {position}: {numeral(value)}" for position, value, _ in known[:16])
+    for index, (position, estimate) in enumerate(points):
+        parts += _column(index, len(points), position, estimate, scale.share)
+    told = ", ".join(f"position {position}: {numeral(value)}" for position, value in known[:16])
     more = f", and {count(len(known) - 16, 'position')} more" if len(known) > 16 else ""
     title = element("title", f"KL by token position, nats. {told}{more}.", id="positions-title")
     label = words("token position", 0.5, BASE + 36, "axis-label")
@@ -105,10 +125,12 @@ def positions(energy: Json) -> Positions | None:
         role="img",
         aria_labelledby="positions-title",
     )
-    return Positions(drawing, tuple((position, read(estimate)) for position, estimate in points))
+    rows = tuple((position, read(estimate)) for position, estimate in points)
+    missing = [reading.note for _, reading in rows if reading.status == "undefined"]
+    return Positions(drawing, rows, "; ".join(dict.fromkeys(missing)))
 
 
-def _levels(ticks: list[float], share: Any) -> list[Markup]:
+def _levels(ticks: list[float], share: Share) -> list[Markup]:
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     parts = []
     for tick in ticks:
@@ -118,13 +140,16 @@ def _levels(ticks: list[float], share: Any) -> list[Markup]:
     return parts
 
 
-def _column(
-    index: int, columns: int, position: int, value: float, estimate: Json, share: Any
-) -> list[Markup]:
+def _column(index: int, columns: int, position: int, estimate: Json, share: Share) -> list[Markup]:
     slot = 1 / columns
-    middle, wide = (index + 0.5) * slot, min(0.7 * slot, 0.06)
-    zero, top = BASE - PLOT * share(0.0), BASE - PLOT * share(value)
-    drawn = [box(middle - wide / 2, middle + wide / 2, min(zero, top), abs(zero - top), "fill total", 1)]
+    middle, half = (index + 0.5) * slot, min(0.7 * slot, 0.06) / 2
+    drawn = []
+    value = finite(estimate.get("value"))
+    if value is None:
+        drawn.append(words("×", middle, BASE - 5))
+    else:
+        zero, top = BASE - PLOT * share(0.0), BASE - PLOT * share(value)
+        drawn.append(box(middle - half, middle + half, min(zero, top), abs(zero - top), "fill total", 1))
     low, high = finite(estimate.get("ci_low")), finite(estimate.get("ci_high"))
     if low is not None and high is not None:
         drawn.append(line(middle, middle, BASE - PLOT * share(high), BASE - PLOT * share(low), "whisker"))

@@ -35,10 +35,15 @@ def exact(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage, one decimal below ten per cent."""
+    """A share as a percentage; what is not quite none or all is not printed as none or all."""
     size = abs(share) * 100
-    text = f"{size:.0f}" if size >= 9.95 or size == 0 else f"{size:.1f}".removesuffix(".0")
-    return f"{MINUS if share < 0 and text != '0' else ''}{text}{SPACE}%"
+    if 0 < size < 0.05:
+        text = "<0.1"
+    elif 99.95 <= size < 100:
+        text = ">99.9"
+    else:
+        text = f"{size:.0f}" if 9.95 <= size <= 99 else f"{size:.1f}".removesuffix(".0")
+    return f"{MINUS if share < 0 else ''}{text}{SPACE}%"
 
 
 def count(value: int, noun: str, plural: str | None = None) -> str:

@@ -1,9 +1,10 @@
 """The table of prompts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from workers.reports.footnotes import Footnotes
 from workers.reports.glossary import CLASSES, CONFIRMATIONS, REGIMES, Term
 from workers.reports.numerals import count
 from workers.reports.reach import SIDES
@@ -21,12 +22,11 @@ HEADS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: either a reading with its footnote, or text with the key it sorts by."""
+    """A cell: either a reading, or text with the key it sorts by."""
 
     text: str
     key: str
     reading: Reading | None = None
-    footnote: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,6 @@ class Table:
     prompts: tuple[Prompt, ...]
     has_regimes: bool
     footnotes: tuple[str, ...]
-
-
-class Footnotes:
-    """Reasons, numbered as they first appear: a table has no room for them in its cells."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The reasons in order."""
-        return tuple(self._numbers)
-
-    def number(self, text: str) -> int:
-        """The number of a reason, 0 for none."""
-        return self._numbers.setdefault(text, len(self._numbers) + 1) if text else 0
 
 
 def prompt_table(rows: Sequence[Json]) -> Table:
@@ -140,7 +124,9 @@ def _reading(estimate: Json | None, notes: Footnotes, *, signed: bool = False) -
     if estimate is None:
         return Cell("not computed", "")
     reading = read(estimate, signed=signed)
-    return Cell("", reading.key, reading, notes.number(reading.note))
+    if reading.note:
+        reading = replace(reading, note="", footnote=notes.number(reading.note))
+    return Cell("", reading.key, reading)
 
 
 def _confirmed(row: Json) -> str:

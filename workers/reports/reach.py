@@ -9,7 +9,7 @@ from markupsafe import Markup
 from workers.estimators.counts import epsilon
 from workers.reports.curves import CurveText, Guide, Series, curve_chart
 from workers.reports.glossary import CREATED, OUTCOMES, RETENTION
-from workers.reports.numerals import SPACE, count, exact, numeral
+from workers.reports.numerals import count, exact, numeral, percent
 from workers.reports.readings import Json, Reading, finite, read
 from workers.reports.scales import Logarithmic
 
@@ -169,7 +169,7 @@ def _crossing(estimate: Json | None) -> list[str]:
 
 
 def _outcome(number: int, total: int) -> tuple[int, str]:
-    return number, f"{100 * number / total:.1f}{SPACE}%" if total else "no samples"
+    return number, percent(number / total) if total else "no samples"
 
 
 def samples(support: Json) -> str:

@@ -34,6 +34,7 @@ class Reading:
         note: Status and reason in words, or "".
         status: `ok`, `unreliable`, `undefined` or `censored`.
         key: What a table sorts by; "" sorts last.
+        footnote: Number of the footnote that holds the note, or 0.
     """
 
     value: str
@@ -42,6 +43,7 @@ class Reading:
     note: str = ""
     status: str = "ok"
     key: str = ""
+    footnote: int = 0
 
     @property
     def sentence(self) -> str:
@@ -84,9 +86,13 @@ def read(estimate: Json, *, signed: bool = False, share: bool = False) -> Readin
 
 
 def reason_of(estimate: Json) -> str:
-    """The estimate's reason, in words where it is a code."""
+    """The estimate's reason, in words where it is a code or counts codes."""
     reason = str(estimate.get("reason") or "")
-    return REASONS.get(reason, reason)
+    if reason in REASONS:
+        return REASONS[reason]
+    for code in REASONS:
+        reason = reason.replace(code, code.replace("_", " "))
+    return reason
 
 
 def finite(value: Any) -> float | None:

@@ -63,6 +63,15 @@ def test_overlap_identity_notices_a_shift_of_the_scores() -> None:
     assert not overlap_identity([bad]).passed
 
 
+def test_overlap_identity_forgives_rare_draws_and_only_those() -> None:
+    # Disjoint but for one draw of p at which q is a little likelier than p allows: z is far beyond 4.
+    far = np.full(64, 40.0)
+    rare = ScoredPair(np.append(far, 3.0), -far)
+    assert overlap_identity([rare]).passed
+    many = ScoredPair(np.concatenate([far, np.full(30, -1.0)]), -far)
+    assert not overlap_identity([many]).passed
+
+
 def test_mean_weight_blocks_only_the_impossible() -> None:
     rng = np.random.default_rng(0)
     good = mean_weight([draw(*pair_of(3), 50, 50, rng)])
