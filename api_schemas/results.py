@@ -186,6 +186,13 @@ class Verdict(Document):
     findings: list[str]
     reasons: list[str]
     by_k_probe: list[VerdictAtK]
+    gain_p_value: Annotated[
+        float, Field(description="One-sided sign-flip test of a gain among the prompts that are not lost.")
+    ]
+    certified: Annotated[dict[str, int], Field(description="Prompts certified elicited, confirmed created.")]
+    samples_to_settle: Annotated[
+        int | None, Field(description="Further samples that would settle what is undetermined, if known.")
+    ]
 
 
 class Gain(Document):
@@ -262,6 +269,7 @@ class Confirmation(Document):
 
     check: str
     passed: bool
+    detail: str
 
 
 class FreeEnergyRow(Document):

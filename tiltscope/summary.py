@@ -106,6 +106,7 @@ def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]
     verdict = result.get("verdict")
     if verdict is not None:
         parts.append(Text(verdict["sentence"]))
+        parts.append(Text("\n".join(f"because {reason}" for reason in verdict["reasons"]), style="dim"))
     if result.get("gain") is not None:
         parts.append(_gain(result["gain"]))
     if result["support"].get("regimes") is not None:

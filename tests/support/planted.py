@@ -47,10 +47,10 @@ def random_law(rng: np.random.Generator, v: int = 4, *, zeros: float = 0.0) -> L
     return Law(rows(), rows(v))
 
 
-def bernoulli_law(success: float, v: int = 4) -> Law:
-    """Completion "00" with chance `success`, the others alike."""
+def bernoulli_law(success: float, answer: str = "00", v: int = 10) -> Law:
+    """One completion with chance `success`, the others alike."""
     joint = np.full((v, v), (1 - success) / (v * v - 1))
-    joint[0, 0] = success
+    joint[int(answer[0]), int(answer[1])] = success
     first = joint.sum(axis=1)
     second = np.full((v, v), 1 / v)
     second[first > 0] = joint[first > 0] / first[first > 0, None]
@@ -89,7 +89,10 @@ class PlantedPrompt:
 
 
 def planted(prompt_id: str, a: float, b: float | None, **changes: Any) -> PlantedPrompt:
-    return PlantedPrompt(prompt_id, bernoulli_law(a), None if b is None else bernoulli_law(b), **changes)
+    """A prompt with chances of success a and b; its answer follows from its id."""
+    answer = f"{int(hashlib.sha256(prompt_id.encode()).hexdigest(), 16) % 100:02d}"
+    q = None if b is None else bernoulli_law(b, answer)
+    return PlantedPrompt(prompt_id, bernoulli_law(a, answer), q, **{"answers": (answer,), **changes})
 
 
 def participant(stream: str, *, model: str | None = None, tokenizer: str = "tok") -> Participant:

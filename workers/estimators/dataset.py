@@ -28,7 +28,12 @@ class PromptMean(NamedTuple):
 
 
 def mean_over_prompts(
-    estimates: Sequence[Estimate], rng: np.random.Generator, confidence: float = 0.95
+    estimates: Sequence[Estimate],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
 ) -> PromptMean:
     """Mean of one figure over prompts, with the interval of `sample_mean.mean_interval` over prompts.
 
@@ -39,6 +44,8 @@ def mean_over_prompts(
         estimates: One per prompt, all in one unit.
         rng: Source of the bootstrap weights.
         confidence: Nominal coverage of the population interval.
+        least: Known lower bound of the figure: no end lies below.
+        most: Known upper bound of the figure: no end lies above.
 
     Raises:
         ValueError: Units differ.
@@ -53,7 +60,7 @@ def mean_over_prompts(
     if not kept:
         return PromptMean(Estimate.undefined(excluded, unit), None)
     values = np.array([estimate.value for estimate in kept], dtype=np.float64)
-    mean = mean_estimate(values, rng, unit=unit, confidence=confidence)
+    mean = mean_estimate(values, rng, unit=unit, confidence=confidence, unseen_tail=False)
     only = kept[0] if len(kept) == 1 else None
     weakness = "one prompt: a sampling interval" if only else mean.reason.replace("sample", "prompt")
     reasons = [text for text in (excluded, _unreliable(kept), weakness) if text]
@@ -62,8 +69,8 @@ def mean_over_prompts(
         Estimate(
             value=mean.value,
             std_error=ends.std_error,
-            ci_low=ends.ci_low,
-            ci_high=ends.ci_high,
+            ci_low=None if ends.ci_low is None else min(max(ends.ci_low, least), most),
+            ci_high=None if ends.ci_high is None else max(min(ends.ci_high, most), least),
             confidence=ends.confidence,
             n=len(kept),
             unit=unit,

@@ -20,10 +20,14 @@ TAIL_CAP: Final = 10.0
 FEW: Final = 8
 #: Above this share of the absolute deviation one value decides the mean.
 LARGEST_SHARE: Final = 0.5
+#: A value that moves the mean by a smaller share of it is no reason for doubt.
+LEAST_SHIFT: Final = 0.01
 SINGLE: Final = "one sample has no error bar"
 
 
-def mean_interval(values: Floats, rng: np.random.Generator, confidence: float) -> tuple[float, float]:
+def mean_interval(
+    values: Floats, rng: np.random.Generator, confidence: float, *, unseen_tail: bool = True
+) -> tuple[float, float]:
     """Two-sided interval for the mean: the union of two intervals for skewed data.
 
     1. Hall's cubic transformation of Student's t (P. Hall 1992, J. R. Stat. Soc. B 54, 221), which corrects
@@ -42,6 +46,8 @@ def mean_interval(values: Floats, rng: np.random.Generator, confidence: float) -
         values: Independent values, finite. Shape ``(n,)``, n >= 2.
         rng: Source of the bootstrap weights. The order of `values` does not matter.
         confidence: Nominal coverage.
+        unseen_tail: Whether to take the union with the second interval. Per-sample divergences need it; means
+            of prompts, which are averages already, do not, and it would double their width.
 
     Raises:
         ValueError: Fewer than two values, or one is not finite.
@@ -52,6 +58,8 @@ def mean_interval(values: Floats, rng: np.random.Generator, confidence: float) -
     if x[0] == x[-1]:
         return float(x[0]), float(x[0])
     hall_low, hall_high = _hall_interval(x, confidence)
+    if not unseen_tail:
+        return hall_low, hall_high
     boot_low, boot_high = _extended_bootstrap(x, rng, confidence)
     return min(hall_low, boot_low), max(hall_high, boot_high)
 
@@ -63,6 +71,7 @@ def mean_estimate(
     unit: str,
     confidence: float = 0.95,
     floor: float = -math.inf,
+    unseen_tail: bool = True,
 ) -> Estimate:
     """Mean of independent values with `mean_interval`, and a grade.
 
@@ -72,6 +81,7 @@ def mean_estimate(
         unit: Unit of the values.
         confidence: Nominal coverage.
         floor: Known lower bound of the true mean (0 for a divergence); value and ends are raised to it.
+        unseen_tail: See `mean_interval`.
 
     Raises:
         ValueError: A value is not finite.
@@ -84,7 +94,7 @@ def mean_estimate(
     value = max(_mean(x), floor)
     if x.size == 1:
         return Estimate(value=value, n=1, unit=unit, status="unreliable", reason=SINGLE)
-    low, high = mean_interval(x, rng, confidence)
+    low, high = mean_interval(x, rng, confidence, unseen_tail=unseen_tail)
     reason = weakness(x)
     return Estimate(
         value=value,
@@ -104,8 +114,9 @@ def weakness(values: Floats) -> str:
     if values.size < FEW:
         return f"only {values.size} samples"
     deviation = np.abs(values - np.median(values))
-    total = float(deviation.sum())
-    if total > 0 and float(deviation.max()) > LARGEST_SHARE * total:
+    total, largest = float(deviation.sum()), float(deviation.max())
+    matters = largest / values.size > LEAST_SHIFT * abs(_mean(values))
+    if total > 0 and largest > LARGEST_SHARE * total and matters:
         return "one sample carries most of the deviation"
     return ""
 

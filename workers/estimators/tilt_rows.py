@@ -100,7 +100,7 @@ def mean_tilt_rows(
                 mean_over_prompts([row.log_partition for row in rows], rng, confidence),
                 mean_over_prompts([row.equilibrium for row in rows], rng, confidence),
                 mean_over_prompts([row.free_energy for row in rows], rng, confidence),
-                mean_over_prompts([row.gap for row in rows], rng, confidence),
+                mean_over_prompts([row.gap for row in rows], rng, confidence, least=0.0),
             )
         )
     return means

@@ -32,6 +32,14 @@ class SideAssessment:
     probe: Reach
 
 
+def log_target_in(spec: AnalysisSpec, *, scored: bool) -> float:
+    """What the counts' log e-value needs for `in`, in nats, if scoring adds nothing to it.
+
+    With scoring the evidence is half the counts' e-value and half the scores': see `log_e_in_combined`.
+    """
+    return -math.log(spec.thresholds.alpha) + (math.log(2) if scored else 0.0)
+
+
 def planned_samples(spec: AnalysisSpec, k_probe: int) -> int:
     """The n in the prior Beta(1/2, n) of the `out` e-value: fixed by the request, before the first sample."""
     return max(spec.budget.samples_per_prompt, math.ceil(PRIOR_SAMPLES_PER_K * k_probe))
@@ -122,7 +130,7 @@ def _reach(
     planned = planned_samples(spec, k_probe)
     more = None
     if label == "undetermined":
-        more = _more_samples(side, at.threshold, target, planned)
+        more = _more_samples(side, at.threshold, log_target_in(spec, scored=scored), target, planned)
     return Reach(
         label=label,
         budget=budget,
@@ -137,8 +145,10 @@ def _reach(
     )
 
 
-def _more_samples(side: SideObservations, threshold: float, target: float, planned: int) -> int | None:
+def _more_samples(
+    side: SideObservations, threshold: float, target_in: float, target_out: float, planned: int
+) -> int | None:
     """A forecast: how many more samples settle the class if they go on as they went."""
     if side.n and side.successes / side.n > threshold:
-        return samples_to_settle_in(side.successes, side.n, threshold, target)
-    return samples_to_settle(side.successes, side.n, threshold, target, planned)
+        return samples_to_settle_in(side.successes, side.n, threshold, target_in)
+    return samples_to_settle(side.successes, side.n, threshold, target_out, planned)

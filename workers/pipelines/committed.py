@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
@@ -77,17 +78,11 @@ def read_committed(
 def complete_prompts(spec: AnalysisSpec, committed: Committed) -> list[int]:
     """Prompts whose whole pilot was judged on every side, and scored where the others were."""
     wanted = spec.budget.samples_per_prompt
-    scored = committed.scores.num_rows > 0
-    complete = []
-    for prompt in spec.prompts:
-        sides = [
-            _count(table, stream, prompt.index, wanted)
-            for stream in spec.streams
-            for table in ([committed.outcomes, committed.scores] if scored else [committed.outcomes])
-        ]
-        if min(sides) == wanted:
-            complete.append(prompt.index)
-    return complete
+    tables = [committed.outcomes, committed.scores] if committed.scores.num_rows else [committed.outcomes]
+    counts = [
+        _pilot_counts(table, stream, len(spec.prompts), wanted) for stream in spec.streams for table in tables
+    ]
+    return np.flatnonzero(np.min(counts, axis=0) == wanted).tolist()
 
 
 def assert_complete(spec: AnalysisSpec, committed: Committed) -> None:
@@ -122,10 +117,7 @@ def _drawn(spec: AnalysisSpec, shards: Sequence[Mapping[str, Any]]) -> dict[str,
     return drawn
 
 
-def _count(table: pa.Table, stream: str, prompt: int, below: int) -> int:
-    mask = (
-        (pa.compute.field("stream") == stream)
-        & (pa.compute.field("prompt_index") == prompt)
-        & (pa.compute.field("index") < below)
-    )
-    return int(np.unique(table.filter(mask)["index"].to_numpy()).size)
+def _pilot_counts(table: pa.Table, stream: str, prompts: int, pilot: int) -> NDArray[np.int64]:
+    """Pilot rows of each prompt. Shape `(prompts,)`."""
+    rows = table.filter((pa.compute.field("stream") == stream) & (pa.compute.field("index") < pilot))
+    return np.bincount(rows["prompt_index"].to_numpy(), minlength=prompts)

@@ -9,12 +9,13 @@ import numpy as np
 from workers.estimators import closure
 from workers.estimators.closure import Check, ScoredPair
 from workers.estimators.counts import log_budget
-from workers.estimators.dataset import mean_over_prompts
+from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
 from workers.estimators.kl import by_position
 from workers.estimators.sample_mean import mean_estimate
 from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
 from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.mean_success import mean_success
 from workers.pipelines.prompt_result import CONFIDENCE, FreeEnergyTerms, PromptResult
 from workers.pipelines.spec import AnalysisSpec
 
@@ -36,13 +37,17 @@ def free_energy_section(
     def mean(pick: Callable[[FreeEnergyTerms], Estimate]) -> Json:
         return mean_json(mean_over_prompts([pick(term) for term in terms], rng, CONFIDENCE))
 
+    def nats(pick: Callable[[FreeEnergyTerms], Estimate]) -> Json:
+        picked = [pick(term) for term in terms]
+        return mean_json(mean_over_prompts(picked, rng, CONFIDENCE, least=0.0))
+
     section: Json = {
-        "kl": mean(lambda t: t.kl.rb),
+        "kl": nats(lambda t: t.kl.rb),
         "kl_k1": mean(lambda t: t.kl.k1),
-        "kl_per_token": mean(lambda t: t.kl.per_token),
-        "tilt": mean(lambda t: t.decomposition.tilt),
-        "drift": mean(lambda t: t.decomposition.drift),
-        "escape": mean(lambda t: t.decomposition.escape),
+        "kl_per_token": nats(lambda t: t.kl.per_token),
+        "tilt": nats(lambda t: t.decomposition.tilt),
+        "drift": nats(lambda t: t.decomposition.drift),
+        "escape": nats(lambda t: t.decomposition.escape),
         "mean_energy": _mean_energy(results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
         "by_inverse_temperature": _rows([term.rows for term in terms], rng),
@@ -132,14 +137,17 @@ def _check_json(check: Check) -> Json:
 
 def _mean_energy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
     """E = -r of both sides."""
+    judged = [(r.observed.candidate, r.candidate) for r in results]
     sides = {
-        "reference": [result.reference.evidence.success for result in results],
-        "candidate": [r.candidate.evidence.success for r in results if r.candidate is not None],
+        "reference": [(r.observed.reference, r.reference) for r in results],
+        "candidate": [(side, found) for side, found in judged if side is not None and found is not None],
     }
-    return {
-        side: mean_json(mean_over_prompts([_negated(e) for e in estimates], rng, CONFIDENCE))
-        for side, estimates in sides.items()
-    }
+    energies = {}
+    for stream, pairs in sides.items():
+        estimates = [found.evidence.success for _, found in pairs]
+        mean = mean_success(results, [side for side, _ in pairs], estimates, rng)
+        energies[stream] = mean_json(PromptMean(_negated(mean.population), mean.sampling_std_error))
+    return energies
 
 
 def _negated(estimate: Estimate) -> Estimate:
@@ -204,8 +212,9 @@ def _entropy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
 
 
 def _by_position(results: Sequence[PromptResult], rng: np.random.Generator) -> list[Json]:
-    """KL by token position over all prompts' candidate draws; they add up to the KL."""
-    rows = list(chain.from_iterable(r.observed.pair.token_kl for r in results if r.observed.pair is not None))
+    """KL by token position over the candidate draws of the prompts that have a KL; they add up to it."""
+    kept = [r.observed.pair for r in results if r.terms is not None and r.terms.kl.rb.value is not None]
+    rows = list(chain.from_iterable(pair.token_kl for pair in kept if pair is not None))
     return [
         {"position": found.position, "estimate": estimate_json(found.contribution)}
         for found in by_position(rows, rng, CONFIDENCE)[:POSITIONS]

@@ -38,7 +38,10 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Jso
         row |= {
             "regime": regime.name,
             "confirmed": regime.confirmed,
-            "confirmation": [{"check": check.check, "passed": check.passed} for check in regime.confirmation],
+            "confirmation": [
+                {"check": check.check, "passed": check.passed, "detail": check.detail}
+                for check in regime.confirmation
+            ],
         }
     if result.terms is not None:
         row |= {

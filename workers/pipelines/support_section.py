@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from workers.estimators.counts import epsilon
 from workers.estimators.coverage import coverage
 from workers.estimators.crossing import crossing_k
-from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.literature import unseen_rule
 from workers.estimators.pass_at_k import pass_at_k_curve
 from workers.estimators.regimes import REGIMES, Regime
 from workers.estimators.retention import Retention, retention, retention_null, solved_within
 from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.mean_success import families_of, mean_success
 from workers.pipelines.observations import OUTCOME_NAMES, SideObservations
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
@@ -69,7 +69,7 @@ def _side(
     rng: np.random.Generator,
 ) -> Json:
     successes, ns = _pilots(sides)
-    families = _families(results)
+    families = families_of(results)
     largest = int(ns.min(initial=spec.budget.samples_per_prompt))
     curve = pass_at_k_curve(
         ns, successes, curve_budgets(spec, largest), rng, confidence=CONFIDENCE, families=families
@@ -78,7 +78,7 @@ def _side(
     taus = sorted({*COVERAGE_TAUS, epsilon(spec.budget.k_use, reach), epsilon(spec.budget.k_probe, reach)})
     judged = ns > 0
     return {
-        "success": mean_json(mean_over_prompts(estimates, rng, CONFIDENCE)),
+        "success": mean_json(mean_success(results, sides, estimates, rng)),
         "pass_at_k": [
             {
                 "k": point.k,
@@ -95,11 +95,6 @@ def _side(
         ],
         "outcomes": {name: sum(side.outcomes[name] for side in sides) for name in OUTCOME_NAMES},
     }
-
-
-def _families(results: Sequence[PromptResult]) -> list[str]:
-    """A family a prompt; a prompt without one is a family of its own."""
-    return [r.spec.family if r.spec.family is not None else f"\0{r.spec.index}" for r in results]
 
 
 def _literature_rule(
@@ -121,7 +116,7 @@ def _retention(
 ) -> Json:
     """Both at half the pilot, so that the null, made of two halves of one model, is comparable."""
     sides = [_pilots(references), _pilots(candidates)]
-    half = int(min(ns.min(initial=0) for _, ns in sides) // 2) if references else 0
+    half = int(min(ns.min() for _, ns in sides) // 2) if references else 0
     null = retention_null(*sides[0], rng, confidence=CONFIDENCE)
     if half < 1:
         return {"budget": half, **_retention_json(null)}

@@ -101,6 +101,8 @@ def assert_planned(table: pa.Table, planned: Mapping[str, Sequence[Item]], what:
         rows = table.filter(pa.compute.field("stream") == stream)
         got = np.stack([_ints(rows, "prompt_index"), _ints(rows, "index")], axis=1)
         wanted = _expand(planned.get(stream, ()))
+        if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all(axis=1).any():
+            raise PlanMismatchError(f"{what} of {stream}: a sample is planned twice")
         if got.shape != wanted.shape or not np.array_equal(got, wanted):
             raise PlanMismatchError(
                 f"{what} of {stream}: {len(got)} rows committed, {len(wanted)} planned, and the sets differ"

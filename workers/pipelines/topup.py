@@ -3,12 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from workers.estimators.selection import log_target
+import numpy as np
+
+from workers.estimators.counts import log_e_out
+from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
 from workers.pipelines.assessment import (
     SideAssessment,
     assess_candidate,
     assess_reference,
+    log_target_in,
     planned_samples,
 )
 from workers.pipelines.observations import PromptObservations, SideObservations
@@ -36,7 +40,7 @@ def wanted_samples(
     elif spec.kind != "free_energy":
         candidates = [assess_candidate(spec, prompt) for prompt in observations]
         claimed = [_creation_open(r, c) for r, c in zip(references, candidates, strict=True)]
-        target = log_target(len(observations), max(1, sum(claimed)), spec.thresholds.alpha)
+        target = _creation_target(spec, observations, references, claimed, drawn[REFERENCE])
         for index, prompt in enumerate(observations):
             if claimed[index]:
                 more[REFERENCE][index] = _settle_creation(spec, prompt, references[index], target)
@@ -64,6 +68,27 @@ def _creation_open(reference: SideAssessment, candidate: SideAssessment) -> bool
     return reference.probe.label != "in" and reference.use.label != "in" and candidate.use.label == "in"
 
 
+def _creation_target(
+    spec: AnalysisSpec,
+    observations: Sequence[PromptObservations],
+    references: Sequence[SideAssessment],
+    claimed: Sequence[bool],
+    drawn: Sequence[int],
+) -> float:
+    """Log(M / (alpha k)), k the claims that e-BH would keep if no sample still allowed succeeded.
+
+    Claims that cannot be settled any more must not count: a target that hopes for them is never enough.
+    """
+    planned = planned_samples(spec, spec.budget.k_probe)
+    best = []
+    for prompt, reference, is_open, count in zip(observations, references, claimed, drawn, strict=True):
+        at, side = reference.evidence.at_probe, prompt.reference
+        left = spec.budget.max_samples_per_prompt - count if is_open else 0
+        best.append(log_e_out(side.successes, side.n + left, at.threshold, planned))
+    kept = int(e_bh(np.array(best, dtype=np.float64), spec.thresholds.alpha).sum())
+    return log_target(len(observations), max(1, kept), spec.thresholds.alpha)
+
+
 def _settle_creation(
     spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment, target: float
 ) -> int:
@@ -75,7 +100,8 @@ def _settle_creation(
     planned = planned_samples(spec, spec.budget.k_probe)
     out = samples_to_settle(side.successes, side.n, at.threshold, target, planned)
     if side.n and side.successes / side.n > at.threshold:
-        inside = samples_to_settle_in(side.successes, side.n, at.threshold, -math.log(spec.thresholds.alpha))
+        goal = log_target_in(spec, scored=prompt.pair is not None)
+        inside = samples_to_settle_in(side.successes, side.n, at.threshold, goal)
         return min(filter(None, (out, inside)), default=0)
     return out or 0
 

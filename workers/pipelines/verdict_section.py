@@ -92,6 +92,9 @@ def verdict_json(verdict: Verdict) -> Json:
             }
             for point in verdict.by_k_probe
         ],
+        "gain_p_value": verdict.gain_p_value,
+        "certified": {"elicited": verdict.certified_elicited, "created": verdict.certified_created},
+        "samples_to_settle": verdict.samples_to_settle,
     }
 
 
@@ -113,7 +116,8 @@ def _without_findings(verdict: Verdict) -> list[str]:
 def _sentence(verdict: Verdict) -> str:
     """What a reader sees first: findings lead where they are the news."""
     news = [f"{finding.detail}." for finding in verdict.findings]
-    return " ".join([*(text[0].upper() + text[1:] for text in news), OPENING[verdict.label], _share(verdict)])
+    rest = [] if verdict.label == "inconclusive" else [_share(verdict)]
+    return " ".join([*(text[0].upper() + text[1:] for text in news), OPENING[verdict.label], *rest])
 
 
 def _share(verdict: Verdict) -> str:

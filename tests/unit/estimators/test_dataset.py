@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +65,8 @@ def test_population_interval_covers_skewed_prompts() -> None:
         got = mean_over_prompts([ok(float(v)) for v in values], generator).population
         covered.append((got.ci_low or 0) <= 1.0 <= (got.ci_high or 0))
         z.append((got.value or 0) - 1.0)
-    assert np.mean(covered) >= 0.95
+    # Not below 95 % by a binomial test at 0.001.
+    assert stats.binomtest(sum(covered), len(covered), 0.95, alternative="less").pvalue > 0.001
     assert abs(np.mean(z)) < 0.06
 
 
@@ -78,3 +80,8 @@ def test_order_and_shift(values: list[float], random: object) -> None:
     moved = mean_over_prompts([ok(v + 1) for v in values], rng(2)).population
     assert moved.value == pytest.approx((first.value or 0.0) + 1, abs=1e-9)
     assert min(values) - 1e-9 <= (first.value or 0.0) <= max(values) + 1e-9
+
+
+def test_known_bounds_hold_the_ends() -> None:
+    got = mean_over_prompts([ok(0.0), ok(0.0), ok(0.3)], rng(1), least=0.0, most=0.31).population
+    assert (got.ci_low, got.ci_high) == (0.0, 0.31)
