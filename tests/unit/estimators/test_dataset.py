@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.estimate import Estimate

@@ -183,7 +183,6 @@ def test_an_empty_folder_counts_as_scanned_and_another_folder_does_not(engine, r
         assert not models.is_scanned(conn, TENANT)
 
 
-
 def test_what_could_not_be_recorded_is_recorded_by_the_next_scan(
     engine, root, scanner, tmp_path, monkeypatch
 ):

