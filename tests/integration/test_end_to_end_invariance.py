@@ -4,7 +4,7 @@ import pytest
 from agreement import differences, draws
 
 FLOAT32_TOLERANCE = 1e-4
-"""Log-probabilities are float32 and depend in their last digits on what shares a batch, about 1e-6 nats a token
+"""Log-probabilities are float32 and depend in their last digits on what shares a batch: about 1e-6 nats a token
 and up to 9 tokens; the inverse weights of importance sampling multiply that by a few."""
 
 

@@ -205,7 +205,10 @@ def reference_confirmations(evidence: PromptEvidence) -> tuple[Confirmation, ...
     """The confirmations that do not depend on the candidate's success rate."""
     arms_out = reference_class(evidence) == "out"
     if arms_out and evidence.untruncated_covered:
-        arms_detail = f"{1 + len(evidence.elicitation_arms)} policies of the reference, all out"
+        policies = 1 + len(evidence.elicitation_arms)
+        arms_detail = "the reference is out"
+        if policies > 1:
+            arms_detail += f" under {policies} policies"
     elif arms_out:
         arms_detail = "the untruncated policy at temperature 1 was not probed"
     else:

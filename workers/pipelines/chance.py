@@ -47,7 +47,8 @@ def _floor(spec: AnalysisSpec, texts: Mapping[int, Texts], prompt: int) -> float
     for other, found in texts.items():
         if other != prompt:
             others.update(found)
-    judged = others.most_common(MAX_TEXTS)
+    # Ties are broken by text: the order of prompts must not decide which texts count.
+    judged = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:MAX_TEXTS]
     total = sum(count for _, count in judged)
     if not total:
         return None

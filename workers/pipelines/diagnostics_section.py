@@ -17,8 +17,8 @@ from workers.estimators.settle import samples_to_settle
 from workers.pipelines.assessment import planned_samples
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.plan import Notice
-from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, covers_untruncated
+from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 
 TOKEN_TOLERANCE = 1e-3
 """Nats by which a recomputed token log-probability may differ: float32 stays a thousand times below."""
@@ -89,6 +89,9 @@ def warnings_of(
     """What a reader must know before quoting a number, beyond what planning noticed."""
     found = [
         _uncertifiable(spec, len(results)),
+        _unprobed_policy(spec),
+        _equal_laws(results),
+        *(_unjudged(results, stream) for stream in spec.streams),
         _lone_prompt(results),
         _equal_prompts(results),
         _token_differences(results),
@@ -130,6 +133,43 @@ def _uncertifiable(spec: AnalysisSpec, prompts: int) -> Notice | None:
         f"saying that the reference does not reach a prompt at k_probe {spec.budget.k_probe} takes {need} "
         f"samples without a success, and {most} are allowed: creation cannot be certified. They suffice for "
         f"a k_probe of about {reachable}; or raise max_samples_per_prompt",
+    )
+
+
+def _unprobed_policy(spec: AnalysisSpec) -> Notice | None:
+    """Temperature 1 without truncation always counts as an elicitation arm; here it was not drawn."""
+    if CANDIDATE not in spec.streams or covers_untruncated(spec.policy):
+        return None
+    return Notice(
+        "creation_unconfirmable",
+        "under this policy the reference is not sampled at temperature 1 without truncation, where it may "
+        "still reach: a created prompt stays unconfirmed and counts as undetermined",
+    )
+
+
+def _equal_laws(results: Sequence[PromptResult]) -> Notice | None:
+    """Whether no scored sample tells the two sides apart, as when an adapter was not applied."""
+    pairs = [result.observed.pair for result in results if result.observed.pair is not None]
+    if not pairs or any(np.any(pair.log_p != pair.log_q) or np.any(pair.kl != 0) for pair in pairs):
+        return None
+    return Notice(
+        "equal_distributions",
+        "the two sides give every scored sample the same probability: an adapter may not have been applied",
+    )
+
+
+def _unjudged(results: Sequence[PromptResult], stream: str) -> Notice | None:
+    """Verifier errors, which are left out, with the rates they leave possible."""
+    sides = [getattr(result.observed, stream) for result in results]
+    errors = sum(side.outcomes["verifier_error"] for side in sides)
+    if not errors:
+        return None
+    total = sum(side.n for side in sides) + errors
+    successes = sum(side.successes for side in sides)
+    return Notice(
+        "verifier_errors",
+        f"the verifier failed on {errors} of {total} {stream} samples, which are left out: over all of them "
+        f"the share of successes lies between {successes / total:.1%} and {(successes + errors) / total:.1%}",
     )
 
 

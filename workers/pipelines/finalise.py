@@ -1,7 +1,7 @@
 """From committed artefacts to the result document: a pure function, rerunnable."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
-from workers.estimators.regimes import CREATED
 from workers.pipelines.chance import chance_floors
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
 from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
@@ -27,14 +27,17 @@ from workers.pipelines.prompt_result import (
     regime_of,
 )
 from workers.pipelines.prompt_rows import prompt_rows
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.support_section import support_section
+from workers.pipelines.topup import wanted_samples
 from workers.pipelines.verdict_section import (
     curve_of_k_probe,
     gain_json,
+    may_be_created,
     records_of,
     verdict_json,
     verdict_of,
+    with_floors,
 )
 from workers.verifiers.registry import build_verifier
 
@@ -87,9 +90,26 @@ def finalise(
         notices.append(
             Notice("prompts_left_out", f"{missing} prompts lack a part of their pilot and are left out")
         )
-    rng = _generator(spec, "estimates")
+    if not partial and _is_cut(spec, observed, committed):
+        limit = spec.budget.max_total_tokens
+        notices.append(
+            Notice(
+                "token_limit",
+                f"max_total_tokens {limit} ended the sampling while further samples could have settled more",
+            )
+        )
     missing_scores = NOT_SCORED if share_tokenizer(participants) else DIFFERENT_TOKENIZERS
-    results = [estimate_prompt(spec, prompt, rng, missing_scores=missing_scores) for prompt in observed]
+    results = [
+        estimate_prompt(
+            spec,
+            prompt,
+            _generator(spec, f"estimates/{spec.prompts[prompt.index].id}"),
+            missing_scores=missing_scores,
+        )
+        for prompt in observed
+    ]
+    # By id: what is resampled over prompts must not depend on the order of the request.
+    results.sort(key=lambda result: result.spec.id)
     return _assemble(spec, participants, committed, results, notices, analysis_id, dict(usage), partial)
 
 
@@ -117,11 +137,14 @@ def _assemble(
         "frame": frame(spec, participants),
     }
     if results and all(result.candidate is not None for result in results):
-        floors = _floors(spec, results, committed.samples)
-        records = records_of(spec, results, floors)
+        budgets = curve_of_k_probe(spec) if spec.kind == "capability" else [spec.budget.k_probe]
+        curve = {k: records_of(spec, results, k) for k in budgets}
+        floors = _floors(spec, results, curve.values(), committed.samples)
+        known = [floors.get(result.spec.index) for result in results]
+        curve = {k: with_floors(found, known) for k, found in curve.items()}
+        records = curve[spec.budget.k_probe]
         regimes = [regime_of(record) for record in records]
         if spec.kind == "capability":
-            curve = {k: records_of(spec, results, floors, k) for k in curve_of_k_probe(spec)}
             failed = [check.check for check in checks if check.blocking and not check.passed]
             verdict = verdict_of(spec, records, curve, nulls, failed, _generator(spec, "verdict"))
             document |= {"verdict": verdict_json(verdict), "gain": gain_json(verdict)}
@@ -137,7 +160,17 @@ def _assemble(
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
     }
     rows = prompt_rows(spec, results, regimes)
+    place = {prompt.id: prompt.index for prompt in spec.prompts}
+    rows.sort(key=lambda row: place[row["prompt_id"]])
     return Findings(document, rows, None if verdict is None else verdict.label)
+
+
+def _is_cut(spec: AnalysisSpec, observed: Sequence[PromptObservations], committed: Committed) -> bool:
+    """Whether only the limit on tokens kept another round away."""
+    if spec.budget.max_total_tokens is None or not spec.budget.adaptive:
+        return False
+    wanted = wanted_samples(spec, observed, committed.drawn)
+    return any(count for counts in wanted.values() for count in counts)
 
 
 def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
@@ -183,23 +216,29 @@ def _nulls(spec: AnalysisSpec, observed: Sequence[PromptObservations]) -> list[N
     c = np.array([p.reference.pilot_successes for p in judged], dtype=np.int64)
     n = np.array([p.reference.pilot_n for p in judged], dtype=np.int64)
     nulls = [aa_null(c, n, settings, _generator(spec, "null/aa"))]
-    sides = [p.candidate for p in judged]
-    if sides and all(side is not None and side.pilot_n for side in sides):
-        rates = np.array([s.pilot_successes / s.pilot_n for s in sides if s is not None])
-        nulls.append(tilt_null(c, n, rates, settings, _generator(spec, "null/tilt")))
+    if CANDIDATE in spec.streams:
+        sides = [p.candidate for p in judged]
+        both = np.array([side is not None and side.pilot_n > 0 for side in sides], dtype=np.bool_)
+        rates = np.array([s.pilot_successes / s.pilot_n for s in sides if s is not None and s.pilot_n])
+        nulls.append(tilt_null(c[both], n[both], rates, settings, _generator(spec, "null/tilt")))
     nulls.append(planted_null(c, n, settings, _generator(spec, "null/planted")))
     return nulls
 
 
-def _floors(spec: AnalysisSpec, results: Sequence[PromptResult], samples: pa.Table) -> dict[int, float]:
-    """Chance floors of the prompts on which creation may be claimed."""
-    records = records_of(spec, results, {})
-    claimed = [
+def _floors(
+    spec: AnalysisSpec,
+    results: Sequence[PromptResult],
+    at_k_probe: Iterable[Sequence[PromptRecord]],
+    samples: pa.Table,
+) -> dict[int, float]:
+    """Chance floors of the prompts on which creation may be claimed, at any K_probe of the curve."""
+    claimed = {
         result.spec.index
+        for records in at_k_probe
         for result, record in zip(results, records, strict=True)
-        if regime_of(record).name in CREATED
-    ]
-    return chance_floors(spec, samples, claimed)
+        if may_be_created(record)
+    }
+    return chance_floors(spec, samples, sorted(claimed))
 
 
 def _null_json(null: NullResult) -> Json:

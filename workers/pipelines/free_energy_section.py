@@ -16,8 +16,8 @@ from workers.estimators.sample_mean import mean_estimate
 from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import mean_success
-from workers.pipelines.prompt_result import CONFIDENCE, FreeEnergyTerms, PromptResult
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.prompt_result import CONFIDENCE, FreeEnergyTerms, PromptResult, printed_successes
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 POSITIONS = 64
 """Token positions listed: a chart has no room for more, and the prompts' Parquet file has them all."""
@@ -48,7 +48,7 @@ def free_energy_section(
         "tilt": nats(lambda t: t.decomposition.tilt),
         "drift": nats(lambda t: t.decomposition.drift),
         "escape": nats(lambda t: t.decomposition.escape),
-        "mean_energy": _mean_energy(results, rng),
+        "mean_energy": _mean_energy(spec, results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
         "by_inverse_temperature": _rows([term.rows for term in terms], rng),
         "certificate": _certificate(spec, terms, mean),
@@ -135,17 +135,15 @@ def _check_json(check: Check) -> Json:
     }
 
 
-def _mean_energy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
+def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
     """E = -r of both sides."""
-    judged = [(r.observed.candidate, r.candidate) for r in results]
     sides = {
-        "reference": [(r.observed.reference, r.reference) for r in results],
-        "candidate": [(side, found) for side, found in judged if side is not None and found is not None],
+        REFERENCE: [r.observed.reference for r in results],
+        CANDIDATE: [r.observed.candidate for r in results if r.observed.candidate is not None],
     }
     energies = {}
-    for stream, pairs in sides.items():
-        estimates = [found.evidence.success for _, found in pairs]
-        mean = mean_success(results, [side for side, _ in pairs], estimates, rng)
+    for stream, observed in sides.items():
+        mean = mean_success(results, observed, printed_successes(spec, results, stream), rng)
         energies[stream] = mean_json(PromptMean(_negated(mean.population), mean.sampling_std_error))
     return energies
 
@@ -184,11 +182,11 @@ def _certificate(
     terms: Sequence[FreeEnergyTerms],
     mean: Callable[[Callable[[FreeEnergyTerms], Estimate]], Json],
 ) -> Json:
-    certified = [t for t in terms if (t.certificate.margin.ci_low or -1.0) >= 0]
+    lows = [t.certificate.margin.ci_low for t in terms]
     return {
         "price_bound": mean(lambda t: t.certificate.price_bound),
         "budget": log_budget(spec.budget.k_probe, spec.thresholds.reach),
-        "certified_prompts": len(certified),
+        "certified_prompts": sum(low is not None and low >= 0 for low in lows),
     }
 
 

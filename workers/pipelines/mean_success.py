@@ -13,7 +13,7 @@ from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
 
 def families_of(results: Sequence[PromptResult]) -> list[str]:
     """A family a prompt; a prompt without one is a family of its own."""
-    return [r.spec.family if r.spec.family is not None else f"\0{r.spec.index}" for r in results]
+    return [r.spec.family if r.spec.family is not None else f"\0{r.spec.id}" for r in results]
 
 
 def mean_success(

@@ -2,10 +2,12 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from workers.engines.policy import Policy
 from workers.estimators.certificate import Certificate, certify
 from workers.estimators.counts import epsilon, log_budget
 from workers.estimators.decomposition import CandidateScores, Decomposition, decompose
@@ -18,7 +20,7 @@ from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, cla
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
 from workers.pipelines.assessment import SideAssessment, assess_candidate, assess_reference, bounds
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
-from workers.pipelines.spec import AnalysisSpec, PromptSpec
+from workers.pipelines.spec import CANDIDATE, AnalysisSpec, PromptSpec
 
 CONFIDENCE = 0.95
 """Of every printed interval, two-sided; classes and verdict use the request's own level."""
@@ -161,14 +163,10 @@ def _leans_out(spec: AnalysisSpec, reference: SideAssessment) -> bool:
     return price is None or price > -math.log(epsilon(spec.budget.k_probe, spec.thresholds.reach))
 
 
-def record(
-    spec: AnalysisSpec,
-    result: PromptResult,
-    *,
-    chance_floor: float | None,
-    k_probe: int | None = None,
-) -> PromptRecord:
-    """The prompt as the verdict sees it, at the request's K_probe or another; not yet selected by e-BH.
+def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = None) -> PromptRecord:
+    """The prompt as the verdict sees it, at the request's K_probe or another.
+
+    Not yet selected by e-BH, and without a chance floor.
 
     Raises:
         ValueError: the analysis has no candidate.
@@ -186,9 +184,8 @@ def record(
         candidate_probe=candidate.probe,
         selected=False,
         candidate_low=_low(candidate.evidence),
-        untruncated_covered=not spec.policy.is_truncating and spec.policy.temperature == 1.0,
+        untruncated_covered=covers_untruncated(spec.policy),
         zeros=_zeros(prompt.pair),
-        chance_floor=chance_floor,
     )
     return PromptRecord(
         prompt_id=result.spec.id,
@@ -200,9 +197,23 @@ def record(
     )
 
 
+def covers_untruncated(policy: Policy) -> bool:
+    """Whether the policy is temperature 1 without truncation, the arm that always counts."""
+    return not policy.is_truncating and policy.temperature == 1.0
+
+
 def regime_of(record: PromptRecord) -> Regime:
     """The regime of a prompt."""
     return classify_regime(record.evidence)
+
+
+def printed_successes(spec: AnalysisSpec, results: Sequence[PromptResult], stream: str) -> list[Estimate]:
+    """The pilot's rate of one side of every prompt, with its printed interval."""
+    if stream == CANDIDATE:
+        sides = [r.observed.candidate for r in results]
+        return [bounds(spec, side, None, 1 - CONFIDENCE).success for side in sides if side is not None]
+    seen = [r.observed for r in results]
+    return [bounds(spec, prompt.reference, prompt.pair, 1 - CONFIDENCE).success for prompt in seen]
 
 
 def printed_gain(spec: AnalysisSpec, result: PromptResult) -> Estimate:

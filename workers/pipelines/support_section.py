@@ -17,8 +17,8 @@ from workers.estimators.retention import Retention, retention, retention_null, s
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import families_of, mean_success
 from workers.pipelines.observations import OUTCOME_NAMES, SideObservations
-from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
-from workers.pipelines.spec import CANDIDATE, AnalysisSpec
+from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, printed_successes
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 COVERAGE_TAUS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9)
 """Thresholds of the coverage curve, about half a decade apart."""
@@ -34,12 +34,12 @@ def support_section(
     references = [result.observed.reference for result in results]
     candidates = [r.observed.candidate for r in results if r.observed.candidate is not None]
     section: Json = {
-        "reference": _side(spec, references, [r.reference.evidence.success for r in results], results, rng)
+        "reference": _side(spec, references, printed_successes(spec, results, REFERENCE), results, rng)
     }
     if CANDIDATE not in spec.streams:
         return section
-    estimates = [r.candidate.evidence.success for r in results if r.candidate is not None]
-    section["candidate"] = _side(spec, candidates, estimates, results, rng)
+    successes = printed_successes(spec, results, CANDIDATE)
+    section["candidate"] = _side(spec, candidates, successes, results, rng)
     if regimes is not None:
         seen = Counter(regime.name for regime in regimes)
         section["regimes"] = {name: seen[name] for name in REGIMES}

@@ -34,19 +34,26 @@ def wanted_samples(
         drawn: Samples planned so far, by stream and prompt.
     """
     references = [assess_reference(spec, prompt) for prompt in observations]
+    judged = [_has_pilot(spec, prompt) for prompt in observations]
     more = {stream: [0] * len(observations) for stream in spec.streams}
     if CANDIDATE not in spec.streams:
         more[REFERENCE] = [_settle_reach(spec, p, r) for p, r in zip(observations, references, strict=True)]
     elif spec.kind != "free_energy":
         candidates = [assess_candidate(spec, prompt) for prompt in observations]
-        claimed = [_creation_open(r, c) for r, c in zip(references, candidates, strict=True)]
+        claimed = [
+            has_pilot and _creation_open(reference, candidate)
+            for has_pilot, reference, candidate in zip(judged, references, candidates, strict=True)
+        ]
         target = _creation_target(spec, observations, references, claimed, drawn[REFERENCE])
         for index, prompt in enumerate(observations):
             if claimed[index]:
                 more[REFERENCE][index] = _settle_creation(spec, prompt, references[index], target)
             more[CANDIDATE][index] = _candidate_samples(spec, prompt, references[index], candidates[index])
     return {
-        stream: [_bounded(spec, count, drawn[stream][index]) for index, count in enumerate(counts)]
+        stream: [
+            _bounded(spec, count, drawn[stream][index]) if judged[index] else 0
+            for index, count in enumerate(counts)
+        ]
         for stream, counts in more.items()
     }
 
@@ -61,6 +68,12 @@ def token_allowance(
         return {stream: list(counts) for stream, counts in wanted.items()}
     share = max(0, limit - sampled_tokens) / longest if longest else 0.0
     return {stream: [math.floor(count * share) for count in counts] for stream, counts in wanted.items()}
+
+
+def _has_pilot(spec: AnalysisSpec, prompt: PromptObservations) -> bool:
+    """Whether the whole pilot was judged on every side; a prompt without it is left out in the end."""
+    sides = [prompt.reference] if prompt.candidate is None else [prompt.reference, prompt.candidate]
+    return all(sum(side.outcomes.values()) >= spec.budget.samples_per_prompt for side in sides)
 
 
 def _creation_open(reference: SideAssessment, candidate: SideAssessment) -> bool:

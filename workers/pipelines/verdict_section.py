@@ -10,7 +10,7 @@ import numpy as np
 from workers.estimators.estimate import Estimate
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, withholding
-from workers.estimators.regimes import select_out
+from workers.estimators.regimes import reference_class, select_out
 from workers.estimators.share import GainPart
 from workers.estimators.verdict import Decision, Verdict, decide
 from workers.pipelines.document import Json, estimate_json
@@ -32,20 +32,28 @@ OPENING = {
 
 
 def records_of(
-    spec: AnalysisSpec,
-    results: Sequence[PromptResult],
-    floors: Mapping[int, float],
-    k_probe: int | None = None,
+    spec: AnalysisSpec, results: Sequence[PromptResult], k_probe: int | None = None
 ) -> list[PromptRecord]:
-    """The prompts as the verdict sees them, e-BH done over all of them."""
-    unselected = [
-        record(spec, result, chance_floor=floors.get(result.spec.index), k_probe=k_probe)
-        for result in results
-    ]
+    """The prompts as the verdict sees them, e-BH done over all of them; chance floors still unmeasured."""
+    unselected = [record(spec, result, k_probe=k_probe) for result in results]
     kept = select_out([prompt.evidence for prompt in unselected], spec.thresholds.alpha)
     return [
         replace(prompt, evidence=replace(prompt.evidence, selected=bool(selected)))
         for prompt, selected in zip(unselected, kept, strict=True)
+    ]
+
+
+def may_be_created(record: PromptRecord) -> bool:
+    """Whether creation may be claimed of a prompt, its truncated and unparsed samples read either way."""
+    side = record.candidate
+    return reference_class(record.evidence) == "out" and side.successes + side.unusable > 0
+
+
+def with_floors(records: Sequence[PromptRecord], floors: Sequence[float | None]) -> list[PromptRecord]:
+    """The records with their chance floors."""
+    return [
+        replace(prompt, evidence=replace(prompt.evidence, chance_floor=floor))
+        for prompt, floor in zip(records, floors, strict=True)
     ]
 
 
@@ -127,11 +135,11 @@ def _share(verdict: Verdict) -> str:
         return "There is no gain to divide."
     low, high = _ends(lower)[0], _ends(upper)[1]
     if high < 0.005:
-        share = "practically none of it is created"
+        share = "practically none of what was gained is created"
     elif low > 0.995:
-        share = "practically all of it is created"
+        share = "practically all of what was gained is created"
     else:
-        share = f"between {low:.0%} and {high:.0%} of it is created"
+        share = f"between {low:.0%} and {high:.0%} of what was gained is created"
     return f"Mean gain {total.value:+.3f}; {share}."
 
 

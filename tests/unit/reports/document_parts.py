@@ -160,9 +160,13 @@ def row(position: int, regime: str, a: float, b: float, **changes: Any) -> Json:
         "regime": regime,
         "confirmed": created,
         "confirmation": [
-            {"check": "every_arm_out", "passed": True},
-            {"check": "e_bh", "passed": True},
-            {"check": "above_chance_floor", "passed": True},
+            {"check": "every_arm_out", "passed": True, "detail": "1 policies of the reference, all out"},
+            {"check": "e_bh", "passed": True, "detail": "kept by e-BH over the prompts"},
+            {
+                "check": "above_chance_floor",
+                "passed": True,
+                "detail": "lower bound of b above the chance floor",
+            },
         ]
         if created
         else [],

@@ -48,6 +48,9 @@ def verdict(label: str, findings: list[str]) -> Json:
         },
         "findings": findings,
         "reasons": ["the creation share of the gain lies between its bounds"],
+        "gain_p_value": 0.0002,
+        "certified": {"elicited": 4, "created": 3},
+        "samples_to_settle": None,
         "by_k_probe": [
             {"k_probe": k, "label": label, "creation_share_lower": low, "creation_share_upper": high}
             for k in (64, 16, 256)

@@ -1,0 +1,108 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.pipelines.tables import (
+    OUTCOMES,
+    SAMPLES,
+    SCORES,
+    PlanMismatchError,
+    assert_planned,
+    from_parquet,
+    to_parquet,
+    together,
+)
+
+
+def outcomes(*rows):
+    """Rows of (stream, prompt, index)."""
+    return pa.Table.from_pylist(
+        [
+            {"prompt_index": p, "stream": s, "index": i, "outcome": "correct", "reward": 1.0, "detail": ""}
+            for s, p, i in rows
+        ],
+        schema=OUTCOMES,
+    )
+
+
+def scores_row(**changes):
+    row = {
+        "prompt_index": 0,
+        "stream": "candidate",
+        "scorer": "reference",
+        "index": 0,
+        "logprob": -math.inf,
+        "own_logprob": -0.1 - 2**-40,
+        "token_logprobs": [-math.inf, -0.5],
+        "token_kl": [math.inf, 0.25],
+        "kl": math.inf,
+        "entropy": 0.3,
+        "zero_cause": "top_p",
+        "max_token_diff": 1e-6,
+    }
+    return {**row, **changes}
+
+
+def test_infinities_and_float64_survive_parquet():
+    table = pa.Table.from_pylist([scores_row(), scores_row(index=1, token_kl=[])], schema=SCORES)
+    assert from_parquet(to_parquet(table), SCORES).equals(table)
+
+
+@pytest.mark.parametrize("schema", [SAMPLES, OUTCOMES, SCORES])
+def test_an_empty_artefact_keeps_its_kind(schema):
+    assert from_parquet(to_parquet(schema.empty_table()), schema).num_rows == 0
+
+
+def test_an_artefact_of_another_kind_is_refused():
+    with pytest.raises(PlanMismatchError, match="has columns"):
+        from_parquet(to_parquet(OUTCOMES.empty_table()), SCORES)
+
+
+@given(st.permutations([("a", 0, 0), ("a", 0, 1), ("a", 1, 0), ("b", 0, 0), ("b", 1, 7)]), st.integers(0, 5))
+def test_shard_order_does_not_matter(rows, cut):
+    merged = together([outcomes(*rows[:cut]), outcomes(*rows[cut:])], OUTCOMES)
+    keys = list(zip(*(merged[n].to_pylist() for n in ("stream", "prompt_index", "index")), strict=True))
+    assert keys == sorted(rows)
+
+
+def test_planned_rows_may_come_in_several_ranges():
+    table = together([outcomes(("a", 1, 2), ("a", 1, 0), ("a", 0, 5), ("a", 1, 1))], OUTCOMES)
+    assert_planned(table, {"a": [(1, 0, 2), (0, 5, 6), (1, 2, 3)]}, "outcomes")
+
+
+@pytest.mark.parametrize(
+    ("rows", "planned"),
+    [
+        ([("a", 0, 0)], {"a": [(0, 0, 2)]}),
+        ([("a", 0, 0), ("a", 0, 0)], {"a": [(0, 0, 1)]}),
+        ([("a", 0, 0), ("a", 0, 2)], {"a": [(0, 0, 2)]}),
+        ([("a", 0, 0), ("b", 0, 0)], {"a": [(0, 0, 1)]}),
+        ([], {"a": [(0, 0, 1)]}),
+        ([("a", 0, 0), ("a", 0, 0)], {"a": [(0, 0, 1), (0, 0, 1)]}),
+    ],
+    ids=["missing", "twice", "foreign", "stream", "none", "planned twice"],
+)
+def test_any_other_set_of_rows_is_refused(rows, planned):
+    with pytest.raises(PlanMismatchError):
+        assert_planned(together([outcomes(*rows)], OUTCOMES), planned, "outcomes")
+
+
+def test_log_probabilities_stay_float32():
+    values = np.float32([-0.1, -1e-7])
+    row = {
+        "prompt_index": 0,
+        "prompt_id": "a",
+        "stream": "reference",
+        "stream_key": "k",
+        "index": 0,
+        "token_ids": [1, 2],
+        "logprobs": values.tolist(),
+        "finish_reason": "eos",
+        "text": "ab",
+    }
+    read = from_parquet(to_parquet(pa.Table.from_pylist([row], schema=SAMPLES)), SAMPLES)
+    assert np.array_equal(np.float32(read["logprobs"].to_pylist()[0]), values)
