@@ -1,8 +1,16 @@
 """What a caller asks for."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from api_schemas.base import Document
 from api_schemas.prompts import InlinePrompts
@@ -23,11 +31,25 @@ LabelText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^:]+$")]
 
 
+def _registry_id(value: str) -> str:
+    if re.fullmatch(MODEL_ID, value) is None:
+        raise ValueError(
+            "a registry id has letters, digits, '.', '_' and '-' only, and is never a path; "
+            "GET /v1/models lists the ids"
+        )
+    return value
+
+
+ModelId = Annotated[
+    str, AfterValidator(_registry_id), WithJsonSchema({"type": "string", "pattern": MODEL_ID})
+]
+
+
 class ModelParticipant(Document):
     """A model of the registry as one side of an analysis."""
 
     source: Literal["model"] = "model"
-    model: Annotated[str, StringConstraints(pattern=MODEL_ID)] = Field(examples=["tiny-base"])
+    model: ModelId = Field(examples=["tiny-base"])
 
 
 class Policy(Document):
@@ -108,7 +130,7 @@ class AnalysisRequest(Document):
     budget: Budget = Budget()
     arms: Annotated[
         list[dict[str, object]],
-        Field(max_length=0, description="No arm is offered yet: only [] is accepted."),
+        Field(json_schema_extra={"maxItems": 0}, description="No arm is offered yet: only [] is accepted."),
     ] = Field(default=[])
     inverse_temperatures: Annotated[
         list[Annotated[float, Field(gt=0, le=1_000)]], Field(min_length=1, max_length=32)
@@ -116,6 +138,15 @@ class AnalysisRequest(Document):
     decision: Decision = Decision()
     deadline_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @field_validator("arms")
+    @classmethod
+    def _no_arms_yet(cls, value: list[dict[str, object]]) -> list[dict[str, object]]:
+        if value:
+            raise ValueError(
+                "elicitation and assisted arms are not offered yet; leave `arms` out, or send []"
+            )
+        return value
 
     @model_validator(mode="after")
     def _two_sides(self) -> Self:

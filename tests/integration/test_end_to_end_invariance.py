@@ -4,8 +4,8 @@ import pytest
 from agreement import differences, draws
 
 FLOAT32_TOLERANCE = 1e-4
-"""Log-probabilities are float32 and depend in their last digits on what shares a batch: about 1e-6 nats a token
-and up to 9 tokens; the inverse weights of importance sampling multiply that by a few."""
+"""Log-probabilities are float32, and their last digits depend on what shares a batch: below 1e-6 nats a
+token, 8 tokens a sample; importance weights multiply that by a few."""
 
 
 def test_a_second_worker_changes_nothing_at_all(undisturbed, comparison, start_stack):

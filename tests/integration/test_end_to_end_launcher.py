@@ -29,15 +29,17 @@ class Launcher:
     def __init__(self, home: Path, models: Path, port: int) -> None:
         self.home, self.url = home, f"http://127.0.0.1:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TILTSCOPE_")}
+        self._said = home.with_name(f"{home.name}-{port}.err")
         command = [sys.executable, "-c", "from tiltscope.cli import main; main()", "up"]
-        self.process = subprocess.Popen(
-            [*command, "--models", str(models), "--port", str(port)],
-            env={**environment, "TILTSCOPE_HOME": str(home), "COLUMNS": "400"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [*command, "--models", str(models), "--port", str(port)],
+                env={**environment, "TILTSCOPE_HOME": str(home), "COLUMNS": "400"},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
 
     def until(self, holds: Callable[[], Any], what: str) -> None:
         give_up_at = time.monotonic() + PATIENCE
@@ -46,19 +48,18 @@ class Launcher:
             time.sleep(0.05)
 
     def await_all_parts(self) -> None:
-        """Until the service is ready and every part runs, the engine too."""
+        """Until it says that the service is up, and every part runs, the engine too."""
 
         def complete() -> bool:
             commands = [_command(process) for process in processes_of(self.home)]
             return all(any(part in command for command in commands) for part in PARTS)
 
-        self.until(self._is_ready, "the service is ready")
+        self.until(self._is_up, "the service is up")
         self.until(complete, "every part runs")
 
     def end(self) -> tuple[int, str]:
         """Its exit code and what it said."""
-        _, said = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, said.decode()
+        return self.process.wait(PATIENCE), self._said.read_text()
 
     def assert_nothing_left(self) -> None:
         give_up_at = time.monotonic() + GONE_SECONDS
@@ -69,15 +70,12 @@ class Launcher:
     def clean_up(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.wait()
         end_all(processes_of(self.home))
 
-    def _is_ready(self) -> bool:
+    def _is_up(self) -> bool:
         assert self.process.poll() is None, self.end()
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5.0).status_code == 200
-        except httpx.TransportError:
-            return False
+        return "Ctrl-C stops it" in self._said.read_text()
 
 
 def _command(process: psutil.Process) -> str:
@@ -148,13 +146,13 @@ class TestRefusing:
         launcher.assert_nothing_left()
 
     def test_a_home_in_use(self, up: Up, stack: EmbeddedStack) -> None:
-        before = {process.pid for process in processes_of(stack.home)}
+        before = {child.name: child.pid for child in stack.service.children}
         code, said = up(home=stack.home).end()
         assert code == 6
         assert str(stack.home) in said
         assert "set TILTSCOPE_HOME to another folder" in said
         assert "Traceback" not in said
-        assert {process.pid for process in processes_of(stack.home)} == before
+        assert {child.name: child.pid for child in stack.service.children} == before
         assert stack.is_ready()
 
 

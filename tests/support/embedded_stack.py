@@ -200,7 +200,8 @@ def processes_of(home: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            ours = process.environ().get("TILTSCOPE_HOME") == str(home)
+            # redis-server writes its title over its environment, but stands in the home.
+            ours = process.environ().get("TILTSCOPE_HOME") == str(home) or process.cwd() == str(home)
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):

@@ -1,0 +1,156 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import Law, PlantedPrompt, planted, planted_run
+
+from workers.pipelines.observations import OUTCOME_NAMES, observe
+from workers.pipelines.plan import plan_pilot
+from workers.pipelines.tables import OUTCOMES, SCORES, together
+
+
+def spec_of(prompts=1, pilot=3, candidate=0.5):
+    made = [planted(f"p{i}", 0.5, candidate) for i in range(prompts)]
+    return planted_run(made, budget={"samples_per_prompt": pilot, "k_probe": 8}).spec
+
+
+def judged(*rows):
+    """Rows of (stream, prompt, index, outcome)."""
+    return together(
+        [
+            pa.Table.from_pylist(
+                [
+                    {"prompt_index": p, "stream": s, "index": i, "outcome": o, "reward": 0.0, "detail": ""}
+                    for s, p, i, o in rows
+                ],
+                schema=OUTCOMES,
+            )
+        ],
+        OUTCOMES,
+    )
+
+
+def scored(stream, index, logprob, own, **changes):
+    return {
+        "prompt_index": 0,
+        "stream": stream,
+        "scorer": "x",
+        "index": index,
+        "logprob": logprob,
+        "own_logprob": own,
+        "token_logprobs": [logprob],
+        "token_kl": [0.5],
+        "kl": 0.5,
+        "entropy": 0.25,
+        "zero_cause": "",
+        "max_token_diff": 0.0,
+        **changes,
+    }
+
+
+def test_verifier_errors_leave_and_the_pilot_comes_first():
+    outcomes = judged(
+        *[("reference", 0, i, o) for i, o in enumerate(["correct", "verifier_error", "truncated"])],
+        *[("reference", 0, i, o) for i, o in enumerate(["correct", "unparsed", "verifier_error"], start=3)],
+        *[("candidate", 0, i, "incorrect") for i in range(3)],
+    )
+    (found,) = observe(spec_of(), outcomes, SCORES.empty_table())
+    assert found.reference.correct.tolist() == [True, False, True, False]
+    assert found.reference.pilot_n == 2
+    assert found.reference.pilot_unusable.tolist() == [False, True]
+    assert (found.reference.n, found.reference.successes, found.reference.pilot_successes) == (4, 2, 1)
+    assert found.reference.outcomes == {
+        "correct": 2, "incorrect": 0, "unparsed": 1, "truncated": 1, "verifier_error": 2,
+    }  # fmt: skip
+    assert found.pair is None
+
+
+def test_a_prompt_without_rows_has_no_samples():
+    found = observe(spec_of(2), judged(("reference", 1, 0, "correct")), SCORES.empty_table())
+    assert [p.reference.n for p in found] == [0, 1]
+    assert found[1].candidate is not None
+    assert found[1].candidate.n == 0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(OUTCOME_NAMES), st.integers(0, 9)), max_size=12, unique_by=lambda r: r[1]),
+    st.integers(2, 6),
+)
+@settings(deadline=None)
+def test_counts_are_those_of_a_slow_reading(rows, pilot):
+    outcomes = judged(*[("reference", 0, i, o) for o, i in rows])
+    side = observe(spec_of(pilot=pilot), outcomes, SCORES.empty_table())[0].reference
+    decided = sorted((i, o) for o, i in rows if o != "verifier_error")
+    assert side.correct.tolist() == [o == "correct" for _, o in decided]
+    assert side.pilot.tolist() == [o == "correct" for i, o in decided if i < pilot]
+    assert side.pilot_unusable.tolist() == [o in ("unparsed", "truncated") for i, o in decided if i < pilot]
+
+
+def test_the_pair_holds_log_p_and_log_q_of_both_pools():
+    outcomes = judged(
+        ("reference", 0, 0, "correct"),
+        ("reference", 0, 1, "verifier_error"),
+        ("reference", 0, 2, "incorrect"),
+        ("candidate", 0, 0, "verifier_error"),
+        ("candidate", 0, 1, "correct"),
+    )
+    scores = together(
+        [
+            pa.Table.from_pylist(
+                [
+                    scored("reference", 0, logprob=-1.0, own=-2.0),
+                    scored("reference", 1, logprob=-9.0, own=-9.0),
+                    scored("reference", 2, logprob=-math.inf, own=-4.0, entropy=0.75),
+                    scored("candidate", 0, logprob=-9.0, own=-9.0),
+                    scored("candidate", 1, logprob=-6.0, own=-5.0, kl=0.7, zero_cause="top_k", max_token_diff=0.5),
+                ],
+                schema=SCORES,
+            )
+        ],
+        SCORES,
+    )
+    pair = observe(spec_of(), outcomes, scores)[0].pair
+    assert pair is not None
+    assert (pair.n_p, pair.n_q) == (2, 1)
+    # A reference draw: own is log p, the scorer is the candidate. A candidate draw: the other way round.
+    assert pair.log_p.tolist() == [-2.0, -4.0, -6.0]
+    assert pair.log_q.tolist() == [-1.0, -math.inf, -5.0]
+    assert pair.candidate_log_ratio.tolist() == [1.0]
+    assert pair.correct.tolist() == [True, False, True]
+    assert pair.is_candidate.tolist() == [False, False, True]
+    assert pair.entropy_p.tolist() == [0.25, 0.75]
+    assert pair.kl.tolist() == [0.7]
+    assert pair.zero_cause == ("top_k",)
+    assert pair.max_token_diff == 0.5
+
+
+@pytest.mark.parametrize("kept", ["reference", "candidate"])
+def test_without_decided_draws_on_a_side_there_is_no_pair(kept):
+    outcomes = judged(
+        *[(s, 0, 0, "correct" if s == kept else "verifier_error") for s in ("reference", "candidate")]
+    )
+    rows = [scored(stream, 0, -1.0, -1.0) for stream in ("candidate", "reference")]
+    scores = together([pa.Table.from_pylist(rows, schema=SCORES)], SCORES)
+    assert observe(spec_of(), outcomes, scores)[0].pair is None
+
+
+def test_the_pair_of_a_planted_law_is_the_law():
+    p = Law(np.array([0.5, 0.5]), np.array([[0.5, 0.5], [1.0, 0.0]]))
+    q = Law(np.array([0.25, 0.75]), np.array([[0.5, 0.5], [0.5, 0.5]]))
+    run = planted_run(
+        [PlantedPrompt("a", p, q, answers=("11",))], budget={"samples_per_prompt": 40, "k_probe": 8}
+    )
+    run.run_round(plan_pilot(run.spec, run.participants, {}, shard_tokens=999).shards)
+    committed = run.committed(with_samples=True)
+    pair = observe(run.spec, committed.outcomes, committed.scores)[0].pair
+    assert pair is not None
+    texts = committed.samples["text"].to_pylist()
+    expected_p = [p.joint[int(t[0]), int(t[1])] for t in texts[40:]] + [
+        p.joint[int(t[0]), int(t[1])] for t in texts[:40]
+    ]
+    assert np.exp(pair.log_p) == pytest.approx(expected_p)
+    assert np.isposinf(pair.candidate_log_ratio).tolist() == [t == "11" for t in texts[:40]]
+    assert [cause != "" for cause in pair.zero_cause] == [t == "11" for t in texts[:40]]

@@ -1,0 +1,158 @@
+"""Where the next samples go."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import planted, planted_run
+
+from workers.estimators.counts import epsilon, log_e_out
+from workers.estimators.selection import e_bh, log_target
+from workers.estimators.settle import samples_to_settle
+from workers.pipelines.observations import PromptObservations, SideObservations
+from workers.pipelines.topup import GROWTH, token_allowance, wanted_samples
+
+
+def side(successes, n, pilot=64, errors=0):
+    correct = np.arange(n) >= n - successes
+    outcomes = {"correct": successes, "incorrect": n - successes, "unparsed": 0, "truncated": 0}
+    size = min(n, pilot)
+    return SideObservations(correct, size, np.zeros(size, dtype=bool), {**outcomes, "verifier_error": errors})
+
+
+def spec_of(prompts=1, candidate=0.5, **changes):
+    made = [planted(f"p{i}", 0.5, candidate) for i in range(prompts)]
+    return planted_run(made, **{"budget": {"max_samples_per_prompt": 4096}, **changes}).spec
+
+
+def wanted(spec, *pairs):
+    """More samples for prompts with these (successes, n) of each side."""
+    seen = [
+        PromptObservations(i, side(*p), None if q is None else side(*q), None) for i, (p, q) in enumerate(pairs)
+    ]
+    drawn = {"reference": [p[1] for p, _ in pairs]}
+    if pairs[0][1] is not None:
+        drawn["candidate"] = [q[1] for _, q in pairs]
+    return wanted_samples(spec, seen, drawn)
+
+
+def test_what_the_reference_reaches_gets_nothing_more():
+    assert wanted(spec_of(), ((30, 64), (60, 64))) == {"reference": [0], "candidate": [0]}
+
+
+def test_a_claim_of_creation_is_pursued_in_steps_of_three():
+    assert wanted(spec_of(), ((0, 64), (60, 64))) == {"reference": [GROWTH * 64], "candidate": [0]}
+
+
+def test_the_last_step_is_what_is_missing_and_no_less_than_half():
+    need = samples_to_settle(0, 0, epsilon(256, 0.5), math.log(20), 2048)
+    assert need == 1191
+    assert wanted(spec_of(), ((0, 1000), (60, 64)))["reference"] == [500]
+    assert wanted(spec_of(), ((0, 500), (60, 64)))["reference"] == [691]
+    assert wanted(spec_of(), ((0, 1191), (60, 64)))["reference"] == [0]
+
+
+def test_no_prompt_exceeds_its_allowance():
+    assert wanted(spec_of(budget={"max_samples_per_prompt": 100}), ((0, 64), (60, 64)))["reference"] == [36]
+
+
+def test_a_candidate_that_may_have_lost_a_skill_is_sampled():
+    more = wanted(spec_of(), ((60, 64), (0, 64)))
+    assert more["reference"] == [0]
+    assert more["candidate"][0] > 0
+
+
+def test_an_open_candidate_class_is_settled_where_creation_could_be_claimed():
+    more = wanted(spec_of(), ((0, 64), (9, 64)))
+    assert more["reference"] == [0]
+    assert more["candidate"][0] > 0
+
+
+def test_free_energy_takes_no_top_up():
+    assert wanted(spec_of(kind="free_energy"), ((0, 64), (60, 64))) == {"reference": [0], "candidate": [0]}
+
+
+def test_one_side_alone_is_settled_at_k_probe():
+    spec = spec_of(candidate=None)
+    assert wanted(spec, ((0, 64), None))["reference"] == [192]
+    assert wanted(spec, ((30, 64), None))["reference"] == [0]
+    assert wanted(spec, ((0, 1191), None))["reference"] == [0]
+
+
+def test_the_target_of_many_claims_is_that_of_e_bh():
+    """4 claims of 40: each needs log(40/(0.05 * 4)), not log 20."""
+    spec = spec_of(40)
+    target = log_target(40, 4, 0.05)
+    need = samples_to_settle(0, 0, epsilon(256, 0.5), target, 2048)
+    assert need is not None
+    rest = [((30, 64), (60, 64))] * 36
+    assert wanted(spec, *[((0, need - 1), (60, 64))] * 4, *rest)["reference"][:4] == [(need - 1) // 2] * 4
+    assert not any(wanted(spec, *[((0, need), (60, 64))] * 4, *rest)["reference"])
+
+
+def test_claims_that_cannot_be_settled_do_not_lower_the_target():
+    """Five open claims have used all their samples: the other five must reach the level of five, not of ten."""
+    spec = spec_of(20)
+    ten = samples_to_settle(0, 0, epsilon(256, 0.5), log_target(20, 10, 0.05), 2048)
+    five = samples_to_settle(0, 0, epsilon(256, 0.5), log_target(20, 5, 0.05), 2048)
+    assert ten is not None
+    assert five is not None
+    assert ten < five
+    spent = [((9, 4096), (60, 64))] * 5
+    reached = [((30, 64), (60, 64))] * 10
+    for n, more in ((ten, five - ten), (five, 0)):
+        found = wanted(spec, *[((0, n), (60, 64))] * 5, *spent, *reached)["reference"]
+        assert found == [max(more, n // 2) if more else 0] * 5 + [0] * 15
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from([64, 256, 1024, 2000, 4096])), min_size=1, max_size=12)
+)
+@settings(deadline=None, max_examples=40)
+def test_when_nothing_is_wanted_e_bh_keeps_every_claim_that_could_be_kept(sides):
+    """The stopping rule and the selection agree: more failures would not add a claim."""
+    spec = spec_of(len(sides))
+    pairs = [(p, (60, 64)) for p in sides]
+    if any(wanted(spec, *pairs)["reference"]):
+        return
+    threshold = epsilon(256, 0.5)
+    now = np.array([log_e_out(c, n, threshold, 2048) for c, n in sides])
+    best = np.array([log_e_out(c, 4096, threshold, 2048) for c, n in sides])
+    open_claims = np.array([(c / n) < 0.02 for c, n in sides])
+    assert (e_bh(now, 0.05) >= (e_bh(np.where(open_claims, best, now), 0.05) & (now >= math.log(20)))).all()
+
+
+def test_a_prompt_without_its_pilot_gets_nothing():
+    """It is left out in the end, whatever else is drawn for it."""
+    spec = spec_of()
+    short = PromptObservations(0, side(0, 40), side(60, 64), None)
+    assert wanted_samples(spec, [short], {"reference": [64], "candidate": [64]}) == {
+        "reference": [0],
+        "candidate": [0],
+    }
+    excused = replace(short, reference=side(0, 40, errors=24))
+    assert wanted_samples(spec, [excused], {"reference": [64], "candidate": [64]})["reference"] == [192]
+
+
+@given(
+    st.lists(st.integers(0, 500), min_size=1, max_size=6),
+    st.lists(st.integers(0, 500), min_size=1, max_size=6),
+    st.integers(1, 20_000),
+    st.integers(0, 20_000),
+)
+def test_the_longest_completions_of_a_round_stay_within_the_limit(reference, candidate, limit, spent):
+    spec = spec_of(budget={"max_total_tokens": limit}, policy={"max_new_tokens": 7})
+    counts = {"reference": reference, "candidate": candidate}
+    allowed = token_allowance(spec, counts, spent)
+    total = sum(map(sum, allowed.values())) * 7
+    assert total == 0 or spent + total <= limit
+    assert all(0 <= a <= b for s in counts for a, b in zip(allowed[s], counts[s], strict=True))
+    if spent + 7 * (sum(reference) + sum(candidate)) <= limit:
+        assert allowed == counts
+
+
+def test_without_a_limit_a_round_is_not_cut():
+    assert token_allowance(spec_of(), {"reference": [10**9]}, 10**12) == {"reference": [10**9]}
