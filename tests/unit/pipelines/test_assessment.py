@@ -92,7 +92,9 @@ def test_the_candidate_is_judged_by_its_own_samples_alone(reference, candidate, 
     assert scored == alone
 
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 1190), (0, 1191), (3, 64), (2, 64), (64, 64), (1, 4000), (0, 0)])
+@pytest.mark.parametrize(
+    ("successes", "n"), [(0, 1190), (0, 1191), (3, 64), (2, 64), (64, 64), (1, 4000), (0, 0)]
+)
 def test_classes_are_the_e_values_against_their_level(successes, n):
     spec = spec_of(budget={"max_samples_per_prompt": 5000})
     found = assess_reference(spec, prompt(side(successes, n, pilot=min(n, 64))))
@@ -100,7 +102,12 @@ def test_classes_are_the_e_values_against_their_level(successes, n):
         e_in = log_e_in(successes, n, epsilon(k, 0.5)) >= math.log(20)
         e_out = log_e_out(successes, n, epsilon(k, 0.5), 2048) >= math.log(20)
         assert reach.label == {(True, False): "in", (False, True): "out"}.get((e_in, e_out), "undetermined")
-        assert (reach.successes, reach.samples, reach.budget, reach.planned_samples) == (successes, n, k, 2048)
+        assert (reach.successes, reach.samples, reach.budget, reach.planned_samples) == (
+            successes,
+            n,
+            k,
+            2048,
+        )
 
 
 def test_no_success_is_out_after_1191_samples_at_256():
@@ -136,7 +143,9 @@ def test_printed_bounds_have_their_own_level():
         printed = bounds(spec, p, None, 0.05)
         assert printed.success.confidence == pytest.approx(0.95)
         assert printed.success.ci_high == expected
-    assert assess_reference(strict, prompt(p)).evidence.upper > assess_reference(lax, prompt(p)).evidence.upper
+    assert (
+        assess_reference(strict, prompt(p)).evidence.upper > assess_reference(lax, prompt(p)).evidence.upper
+    )
 
 
 def test_scoring_alone_can_show_reach():

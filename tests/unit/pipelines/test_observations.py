@@ -76,7 +76,9 @@ def test_a_prompt_without_rows_has_no_samples():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(OUTCOME_NAMES), st.integers(0, 9)), max_size=12, unique_by=lambda r: r[1]),
+    st.lists(
+        st.tuples(st.sampled_from(OUTCOME_NAMES), st.integers(0, 9)), max_size=12, unique_by=lambda r: r[1]
+    ),
     st.integers(2, 6),
 )
 @settings(deadline=None)
@@ -105,7 +107,9 @@ def test_the_pair_holds_log_p_and_log_q_of_both_pools():
                     scored("reference", 1, logprob=-9.0, own=-9.0),
                     scored("reference", 2, logprob=-math.inf, own=-4.0, entropy=0.75),
                     scored("candidate", 0, logprob=-9.0, own=-9.0),
-                    scored("candidate", 1, logprob=-6.0, own=-5.0, kl=0.7, zero_cause="top_k", max_token_diff=0.5),
+                    scored(
+                        "candidate", 1, logprob=-6.0, own=-5.0, kl=0.7, zero_cause="top_k", max_token_diff=0.5
+                    ),
                 ],
                 schema=SCORES,
             )

@@ -15,7 +15,10 @@ def run_of(*prompts, run=None, **changes):
 
 def pilot(run, lengths=None, shard_tokens=4096):
     return plan_pilot(
-        run.spec, run.participants, lengths or {s: [1, 1] for s in run.spec.streams}, shard_tokens=shard_tokens
+        run.spec,
+        run.participants,
+        lengths or {s: [1, 1] for s in run.spec.streams},
+        shard_tokens=shard_tokens,
     )
 
 
@@ -104,9 +107,10 @@ def test_a_fixed_plan_takes_no_top_up():
 
 
 def test_a_spent_token_limit_ends_the_analysis():
-    run = run_of(
-        planted("a", 1e-9, 1.0), planted("b", 0.9, 1.0), budget={**BUDGET, "max_total_tokens": 100}
-    )
-    assert [s.work for s in after_the_pilot(run, sampled_tokens=100).shards] == ["finalise"]
-    some = after_the_pilot(run, sampled_tokens=20)
+    def run():
+        prompts = planted("a", 1e-9, 1.0), planted("b", 0.9, 1.0)
+        return run_of(*prompts, budget={**BUDGET, "max_total_tokens": 100})
+
+    assert [s.work for s in after_the_pilot(run(), sampled_tokens=100).shards] == ["finalise"]
+    some = after_the_pilot(run(), sampled_tokens=20)
     assert 0 < len(rows_of(some, "sample", "reference")) <= 10

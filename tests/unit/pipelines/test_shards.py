@@ -51,9 +51,9 @@ def test_a_round_samples_then_verifies_and_scores_by_the_other_side():
 
 
 def test_messages_are_json_values_with_the_planned_rows():
-    message = sampling_round({"reference": [(3, 5, 9)]}, scored_by={}, model_keys={"reference": "w"}, max_rows=9)[
-        0
-    ].to_message()
+    message = sampling_round(
+        {"reference": [(3, 5, 9)]}, scored_by={}, model_keys={"reference": "w"}, max_rows=9
+    )[0].to_message()
     assert message == {
         "idx": 0,
         "work": "sample",

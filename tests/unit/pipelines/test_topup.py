@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted, planted_run
@@ -31,7 +30,8 @@ def spec_of(prompts=1, candidate=0.5, **changes):
 def wanted(spec, *pairs):
     """More samples for prompts with these (successes, n) of each side."""
     seen = [
-        PromptObservations(i, side(*p), None if q is None else side(*q), None) for i, (p, q) in enumerate(pairs)
+        PromptObservations(i, side(*p), None if q is None else side(*q), None)
+        for i, (p, q) in enumerate(pairs)
     ]
     drawn = {"reference": [p[1] for p, _ in pairs]}
     if pairs[0][1] is not None:
@@ -94,7 +94,7 @@ def test_the_target_of_many_claims_is_that_of_e_bh():
 
 
 def test_claims_that_cannot_be_settled_do_not_lower_the_target():
-    """Five open claims have used all their samples: the other five must reach the level of five, not of ten."""
+    """Five open claims have no samples left: the other five must reach the level of five, not of ten."""
     spec = spec_of(20)
     ten = samples_to_settle(0, 0, epsilon(256, 0.5), log_target(20, 10, 0.05), 2048)
     five = samples_to_settle(0, 0, epsilon(256, 0.5), log_target(20, 5, 0.05), 2048)
@@ -109,7 +109,9 @@ def test_claims_that_cannot_be_settled_do_not_lower_the_target():
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 6), st.sampled_from([64, 256, 1024, 2000, 4096])), min_size=1, max_size=12)
+    st.lists(
+        st.tuples(st.integers(0, 6), st.sampled_from([64, 256, 1024, 2000, 4096])), min_size=1, max_size=12
+    )
 )
 @settings(deadline=None, max_examples=40)
 def test_when_nothing_is_wanted_e_bh_keeps_every_claim_that_could_be_kept(sides):

@@ -61,7 +61,9 @@ def spec(**changes):
 def test_each_sample_is_judged_by_its_own_prompt_in_its_own_order():
     table = verify_samples(
         spec(policy={"stop": ["\n"]}),
-        samples((1, "7", "eos"), (0, "7", "eos"), (0, " 42 \nx", "stop"), (0, "4", "length"), (1, "07", "length")),
+        samples(
+            (1, "7", "eos"), (0, "7", "eos"), (0, " 42 \nx", "stop"), (0, "4", "length"), (1, "07", "length")
+        ),
         lambda _: None,
     )
     assert table["outcome"].to_pylist() == ["correct", "incorrect", "correct", "truncated", "correct"]

@@ -1,0 +1,145 @@
+import math
+
+import numpy as np
+import pytest
+from planted import Law, PlantedPrompt, planted, planted_run, random_law
+
+from workers.estimators.tilt import bernoulli_kl
+from workers.pipelines.free_energy_section import closure_checks, free_energy_section, terms_of
+
+BUDGET = {"samples_per_prompt": 64, "max_samples_per_prompt": 64}
+
+
+def run_of(*prompts, **changes):
+    return planted_run(prompts, **{"budget": BUDGET, "kind": "free_energy", **changes})
+
+
+def worlds(count=20, v=4):
+    """Random pairs whose correct set has a chance near a half."""
+    rng = np.random.default_rng(5)
+    answers = tuple(f"{i}{j}" for i in range(v) for j in range(v) if (i + j) % 2)
+    return [PlantedPrompt(f"p{i}", random_law(rng, v), random_law(rng, v), answers) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def planted_worlds():
+    return worlds()
+
+
+def section_of(results_of, run):
+    results = results_of(run)
+    checks = closure_checks(run.spec, results)
+    return results, checks, free_energy_section(run.spec, results, checks, np.random.default_rng(0))
+
+
+def near(estimate, truth):
+    return abs(estimate["value"] - truth) <= 4.5 * estimate["sampling_std_error"] + 1e-9
+
+
+def test_means_are_those_of_the_planted_laws(results_of, planted_worlds):
+    """KL(q||p) and not KL(p||q): the two differ by many standard errors here."""
+    _, _, section = section_of(results_of, run_of(*planted_worlds))
+    kl = np.mean([p.kl for p in planted_worlds])
+    reversed_kl = np.mean([PlantedPrompt("x", p.q, p.p).kl for p in planted_worlds])
+    assert near(section["kl"], kl)
+    assert not near(section["kl"], reversed_kl)
+    assert near(section["kl_k1"], kl)
+    assert near(section["mean_energy"]["reference"], -np.mean([p.a for p in planted_worlds]))
+    assert near(section["mean_energy"]["candidate"], -np.mean([p.b for p in planted_worlds]))
+    assert near(section["tilt"], np.mean([bernoulli_kl(p.b, p.a) for p in planted_worlds]))
+    for row in section["by_inverse_temperature"]:
+        beta = row["inverse_temperature"]
+        log_z = [math.log(1 - p.a + p.a * math.exp(beta)) for p in planted_worlds]
+        free = [p.kl / beta - p.b for p in planted_worlds]
+        assert near(row["log_partition"], np.mean(log_z))
+        assert near(row["free_energy"], np.mean(free))
+        assert near(row["equilibrium"], -np.mean(log_z) / beta)
+    entropy = -np.mean([np.sum(p.p.joint * np.log(p.p.joint)) for p in planted_worlds])
+    assert near(section["entropy"]["reference"], entropy)
+
+
+def test_parts_and_positions_add_up_to_the_kl(results_of, planted_worlds):
+    _, _, section = section_of(results_of, run_of(*planted_worlds))
+    parts = [section[name]["value"] for name in ("tilt", "drift", "escape")]
+    assert math.fsum(parts) == pytest.approx(section["kl"]["value"], abs=1e-9)
+    positions = [row["estimate"]["value"] for row in section["by_position"]]
+    assert math.fsum(positions) == pytest.approx(section["kl"]["value"], rel=1e-5)
+
+
+def test_closure_ratios_are_log_p_minus_log_q(results_of, planted_worlds):
+    results, checks, _ = section_of(results_of, run_of(*planted_worlds))
+    named = {check.check: check for check in checks}
+    weights = np.concatenate([np.exp(-r.observed.pair.candidate_log_ratio) for r in results])
+    assert named["mean_weight"].residual == pytest.approx(weights.mean())
+    assert named["mean_weight"].residual == pytest.approx(1.0, abs=0.3)
+    assert named["weight_deficit"].residual == pytest.approx(1 - weights.mean())
+    shares = []
+    for r in results:
+        ratio = np.exp(r.observed.pair.log_p - r.observed.pair.log_q)  # n_p = n_q
+        shares.append((1 / (1 + ratio[:64])).mean() + (ratio[64:] / (1 + ratio[64:])).mean())
+    assert named["overlap"].residual == pytest.approx(np.mean(shares))
+    assert all(check.passed for check in checks if check.blocking)
+    assert {c.check for c in checks if c.blocking} == {
+        "sum_identity", "gap_identity", "rao_blackwell_against_k1", "overlap_identity", "mean_weight",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", ["swapped", "shifted"])
+def test_closure_checks_notice_wrong_scores(results_of, planted_worlds, wrong):
+    """Scores of the wrong model, and log-probabilities that are half a nat too low."""
+    run = run_of(*planted_worlds)
+    true_score = run.score
+
+    def score(samples, scorer):
+        table = true_score(samples, scorer)
+        columns = {name: table[name] for name in table.schema.names}
+        if wrong == "swapped":
+            columns["logprob"], columns["own_logprob"] = columns["own_logprob"], columns["logprob"]
+        else:
+            columns["logprob"] = np.asarray(columns["logprob"].to_numpy()) - 0.5
+        return type(table).from_pydict(columns, schema=table.schema)
+
+    run.score = score
+    _, checks, _ = section_of(results_of, run)
+    assert not all(check.passed for check in checks if check.blocking)
+
+
+def test_equal_models_have_exactly_nothing(results_of):
+    law = random_law(np.random.default_rng(1))
+    prompts = [PlantedPrompt(f"p{i}", law, law, ("00", "11")) for i in range(3)]
+    _, checks, section = section_of(results_of, run_of(*prompts))
+    for name in ("kl", "kl_k1", "tilt", "drift", "escape"):
+        assert section[name]["value"] == 0.0
+    assert all(check.passed for check in checks)
+
+
+def test_truncated_support_keeps_what_counts_can_say(results_of):
+    """q puts half of its mass where p has none."""
+    p = Law(np.array([1.0, 0.0]), np.full((2, 2), 0.5))
+    q = Law(np.array([0.5, 0.5]), np.full((2, 2), 0.5))
+    results, checks, section = section_of(results_of, run_of(PlantedPrompt("a", p, q, ("00",))))
+    assert section["kl"]["status"] == "undefined"
+    assert "truncated_support" in section["kl"]["reason"]
+    assert section["tilt"]["value"] is not None
+    assert section["by_inverse_temperature"][0]["log_partition"]["value"] is not None
+    assert section["by_inverse_temperature"][0]["gap"]["status"] == "undefined"
+    mass = terms_of(results)[0].kl.singular_mass
+    assert mass.value == pytest.approx(0.5, abs=0.3)
+    assert all(check.passed for check in checks if check.blocking)
+
+
+def test_other_tokenizers_leave_only_counts(results_of):
+    run = run_of(planted("a", 0.3, 0.6), planted("b", 0.3, 0.6), run={"tokenizers": ("one", "other")})
+    _, checks, section = section_of(results_of, run)
+    assert section["kl"]["status"] == "undefined"
+    assert section["mean_energy"]["candidate"]["value"] is not None
+    assert "entropy" not in section
+    assert {check.check for check in checks} == {"sum_identity"}
+
+
+def test_the_certificate_counts_prompts_whose_kl_proves_reach(results_of):
+    close = [planted(f"c{i}", 0.8, 0.85) for i in range(3)]
+    far = [planted(f"f{i}", 1e-6, 0.9) for i in range(2)]
+    _, _, section = section_of(results_of, run_of(*close, *far))
+    assert section["certificate"]["certified_prompts"] == 3
+    assert section["certificate"]["budget"] == pytest.approx(-math.log(1 - 0.5 ** (1 / 256)))
