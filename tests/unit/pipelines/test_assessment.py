@@ -173,6 +173,16 @@ def test_with_scoring_a_forecast_reaches_for_twice_the_evidence():
     assert log_target_in(spec, scored=True) - log_target_in(spec, scored=False) == pytest.approx(math.log(2))
 
 
+def test_points_are_the_pilots_and_bounds_use_every_sample():
+    """No success in the pilot, five in the top-up: the rate is not 5/1000, which stopping may have biased."""
+    spec = spec_of()
+    topped = bounds(spec, side(5, 1000, pilot=64), None, 0.05)
+    assert (topped.success.value, topped.success.n) == (0.0, 1000)
+    assert 0 < topped.success.ci_low < 0.005 < topped.success.ci_high < 0.02
+    assert topped.price.value is None
+    assert bounds(spec, side(5, 64), None, 0.05).success.value == pytest.approx(5 / 64)
+
+
 def test_unusable_samples_are_failures_that_are_counted():
     found = assess_reference(spec_of(), prompt(side(2, 10, unusable=5)))
     assert (found.probe.unusable, found.probe.samples) == (5, 10)

@@ -29,21 +29,25 @@ def valid(findings: Any) -> tuple[dict, list[dict]]:
     return document, rows
 
 
-def differences(one: Any, other: Any, path: str = "") -> list[str]:
+def differences(one: Any, other: Any, path: str = "", tolerance: float = 1e-9) -> list[str]:
     """Where two JSON values differ by more than rounding."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        one, other = list(one), list(other)
     if isinstance(one, dict) and isinstance(other, dict):
         keys = [path] if one.keys() != other.keys() else []
         return keys + [
-            d for k in one.keys() & other.keys() for d in differences(one[k], other[k], f"{path}/{k}")
+            d
+            for k in one.keys() & other.keys()
+            for d in differences(one[k], other[k], f"{path}/{k}", tolerance)
         ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [
             d
             for i, (a, b) in enumerate(zip(one, other, strict=True))
-            for d in differences(a, b, f"{path}/{i}")
+            for d in differences(a, b, f"{path}/{i}", tolerance)
         ]
     if isinstance(one, float) and isinstance(other, float):
-        return [] if math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12) else [path]
+        return [] if math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance / 1000) else [path]
     return [] if one == other else [path]
 
 
@@ -297,7 +301,7 @@ def test_real_models_give_one_document_whatever_the_batches(tmp_path):
     folders = {"reference": base, "candidate": tuned}
     one = valid(LocalRun(body, folders, batch_size=64, shard_tokens=4096).run())
     other = valid(LocalRun(body, folders, batch_size=5, shard_tokens=20).run())
-    rounding = [path for path in differences(one, other) if "max_token_diff" not in path]
     assert one[0]["verdict"]["label"] == other[0]["verdict"]["label"]
     assert [r["reference"]["successes"] for r in one[1]] == [r["reference"]["successes"] for r in other[1]]
-    assert len(rounding) <= len(json.dumps(one)) // 100
+    found = differences(one, other, tolerance=1e-3)
+    assert [path for path in found if "closure" not in path] == []
