@@ -23,6 +23,13 @@ MAX_K = 1_000_000
 """Largest budget: certifying beyond it takes more than the ten million samples an analysis may plan."""
 
 MAX_SAMPLES_PER_PROMPT = 10_000_000
+LEAST_ALPHA = 1e-6
+"""Error level: below it no sample size that an analysis may plan decides anything."""
+
+LEAST_BETA, GREATEST_BETA = 0.001, 300.0
+"""Inverse temperatures, in 1/reward: below, free energies are KL times a thousand; above, they are the price
+of success to every printed digit."""
+
 MAX_NEW_TOKENS = 32_768
 """Longest completion: above the longest chains of thought now in use, below what a cache holds."""
 
@@ -106,8 +113,8 @@ class Budget(Document):
 class Decision(Document):
     """The thresholds of the verdict."""
 
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    reach: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    alpha: Annotated[float, Field(ge=LEAST_ALPHA, lt=0.5)] = 0.05
+    reach: Annotated[float, Field(ge=0.001, le=0.999)] = 0.5
     elicitation_max_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     creation_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     mixed_min_share: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -133,7 +140,7 @@ class AnalysisRequest(Document):
         Field(json_schema_extra={"maxItems": 0}, description="No arm is offered yet: only [] is accepted."),
     ] = Field(default=[])
     inverse_temperatures: Annotated[
-        list[Annotated[float, Field(gt=0, le=1_000)]], Field(min_length=1, max_length=32)
+        list[Annotated[float, Field(ge=LEAST_BETA, le=GREATEST_BETA)]], Field(min_length=1, max_length=32)
     ] = Field(default=[0.5, 1.0, 2.0])
     decision: Decision = Decision()
     deadline_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None

@@ -130,8 +130,8 @@ class EmbeddedService:
         def leave(signum: int, frame: FrameType | None) -> None:
             raise KeyboardInterrupt
 
-        signal.signal(signal.SIGTERM, leave)
-        signal.signal(signal.SIGHUP, leave)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # a background job ignores SIGINT
+            signal.signal(signum, leave)
         while True:
             self.watch_once()
             time.sleep(WATCH_SECONDS)

@@ -15,7 +15,11 @@ def check_plan(request: AnalysisRequest, *, max_samples: int) -> list[Finding]:
         request: The request.
         max_samples: Samples an analysis may plan, over prompts and sides.
     """
-    return [*_check_ids(request.prompts.inline), *_check_samples(request, max_samples)]
+    return [
+        *_check_ids(request.prompts.inline),
+        *_check_samples(request, max_samples),
+        *_check_tokens(request),
+    ]
 
 
 def _check_ids(prompts: Sequence[Prompt]) -> Iterator[Finding]:
@@ -45,4 +49,21 @@ def _check_samples(request: AnalysisRequest, max_samples: int) -> Iterator[Findi
         f"sides are {each * streams:,}, more than the {max_samples:,} an analysis may plan; allow at most "
         f"{affordable:,} here, or ask about fewer prompts",
         f"/budget/{field}",
+    )
+
+
+def _check_tokens(request: AnalysisRequest) -> Iterator[Finding]:
+    """The pilot is drawn whole or not at all, so a token budget has to hold it."""
+    limit, each = request.budget.max_total_tokens, request.policy.max_new_tokens
+    samples = request.budget.samples_per_prompt
+    prompts, count = len(request.prompts.inline), len(sides(request))
+    pilot = prompts * count * samples * each
+    if limit is None or pilot <= limit:
+        return
+    yield Finding(
+        "too_few_tokens",
+        f"the pilot alone may take {pilot:,} tokens: {samples:,} samples for each of {prompts:,} prompts and "
+        f"{count} sides, up to {each:,} tokens each. Raise max_total_tokens from {limit:,} to that, lower "
+        "samples_per_prompt or max_new_tokens, or leave the limit out",
+        "/budget/max_total_tokens",
     )

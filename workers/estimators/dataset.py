@@ -85,7 +85,7 @@ def _sampling_error(kept: Sequence[Estimate]) -> float | None:
     errors = [estimate.std_error for estimate in kept if estimate.std_error is not None]
     if len(errors) < len(kept):
         return None
-    return math.sqrt(math.fsum(error**2 for error in errors)) / len(kept)
+    return math.hypot(*errors) / len(kept)  # squares of errors overflow at high inverse temperatures
 
 
 def _excluded(estimates: Sequence[Estimate]) -> str:

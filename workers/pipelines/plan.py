@@ -90,7 +90,7 @@ def plan_next(
     if not spec.budget.adaptive:
         return RoundPlan((FINALISE,), "estimating")
     more = wanted_samples(spec, observations, drawn)
-    more = token_allowance(spec, more, sampled_tokens)
+    more = token_allowance(spec, more, drawn, sampled_tokens)
     wanted = {
         stream: [
             (prompt, drawn[stream][prompt], drawn[stream][prompt] + count)

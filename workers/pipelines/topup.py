@@ -22,6 +22,12 @@ GROWTH = 3
 """A round adds at most this many times the samples a prompt has: a prompt that turns out to be within reach
 then costs at most a third of what certifying the opposite would have."""
 
+LENGTH_MARGIN = 1.25
+"""On the mean length of a completion, for the lengths still to come."""
+
+LEAST_SHARE = 0.05
+"""Below this share of a round the token budget counts as spent."""
+
 
 def wanted_samples(
     spec: AnalysisSpec, observations: Sequence[PromptObservations], drawn: Mapping[str, Sequence[int]]
@@ -59,14 +65,26 @@ def wanted_samples(
 
 
 def token_allowance(
-    spec: AnalysisSpec, wanted: Mapping[str, Sequence[int]], sampled_tokens: int
+    spec: AnalysisSpec,
+    wanted: Mapping[str, Sequence[int]],
+    drawn: Mapping[str, Sequence[int]],
+    sampled_tokens: int,
 ) -> dict[str, list[int]]:
-    """Scale a round down so that its longest completions stay within `max_total_tokens`."""
+    """Scale a round down so that it is expected to stay within `max_total_tokens`.
+
+    A completion is reckoned at `LENGTH_MARGIN` times the mean so far, the length limit at most: reckoned at
+    the limit, short answers would take a hundred small rounds to spend what is allowed.
+    """
     limit = spec.budget.max_total_tokens
-    longest = sum(map(sum, wanted.values())) * spec.policy.max_new_tokens
-    if limit is None or sampled_tokens + longest <= limit:
+    so_far = sum(map(sum, drawn.values()))
+    mean = sampled_tokens / so_far if so_far and sampled_tokens else spec.policy.max_new_tokens
+    each = min(LENGTH_MARGIN * mean, spec.policy.max_new_tokens)
+    expected = sum(map(sum, wanted.values())) * each
+    if limit is None or sampled_tokens + expected <= limit:
         return {stream: list(counts) for stream, counts in wanted.items()}
-    share = max(0, limit - sampled_tokens) / longest if longest else 0.0
+    share = max(0.0, limit - sampled_tokens) / expected if expected else 0.0
+    if share < LEAST_SHARE:
+        share = 0.0
     return {stream: [math.floor(count * share) for count in counts] for stream, counts in wanted.items()}
 
 

@@ -237,7 +237,7 @@ def analyses(draw):
             "adaptive": draw(st.booleans()),
         },
         "decision": {
-            "alpha": draw(st.sampled_from([1e-9, 0.05, 0.4])),
+            "alpha": draw(st.sampled_from([1e-6, 0.05, 0.4])),
             "reach": draw(st.sampled_from([0.1, 0.99])),
         },
         "policy": draw(st.sampled_from([{}, {"top_p": 0.9}])),

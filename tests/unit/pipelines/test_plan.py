@@ -112,5 +112,5 @@ def test_a_spent_token_limit_ends_the_analysis():
         return run_of(*prompts, budget={**BUDGET, "max_total_tokens": 100})
 
     assert [s.work for s in after_the_pilot(run(), sampled_tokens=100).shards] == ["finalise"]
-    some = after_the_pilot(run(), sampled_tokens=20)
-    assert 0 < len(rows_of(some, "sample", "reference")) <= 10
+    some = after_the_pilot(run(), sampled_tokens=60)
+    assert 0 < len(rows_of(some, "sample", "reference")) <= 5

@@ -143,18 +143,32 @@ def test_a_prompt_without_its_pilot_gets_nothing():
     st.lists(st.integers(0, 500), min_size=1, max_size=6),
     st.lists(st.integers(0, 500), min_size=1, max_size=6),
     st.integers(1, 20_000),
-    st.integers(0, 20_000),
+    st.floats(1.0, 7.0),
 )
-def test_the_longest_completions_of_a_round_stay_within_the_limit(reference, candidate, limit, spent):
+def test_a_round_is_expected_to_stay_within_the_limit(reference, candidate, limit, mean):
     spec = spec_of(budget={"max_total_tokens": limit}, policy={"max_new_tokens": 7})
     counts = {"reference": reference, "candidate": candidate}
-    allowed = token_allowance(spec, counts, spent)
-    total = sum(map(sum, allowed.values())) * 7
+    spent = round(mean * 128)
+    allowed = token_allowance(spec, counts, {"reference": [64], "candidate": [64]}, spent)
+    each = min(7, 1.25 * spent / 128)
+    total = sum(map(sum, allowed.values())) * each
     assert total == 0 or spent + total <= limit
     assert all(0 <= a <= b for s in counts for a, b in zip(allowed[s], counts[s], strict=True))
-    if spent + 7 * (sum(reference) + sum(candidate)) <= limit:
+    if spent + each * (sum(reference) + sum(candidate)) <= limit:
         assert allowed == counts
 
 
+def test_short_answers_spend_a_token_budget_in_few_rounds():
+    spec = spec_of(budget={"max_total_tokens": 10_000}, policy={"max_new_tokens": 256})
+    drawn, spent, rounds = {"reference": [64]}, 192, 0
+    while (more := token_allowance(spec, {"reference": [10_000]}, drawn, spent)["reference"][0]) > 0:
+        drawn["reference"][0] += more
+        spent += 3 * more  # three tokens each
+        rounds += 1
+    assert rounds <= 4
+    assert 9_000 <= spent <= 10_000
+
+
 def test_without_a_limit_a_round_is_not_cut():
-    assert token_allowance(spec_of(), {"reference": [10**9]}, 10**12) == {"reference": [10**9]}
+    counts = {"reference": [10**9]}
+    assert token_allowance(spec_of(), counts, {"reference": [64]}, 10**12) == counts

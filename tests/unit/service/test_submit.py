@@ -290,3 +290,10 @@ class TestIdempotency:
         else:
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key")
             assert count(engine) == 0
+
+
+def test_a_token_budget_has_to_hold_the_pilot(gateway: Any, request_body: dict[str, Any]) -> None:
+    answer = gateway.post("/v1/analyses", json={**request_body, "budget": {"max_total_tokens": 10}})
+    assert "the pilot alone" in refused(answer, "too_few_tokens", "/budget/max_total_tokens")
+    roomy = {**request_body, "budget": {"max_total_tokens": 10_000_000}}
+    assert gateway.post("/v1/analyses", json=roomy).status_code == 202
