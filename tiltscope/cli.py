@@ -61,6 +61,7 @@ def up(
     if models is None:
         folder.mkdir(parents=True, exist_ok=True)
     service = EmbeddedService(Layout(home, folder.resolve(), port=port, workers=workers), say=err.print)
+    service.stop_on_signals()
     with err.status("Starting ..."):
         service.start()
     url = service.layout.url
@@ -73,7 +74,6 @@ def up(
         err.print(f"  broker             {service.broker_origin}")
         err.print("Ctrl-C stops it.")
         service.watch()
-    except KeyboardInterrupt:
         err.print("Stopping; accepted work goes on at the next start.")
     finally:
         service.stop()

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import IO
 import httpx
 
 from tiltscope.broker import Broker, choose_broker
-from tiltscope.errors import SetupError
+from tiltscope.errors import SetupError, StoppedError
 from tiltscope.process import ChildProcess
 
 WATCH_SECONDS = 0.2
@@ -70,6 +71,7 @@ class EmbeddedService:
         self._say = say
         self._lock: IO[str] | None = None
         self._broker: Broker | None = None
+        self._told_to_stop = threading.Event()
         self.children: list[ChildProcess] = []
 
     def __enter__(self) -> "EmbeddedService":
@@ -82,19 +84,23 @@ class EmbeddedService:
         self.layout.home.mkdir(parents=True, exist_ok=True)
         (self.layout.home / "logs").mkdir(exist_ok=True)
         self._lock = _lock_home(self.layout.home)
+        try:
+            self._start_parts()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_parts(self) -> None:
         _require_free_port(self.layout)
         if not self.layout.models.is_dir():
             raise SetupError(f"{self.layout.models} is no folder: create it, or name another with --models")
         self._broker = choose_broker(self.layout.home)
         self._migrate()
         self.children = self._children(self._broker)
-        try:
-            for child in self.children:
-                child.start()
-            self._await_ready()
-        except BaseException:
-            self.stop()
-            raise
+        for child in self.children:
+            self._leave_if_told()
+            child.start()
+        self._await_ready()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -124,17 +130,27 @@ class EmbeddedService:
                     f"{child.name} cannot run here. The end of {child.log}:\n{child.last_words()}"
                 )
 
-    def watch(self) -> None:
-        """Restart what dies until SIGTERM or SIGINT."""
+    def stop_on_signals(self) -> None:
+        """Let SIGTERM, SIGINT and SIGHUP end `start` and `watch`; only in the main thread.
+
+        The handlers set a flag and raise nothing: an exception that arrives while a child is being forked is
+        swallowed there, and the signal with it.
+        """
 
         def leave(signum: int, frame: FrameType | None) -> None:
-            raise KeyboardInterrupt
+            self._told_to_stop.set()
 
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # a background job ignores SIGINT
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, leave)
-        while True:
+
+    def watch(self) -> None:
+        """Restart what dies until a signal says stop."""
+        while not self._told_to_stop.wait(WATCH_SECONDS):
             self.watch_once()
-            time.sleep(WATCH_SECONDS)
+
+    def _leave_if_told(self) -> None:
+        if self._told_to_stop.is_set():
+            raise StoppedError("stopped while it was starting; nothing is left running")
 
     def stop(self) -> None:
         """End every part; what was committed stays, what was running starts again next time."""
@@ -210,6 +226,7 @@ class EmbeddedService:
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
+            self._leave_if_told()
             self.watch_once()
             try:
                 if httpx.get(f"{self.layout.url}/readyz", timeout=2.0).status_code == 200:

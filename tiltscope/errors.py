@@ -39,6 +39,12 @@ class AnalysisError(TiltscopeError):
     exit_code = 5
 
 
+class StoppedError(TiltscopeError):
+    """Somebody asked for an end before there was a beginning."""
+
+    exit_code = 130
+
+
 class SetupError(TiltscopeError):
     """The embedded service cannot start here."""
 

@@ -50,7 +50,9 @@ def sharp_price_bound(kl: float, b: float) -> float:
     def excess(s: float) -> float:
         return b * s - (1 - b) * math.log1p(-math.exp(-s)) - binary_entropy(b) - kl
 
-    return float(brentq(excess, least, most)) if excess(least) < 0 < excess(most) else most
+    if excess(least) >= 0:  # a divergence below rounding
+        return least
+    return float(brentq(excess, least, most)) if excess(most) > 0 else most
 
 
 def certify(kl: Estimate, success: Estimate, log_budget: float) -> Certificate:

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 #: E_q[p/q] <= 1, so Markov: a mean of 1,000 has probability at most 0.001.
 LARGEST_MEAN_WEIGHT: Final = 1000.0
 RARE_DRAWS: Final = 6.9
+UNSEEN_NATS: Final = 1.0
 LARGEST_Z: Final = 4.0
 #: Relative rounding that sums of float64 terms may show.
 ROUNDING: Final = 1e-9
@@ -115,10 +116,20 @@ def rao_blackwell_against_k1(differences: Sequence[Floats]) -> Check:
     """
     kept = [np.asarray(values, dtype=np.float64) for values in differences if len(values) >= 2]
     mean = math.fsum(float(values.mean()) for values in kept)
-    variance = math.fsum(float(values.var(ddof=1)) / values.size for values in kept)
+    variance = math.fsum(_variance_of_mean(values) for values in kept)
     third = math.fsum(float(np.mean((values - values.mean()) ** 3)) / values.size**2 for values in kept)
     negligible = abs(mean) <= FLOAT32_NATS * max(len(kept), 1)
     return _z_check("rao_blackwell_against_k1", mean, variance, third, negligible=negligible)
+
+
+def _variance_of_mean(values: Floats) -> float:
+    """Variance of one prompt's mean, with one draw's worth for what a peaked candidate has not shown yet.
+
+    Samples that are all alike have no variance, while the rare token that none of them drew is in the
+    Rao-Blackwellised value already.
+    """
+    unseen = max(UNSEEN_NATS, float(np.abs(values).max())) / values.size
+    return float(values.var(ddof=1)) / values.size + unseen**2
 
 
 def overlap_identity(pairs: Sequence[ScoredPair]) -> Check:

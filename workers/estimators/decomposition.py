@@ -165,6 +165,10 @@ def decompose(
             reading.beta,
             reading.projected,
         )
+    if scores.kl_rb.size > 1 and not scores.kl_rb.any():
+        # No divergence at any prefix: every part of nothing is nothing, whatever the class.
+        nothing = Term(0.0, 0.0, 0.0, 0.0)
+        reading = reading._replace(tilt=nothing, drift=nothing, escape=nothing)
     b = float(scores.is_success.mean()) if scores.is_success.size else 0.0
     n = scores.is_success.size
     return Decomposition(

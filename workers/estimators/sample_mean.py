@@ -16,6 +16,8 @@ RESAMPLES: Final = 1999
 TAIL_FACTOR: Final = 8.0
 #: Never further than this many times the largest value seen.
 TAIL_CAP: Final = 10.0
+#: Excesses below this share of the largest may be float32 rounding.
+ROUNDING: Final = 1e-4
 #: Below this the shape of a distribution cannot be seen, whatever the interval says.
 FEW: Final = 8
 #: Above this share of the absolute deviation one value decides the mean.
@@ -184,7 +186,8 @@ def _tail_reach(excess: Floats) -> float:
     With H Hill's index over the m largest of n, the quantile exceeded by one value in `TAIL_FACTOR`·n lies at
     x_(n-m)·(m·TAIL_FACTOR)^H (Weissman 1978).
     """
-    above = np.sort(excess[excess > 0])[::-1]
+    # What rounding makes of equal values is no tail: Hill's index takes logarithms of these.
+    above = np.sort(excess[excess > ROUNDING * excess.max(initial=0.0)])[::-1]
     if above.size == 0:
         return 0.0
     largest = float(above[0])

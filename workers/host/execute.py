@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import structlog
 
 from api_schemas.results import PromptRow, ResultDocument
 from workers.errors import Aborted
@@ -23,6 +24,8 @@ from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import OUTCOMES, SAMPLES, from_parquet, to_parquet
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
+
+log = structlog.get_logger(__name__)
 
 Message = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -199,13 +202,13 @@ def _finalise(shard: Shard) -> Reply:
     rows = [PromptRow.model_validate(r).model_dump(mode="json", exclude_unset=True) for r in findings.rows]
     shard.stop_if_asked()
     name = message["analysis"]["name"]
-    report = render_report(document, rows, title=name or message["analysis"]["id"])
+    report, warnings = _report(document, rows, name or message["analysis"]["id"])
     files: dict[str, tuple[bytes, str]] = {
         "result.json": (_json(document), "application/json"),
         "prompts.json": (_json(rows), "application/json"),
         "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows))), PARQUET),
         "samples.parquet": (to_parquet(_judged_samples(committed)), PARQUET),
-        "report.html": (report.encode(), "text/html; charset=utf-8"),
+        **({} if report is None else {"report.html": (report.encode(), "text/html; charset=utf-8")}),
     }
     artifacts = {
         name: {**shard.store(name, data), "media_type": media_type}
@@ -215,9 +218,23 @@ def _finalise(shard: Shard) -> Reply:
         "artefact": None,
         "usage": {},
         "artifacts": artifacts,
-        "warnings": [],
+        "warnings": warnings,
         "verdict": findings.verdict,
     }
+
+
+def _report(
+    document: dict[str, Any], rows: list[dict[str, Any]], title: str
+) -> tuple[str | None, list[dict[str, str]]]:
+    """The report, or why there is none: a fault of its drawing must not cost the result."""
+    try:
+        return render_report(document, rows, title=title), []
+    except Exception as error:
+        log.exception("report_failed", analysis=document["analysis_id"])
+        detail = (
+            f"the HTML report could not be drawn ({type(error).__qualname__}); result and rows are complete"
+        )
+        return None, [{"code": "report_failed", "detail": detail}]
 
 
 def _json(value: object) -> bytes:

@@ -113,4 +113,4 @@ def test_a_spent_token_limit_ends_the_analysis():
 
     assert [s.work for s in after_the_pilot(run(), sampled_tokens=100).shards] == ["finalise"]
     some = after_the_pilot(run(), sampled_tokens=60)
-    assert 0 < len(rows_of(some, "sample", "reference")) <= 5
+    assert 0 < len(rows_of(some, "sample", "reference")) <= 8
