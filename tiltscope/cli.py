@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tiltscope import progress, requests
 from tiltscope.embedded import EmbeddedService, Layout, default_home
@@ -185,10 +185,12 @@ def list_analyses(
     if as_json:
         _print_json(found)
         return
-    table = Table("id", "status", "kind", "name", "created", box=None)
+    table = Table(
+        Column("id", no_wrap=True), "status", "kind", "name", Column("created", no_wrap=True), box=None
+    )
     for analysis in found:
-        row = (analysis["status"], analysis["kind"], analysis["name"] or "", analysis["created_at"])
-        table.add_row(analysis["id"], *row)
+        created = analysis["created_at"][:16].replace("T", " ")
+        table.add_row(analysis["id"], analysis["status"], analysis["kind"], analysis["name"] or "", created)
     out.print(table)
 
 
