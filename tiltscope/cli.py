@@ -185,12 +185,11 @@ def list_analyses(
     if as_json:
         _print_json(found)
         return
-    table = Table(
-        Column("id", no_wrap=True), "status", "kind", "name", Column("created", no_wrap=True), box=None
-    )
+    fixed = [Column(name, no_wrap=True, min_width=width) for name, width in (("id", 30), ("status", 10))]
+    table = Table(*fixed, "name", Column("created", no_wrap=True, min_width=16), box=None)
     for analysis in found:
         created = analysis["created_at"][:16].replace("T", " ")
-        table.add_row(analysis["id"], analysis["status"], analysis["kind"], analysis["name"] or "", created)
+        table.add_row(analysis["id"], analysis["status"], analysis["name"] or analysis["kind"], created)
     out.print(table)
 
 
