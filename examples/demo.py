@@ -76,7 +76,7 @@ CASES = (
     Case(
         "tiny-grpo",
         "basin_tail",
-        "reinforcement learning on sums the base solves in 2 % of its samples",
+        "reinforcement learning on sums the base solves in 2 % or 45 % of its samples",
         "elicitation",
     ),
     Case("tiny-new", "new_rule", "fine-tuning on a rule the base has never seen", "creation"),
