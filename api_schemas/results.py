@@ -254,7 +254,11 @@ class ResultDocument(Document):
 
 
 class SideRow(Document):
-    """One side of one prompt; `success` is the pilot's share, its interval may use every sample."""
+    """One side of one prompt.
+
+    `success` is the chance of one success: for the reference the point that pools scored draws where that is
+    sound, else the pilot's rate; its interval may use every sample. A row's `gain` is of the pilots alone.
+    """
 
     successes: int
     samples: int

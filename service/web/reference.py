@@ -35,7 +35,8 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    parts = [f"<p>{escape(operation.get('description') or operation.get('summary', ''))}</p>"]
+    about = operation.get("description") or operation.get("summary", "")
+    parts = [f"<p>{escape(about)}</p>"]
     if parameters := operation.get("parameters"):
         parts.append(f"<table><tbody>{''.join(_parameter(p) for p in parameters)}</tbody></table>")
     if body := operation.get("requestBody"):
@@ -47,7 +48,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     parts.append(f"<p>Answers: {answers}</p>")
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><span class="verb">{method}</span> '
-        f"<code>{escape(path)}</code></summary>{''.join(parts)}</details>"
+        f"<code>{escape(path)}</code> {escape(about.split('.')[0])}</summary>{''.join(parts)}</details>"
     )
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from scipy import optimize, special
 
-from workers.estimators.estimate import Estimate
 from workers.numerics.checks import counts, open_unit
 from workers.numerics.logspace import log1mexp, log_betainc, log_betaincc
 
@@ -238,52 +237,6 @@ def success_lower_bound(
     if topped_up:
         return confidence_sequence(successes, n, _TOP_UP_SHARE * alpha, threshold)[0]
     return _exact_low(pilot_successes, pilot_n, alpha * (_PILOT_SHARE if adaptive else 1.0))
-
-
-def success_estimate(
-    pilot_successes: int,
-    pilot_n: int,
-    successes: int,
-    n: int,
-    *,
-    confidence: float,
-    threshold: float,
-    adaptive: bool,
-) -> Estimate:
-    """The chance of success: the pilot's rate, with `success_interval` of all samples.
-
-    The point is the pilot's because c/n is biased once c decided n; after a long top-up it may therefore lie
-    outside the interval, which is the better answer then. A pilot that is all failures or all successes has
-    no standard error: the sample one, 0, would read as certainty.
-
-    Args:
-        pilot_successes: As `success_interval`, and so for the rest.
-        pilot_n: 0 makes the estimate undefined.
-        successes: Successes in all samples.
-        n: All samples.
-        confidence: Coverage.
-        threshold: As `confidence_sequence`.
-        adaptive: Whether the plan could have topped this prompt up.
-
-    Raises:
-        ValueError: As `success_interval`.
-    """
-    low, high = success_interval(
-        pilot_successes, pilot_n, successes, n, confidence=confidence, threshold=threshold, adaptive=adaptive
-    )
-    if pilot_n == 0:
-        return Estimate.undefined("no pilot samples", "probability")
-    rate = pilot_successes / pilot_n
-    spread = 0 < pilot_successes < pilot_n
-    return Estimate(
-        value=rate,
-        std_error=math.sqrt(rate * (1.0 - rate) / (pilot_n - 1)) if spread else None,
-        ci_low=low,
-        ci_high=high,
-        confidence=confidence,
-        n=n,
-        unit="probability",
-    )
 
 
 def _check_plan(pilot_successes: int, pilot_n: int, successes: int, n: int, adaptive: bool) -> bool:

@@ -1,5 +1,4 @@
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from workers.estimators.counts import (
     log_budget,
     log_e_in,
     log_e_out,
-    success_estimate,
     success_interval,
     success_lower_bound,
     success_upper_bound,
@@ -233,12 +231,3 @@ def test_one_sided_bounds() -> None:
     ends = confidence_sequence(5, 500, 0.02, EPS)
     assert success_lower_bound(3, 64, 5, 500, alpha=0.05, threshold=EPS, adaptive=True) == ends[0]
     assert success_upper_bound(3, 64, 5, 500, alpha=0.05, threshold=EPS, adaptive=True) == ends[1]
-
-
-def test_success_estimate() -> None:
-    made = success_estimate(16, 64, 20, 100, confidence=0.95, threshold=EPS, adaptive=True)
-    assert (made.value, made.n, made.unit, made.status) == (0.25, 100, "probability", "ok")
-    # sqrt(1/4 * 3/4 / 63)
-    assert made.std_error == pytest.approx(math.sqrt(float(Fraction(3, 16) / 63)))
-    assert success_estimate(0, 64, 0, 64, confidence=0.95, threshold=EPS, adaptive=True).std_error is None
-    assert success_estimate(0, 0, 0, 0, confidence=0.95, threshold=EPS, adaptive=True).status == "undefined"

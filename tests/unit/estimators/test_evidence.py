@@ -200,3 +200,11 @@ def test_a_pooled_point_that_contradicts_the_bounds_is_not_used() -> None:
     price = judge(pilot(10, 64), [tiny]).price
     assert price.value == pytest.approx(math.log(6.4))
     assert price.ci_low < price.value < price.ci_high  # type: ignore[operator]
+
+
+def test_a_rate_of_zero_keeps_an_error_of_its_own() -> None:
+    # 1/4 of 64: sqrt(1/4 * 3/4 / 63); 0 of 64 shrinks to (1/2)/65: sqrt(r (1 - r) / 64)
+    assert judge(pilot(16, 64), None).success.std_error == pytest.approx(math.sqrt(3 / 16 / 63))
+    rate = 0.5 / 65
+    assert judge(pilot(0, 64), None).success.std_error == pytest.approx(math.sqrt(rate * (1 - rate) / 64))
+    assert judge(pilot(0, 0), None).success.status == "undefined"
