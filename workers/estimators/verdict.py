@@ -141,7 +141,8 @@ def decide(
     main = _judge_with_sensitivity(prompts, decision, seed, blocking)
     points = []
     for k_probe, judged in sorted((at_k_probe or {}).items()):
-        other = _judge_with_sensitivity(judged, decision, seed, blocking)
+        same = judged is prompts  # one seed: judging them again would say the same again
+        other = main if same else _judge_with_sensitivity(judged, decision, seed, blocking)
         points.append(CurvePoint(k_probe, other.label, other.share.lower, other.share.upper))
     findings = _findings(prompts, main.gain)
     return Verdict(

@@ -48,7 +48,7 @@ def free_energy_section(
         "tilt": nats(lambda t: t.decomposition.tilt),
         "drift": nats(lambda t: t.decomposition.drift),
         "escape": nats(lambda t: t.decomposition.escape),
-        "mean_energy": _mean_energy(spec, results, rng),
+        "mean_energy": _mean_energy(results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
         "by_inverse_temperature": _rows([term.rows for term in terms], rng),
         "certificate": _certificate(spec, terms, mean),
@@ -135,7 +135,7 @@ def _check_json(check: Check) -> Json:
     }
 
 
-def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
+def _mean_energy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
     """E = -r of both sides."""
     sides = {
         REFERENCE: [r.observed.reference for r in results],
@@ -143,7 +143,7 @@ def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.ra
     }
     energies = {}
     for stream, observed in sides.items():
-        mean = mean_success(results, observed, printed_successes(spec, results, stream), rng)
+        mean = mean_success(results, observed, printed_successes(results, stream), rng)
         energies[stream] = mean_json(PromptMean(_negated(mean.population), mean.sampling_std_error))
     return energies
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +20,13 @@ from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, cla
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
 from workers.pipelines.assessment import SideAssessment, assess_candidate, assess_reference, bounds
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
-from workers.pipelines.spec import CANDIDATE, AnalysisSpec, PromptSpec
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec, PromptSpec
 
-CONFIDENCE = 0.95
-"""Of every printed interval, two-sided; classes and verdict use the request's own level."""
+ALPHA = 0.05
+"""Error level of every printed interval, two-sided; classes and verdict use the request's own level."""
+
+CONFIDENCE = 1 - ALPHA
+"""Of every printed interval."""
 
 DIFFERENT_TOKENIZERS = "tokenizers_differ"
 NOT_SCORED = "not_scored"
@@ -48,6 +51,7 @@ class PromptResult:
         observed: Its samples.
         reference: What the reference reaches.
         candidate: What the candidate reaches; None without one.
+        printed: Bounds of each side, by stream, as they are printed.
         terms: Token-level terms; None without a candidate.
     """
 
@@ -55,6 +59,7 @@ class PromptResult:
     observed: PromptObservations
     reference: SideAssessment
     candidate: SideAssessment | None
+    printed: Mapping[str, ReferenceEvidence]
     terms: FreeEnergyTerms | None
 
 
@@ -70,12 +75,23 @@ def estimate_prompt(
         missing_scores: Why there is no scored pair, where there is none.
     """
     reference = assess_reference(spec, prompt)
+    printed = {REFERENCE: _printed(spec, prompt.reference, prompt.pair, reference)}
     candidate, terms = None, None
     if prompt.candidate is not None:
         candidate = assess_candidate(spec, prompt)
+        printed[CANDIDATE] = _printed(spec, prompt.candidate, None, candidate)
         if spec.kind != "support":
             terms = _terms(spec, prompt, prompt.candidate, reference, rng, missing_scores)
-    return PromptResult(spec.prompts[prompt.index], prompt, reference, candidate, terms)
+    return PromptResult(spec.prompts[prompt.index], prompt, reference, candidate, printed, terms)
+
+
+def _printed(
+    spec: AnalysisSpec, side: SideObservations, pair: ScoredPair | None, assessed: SideAssessment
+) -> ReferenceEvidence:
+    """Bounds at the printed confidence: the assessment's own where the request decides at that level."""
+    if spec.thresholds.alpha == ALPHA:
+        return assessed.evidence
+    return bounds(spec, side, pair, ALPHA)
 
 
 def best_success(evidence: ReferenceEvidence) -> Estimate:
@@ -112,7 +128,7 @@ def _terms(
 
     a is bounded at half of the error level, so that the other half is left for the candidate's samples.
     """
-    half = bounds(spec, prompt.reference, prompt.pair, (1 - CONFIDENCE) / 2)
+    half = bounds(spec, prompt.reference, prompt.pair, ALPHA / 2)
     success = best_success(half)
     kl = _kl(prompt.pair, rng, missing_scores)
     scores = _scores(prompt.pair, candidate)
@@ -128,7 +144,7 @@ def _terms(
     log_partitions = [binary_log_partition(success, beta) for beta in spec.inverse_temperatures]
     rewards = scores.is_success.astype(np.float64)
     rows = tilt_rows(spec.inverse_temperatures, log_partitions, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
-    b = bounds(spec, candidate, None, (1 - CONFIDENCE) / 2).success
+    b = bounds(spec, candidate, None, ALPHA / 2).success
     budget = log_budget(spec.budget.k_probe, spec.thresholds.reach)
     return FreeEnergyTerms(kl, decomposition, tuple(rows), certify(kl.rb, b, budget))
 
@@ -207,16 +223,12 @@ def regime_of(record: PromptRecord) -> Regime:
     return classify_regime(record.evidence)
 
 
-def printed_successes(spec: AnalysisSpec, results: Sequence[PromptResult], stream: str) -> list[Estimate]:
+def printed_successes(results: Sequence[PromptResult], stream: str) -> list[Estimate]:
     """The pilot's rate of one side of every prompt, with its printed interval."""
-    if stream == CANDIDATE:
-        sides = [r.observed.candidate for r in results]
-        return [bounds(spec, side, None, 1 - CONFIDENCE).success for side in sides if side is not None]
-    seen = [r.observed for r in results]
-    return [bounds(spec, prompt.reference, prompt.pair, 1 - CONFIDENCE).success for prompt in seen]
+    return [result.printed[stream].success for result in results if stream in result.printed]
 
 
-def printed_gain(spec: AnalysisSpec, result: PromptResult) -> Estimate:
+def printed_gain(result: PromptResult) -> Estimate:
     """The gain of one prompt with its printed interval.
 
     Raises:
@@ -225,10 +237,9 @@ def printed_gain(spec: AnalysisSpec, result: PromptResult) -> Estimate:
     prompt = result.observed
     if prompt.candidate is None:
         raise ValueError("a gain needs a candidate")
-    p = bounds(spec, prompt.reference, prompt.pair, 1 - CONFIDENCE)
-    q = bounds(spec, prompt.candidate, None, 1 - CONFIDENCE)
-    sides = _samples(prompt.reference, p), _samples(prompt.candidate, q)
-    return gain_estimate(*sides, confidence=CONFIDENCE)
+    reference = _samples(prompt.reference, result.printed[REFERENCE])
+    candidate = _samples(prompt.candidate, result.printed[CANDIDATE])
+    return gain_estimate(reference, candidate, confidence=CONFIDENCE)
 
 
 def _low(evidence: ReferenceEvidence) -> float:

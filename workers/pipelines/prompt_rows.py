@@ -2,38 +2,37 @@
 
 from collections.abc import Sequence
 
+from workers.estimators.evidence import ReferenceEvidence
 from workers.estimators.regimes import Reach, Regime
-from workers.pipelines.assessment import SideAssessment, bounds
+from workers.pipelines.assessment import SideAssessment
 from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.free_energy_section import row_json
-from workers.pipelines.observations import ScoredPair, SideObservations
-from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, best_success, printed_gain
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.observations import SideObservations
+from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain
+from workers.pipelines.spec import CANDIDATE, REFERENCE
 
 
-def prompt_rows(
-    spec: AnalysisSpec, results: Sequence[PromptResult], regimes: Sequence[Regime] | None
-) -> list[Json]:
+def prompt_rows(results: Sequence[PromptResult], regimes: Sequence[Regime] | None) -> list[Json]:
     """One row a prompt, in the order of the request."""
     return [
-        _row(spec, result, None if regimes is None else regimes[position])
+        _row(result, None if regimes is None else regimes[position])
         for position, result in enumerate(results)
     ]
 
 
-def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Json:
+def _row(result: PromptResult, regime: Regime | None) -> Json:
     prompt = result.observed
     row: Json = {
         "prompt_id": result.spec.id,
         "family": result.spec.family,
         "split": result.spec.split,
-        "reference": _side(spec, prompt.reference, prompt.pair, result.reference),
+        "reference": _side(prompt.reference, result.printed[REFERENCE], result.reference),
         "evidence": list(regime.evidence) if regime is not None else _lines(result),
         "samples_to_settle": _to_settle(result),
     }
     if prompt.candidate is not None and result.candidate is not None:
-        row["candidate"] = _side(spec, prompt.candidate, None, result.candidate)
-        row["gain"] = estimate_json(printed_gain(spec, result))
+        row["candidate"] = _side(prompt.candidate, result.printed[CANDIDATE], result.candidate)
+        row["gain"] = estimate_json(printed_gain(result))
     if regime is not None:
         row |= {
             "regime": regime.name,
@@ -54,10 +53,7 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Jso
     return row
 
 
-def _side(
-    spec: AnalysisSpec, side: SideObservations, pair: ScoredPair | None, assessment: SideAssessment
-) -> Json:
-    printed = bounds(spec, side, pair, 1 - CONFIDENCE)
+def _side(side: SideObservations, printed: ReferenceEvidence, assessment: SideAssessment) -> Json:
     return {
         "successes": side.successes,
         "samples": side.n,

@@ -34,11 +34,11 @@ def support_section(
     references = [result.observed.reference for result in results]
     candidates = [r.observed.candidate for r in results if r.observed.candidate is not None]
     section: Json = {
-        "reference": _side(spec, references, printed_successes(spec, results, REFERENCE), results, rng)
+        "reference": _side(spec, references, printed_successes(results, REFERENCE), results, rng)
     }
     if CANDIDATE not in spec.streams:
         return section
-    successes = printed_successes(spec, results, CANDIDATE)
+    successes = printed_successes(results, CANDIDATE)
     section["candidate"] = _side(spec, candidates, successes, results, rng)
     if regimes is not None:
         seen = Counter(regime.name for regime in regimes)
