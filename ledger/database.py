@@ -18,13 +18,21 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_MS: Final = 10_000
+"""For a lock that another holds, on either database: then the caller sees `ledger.errors.DATABASE_AWAY`."""
+
+_CONNECT_SECONDS: Final = 5
+_STATEMENT_MS: Final = 60_000  # above the slowest honest statement, the deletion of a large analysis
+# A paused holder of a row lock must not stop everybody else: its transaction ends well within a lease.
+_IDLE_IN_TRANSACTION_MS: Final = 5_000
+_UNANSWERED_MS: Final = 10_000  # a network that swallows packets: without this a renewal waits for ever
+
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 # An arbitrary constant: every process that migrates this schema must ask for the same lock.
 _MIGRATION_LOCK: Final = 7_216_518_001
 
 
 def connect(url: str) -> Engine:
-    """An engine for ``sqlite:///path`` or ``postgresql://…``.
+    """An engine for ``sqlite:///path`` or ``postgresql://…``. No call on it waits for ever.
 
     SQLite is opened in WAL mode with ``synchronous=FULL`` (NORMAL may lose an accepted analysis on
     power loss), foreign keys on and a busy timeout of 10 s; its folder is made. It must not lie on NFS.
@@ -34,7 +42,23 @@ def connect(url: str) -> Engine:
         return _connect_sqlite(address)
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
-    return create_engine(address, pool_pre_ping=True)
+    limits = {
+        "lock_timeout": BUSY_TIMEOUT_MS,
+        "statement_timeout": _STATEMENT_MS,
+        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION_MS,
+    }
+    network = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "tcp_user_timeout": _UNANSWERED_MS,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+    }
+    # What the URL says goes first.
+    return create_engine(
+        address, pool_pre_ping=True, connect_args={k: v for k, v in network.items() if k not in address.query}
+    )
 
 
 @contextmanager
@@ -55,20 +79,26 @@ def read(engine: Engine) -> Iterator[Connection]:
         yield conn
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, revision: str = "head") -> None:
     """Bring the schema up to date. Several processes may do so at once: one does, the others wait.
 
     The whole upgrade is one transaction, under SQLite's write lock or a PostgreSQL advisory lock, and
     the version is read inside it.
+
+    Args:
+        url: The database.
+        revision: Where to stop; anything but ``head`` is for tests of the migrations.
     """
     engine = connect(url)
     try:
         with write(engine) as conn:
             if conn.dialect.name == "postgresql":
+                for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+                    conn.execute(text(f"SET LOCAL {limit} = 0"))
                 conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             config = _alembic_config()
             config.attributes["connection"] = conn
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     finally:
         engine.dispose()
 

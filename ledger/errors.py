@@ -1,5 +1,13 @@
 """What can go wrong in the ledger; one root, so callers may catch them all."""
 
+from typing import Final
+
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+
+DATABASE_AWAY: Final = (OperationalError, InterfaceError, InternalError)
+"""The database is locked, full, restarting or gone: the transaction did not happen, or its answer was lost.
+PostgreSQL counts the end of a session that idled in a transaction as internal."""
+
 
 class LedgerError(Exception):
     """The ledger refused a request."""

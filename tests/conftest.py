@@ -1,7 +1,10 @@
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,3 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 # No example is judged by the clock: the machine may be busy. In CI the examples are the same every time.
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """The one throwaway PostgreSQL server of a test run."""
+    from postgres_server import postgres_server
+
+    with postgres_server() as server:
+        yield server

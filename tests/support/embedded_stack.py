@@ -59,7 +59,9 @@ class EmbeddedStack:
             for name, value in {**QUICK, **settings}.items():
                 patch.setenv(name, value)
             self.service.start()
-        self.ledger = connect(f"sqlite:///{home / 'ledger.sqlite3'}")
+        self.ledger = connect(
+            settings.get("TILTSCOPE_DATABASE_URL") or f"sqlite:///{home / 'ledger.sqlite3'}"
+        )
         self.client = httpx.Client(base_url=self.service.layout.url, timeout=PATIENCE)
 
     def stop(self) -> None:

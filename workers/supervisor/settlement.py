@@ -6,14 +6,13 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ledger import analyses
 from ledger.claims import release
 from ledger.commits import commit, commit_finalise, fail_analysis
 from ledger.crashes import record_crash
 from ledger.database import read
-from ledger.errors import LedgerError
+from ledger.errors import DATABASE_AWAY, LedgerError
 from ledger.quarantine import quarantine
 from ledger.recovery import close_rounds
 from ledger.shards import Claim
@@ -46,7 +45,7 @@ def settle(engine: Engine, claim: Claim, outcome: Outcome, lease: LeaseKeeper) -
         try:
             taken = _settle_once(engine, claim, outcome)
             break
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_AWAY as error:
             log.warning("settlement_failed", shard=claim.shard["id"], error=type(error).__name__)
             if lease.directive is Directive.LOST:
                 return False

@@ -1,11 +1,6 @@
 """Ledgers on real databases: an SQLite file for every test, and PostgreSQL where it is installed."""
 
-import importlib.util
-import os
-import pwd
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, Row, create_engine, select, text, update
+from postgres_server import PostgresServer
+from sqlalchemy import Engine, Row, select, text, update
 
 from ledger import analyses as verbs
 from ledger.claims import claim_next
@@ -29,54 +25,10 @@ from ledger.workers import WorkerIdentity
 TENANT = "default"
 
 
-def _pg_bin() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
-
-
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """URL of a throwaway PostgreSQL server without its database name; it listens on a socket only."""
-    binaries = _pg_bin()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server binaries on this machine")
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed")
-    as_postgres: list[str] = []
-    # Not under pytest's own folder: that is closed to the user the server must run as.
-    folder = Path(tempfile.mkdtemp(prefix="tiltscope-pg-"))
-    if os.geteuid() == 0:
-        try:
-            account = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL refuses to run as root and there is no user postgres")
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        as_postgres = ["runuser", "-u", "postgres", "--"]
-    data = folder / "data"
-    control = [*as_postgres, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-    initdb = [*as_postgres, str(binaries / "initdb"), "-D", str(data)]
-    run = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
-    try:
-        subprocess.run([*initdb, "-U", "postgres", "-A", "trust", "--no-sync"], **run)
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        subprocess.run([*control, "-l", str(folder / "log"), "-o", options, "start"], **run)
-        try:
-            yield f"postgresql+psycopg://postgres@/{{database}}?host={folder}"
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **run)
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def postgres_ledger(postgres: str) -> Iterator[Engine]:
+def postgres_ledger(postgres: PostgresServer) -> Iterator[Engine]:
     """A migrated ledger that all tests share, one after the other."""
-    server = create_engine(postgres.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with server.connect() as conn:
-        conn.execute(text("CREATE DATABASE ledger"))
-    server.dispose()
-    url = postgres.format(database="ledger")
+    url = postgres.new_database()
     migrate(url)
     engine = connect(url)
     yield engine

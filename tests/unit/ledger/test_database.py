@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text
-from sqlalchemy.exc import IntegrityError
+from alembic.script import ScriptDirectory
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ledger.database import connect, migrate, read, schema_is_current, write
-from ledger.tables import events, metadata, workers
+from ledger.database import MIGRATIONS, connect, migrate, read, schema_is_current, write
+from ledger.tables import analyses, events, metadata, workers
+from ledger.transitions import lock_analysis
 
 
 @pytest.fixture
@@ -76,6 +78,34 @@ class TestSqlite:
         assert (tmp_path / "a" / "b" / "ledger.db").exists()
 
 
+class TestPostgres:
+    @pytest.fixture
+    def url(self, request):
+        return request.getfixturevalue("postgres_ledger").url.render_as_string(hide_password=False)
+
+    def test_no_session_waits_for_ever(self, engine):
+        with read(engine) as conn:
+            names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+            shown = [conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names]
+        assert shown == ["10s", "1min", "5s"]
+
+    def test_a_holder_that_is_paused_in_a_transaction_does_not_stop_the_others(self, bench, engine):
+        analysis_id = bench.started()
+        paused = engine.connect()
+        paused.begin()
+        lock_analysis(paused, analysis_id)
+        assert bench.commit(bench.claim())
+        with pytest.raises(DBAPIError):
+            paused.execute(text("SELECT 1"))
+        paused.close()
+
+    def test_the_url_may_set_its_own_limits(self, url):
+        engine = connect(f"{url}&options=-c%20lock_timeout%3D77")
+        with read(engine) as conn:
+            assert conn.exec_driver_sql("SHOW lock_timeout").scalar_one() == "77ms"
+        engine.dispose()
+
+
 def a_worker(worker_id):
     return {"id": worker_id, "boot_id": "b", "host": "h", "resident": [], "started_at": 0, "seen_at": 0}
 
@@ -104,6 +134,18 @@ class TestWrite:
             assert conn.execute(query, {"id": analysis_id}).scalar_one() in (1, True)
 
 
+AN_ANALYSIS = """
+INSERT INTO analyses (id, tenant_id, kind, labels, status, version, phase, spec, spec_sha256, errors,
+  warnings, artifacts, event_seq, created_at)
+VALUES (:id, 'default', 'support', '{}', 'queued', 1, 'planning', '{}', 'f', '[]', '[]', '{}', 0, 1)
+"""
+A_SHARD = """
+INSERT INTO shards (id, tenant_id, analysis_id, round, idx, work, items, planned_rows, model_keys,
+  state, created_at)
+VALUES (:id, 'default', :analysis_id, 0, -1, 'plan', '[]', 0, '[]', 'READY', 1)
+"""  # the columns of the first revision: later ones must have a default
+
+
 class TestMigrate:
     def test_yields_the_tables_the_code_speaks_of(self, engine):
         with read(engine) as conn:
@@ -123,6 +165,26 @@ class TestMigrate:
         assert [start.wait() for start in starts] == [0] * 4
         engine = connect(url)
         assert schema_is_current(engine)
+        engine.dispose()
+
+    @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+    def test_from_every_earlier_revision_with_rows(self, database, request, tmp_path):
+        """What an installation holds at a revision is there, and legal, after the upgrade to the next."""
+        script = ScriptDirectory(str(MIGRATIONS))
+        assert len(script.get_heads()) == 1, "two migrations follow the same one"
+        revisions = [revision.revision for revision in script.walk_revisions()][::-1]
+        url = f"sqlite:///{tmp_path}/ledger.db"
+        if database == "postgresql":
+            url = request.getfixturevalue("postgres").new_database()
+        engine = connect(url)
+        for number, revision in enumerate(revisions):
+            migrate(url, revision)
+            with write(engine) as conn:
+                conn.execute(text(AN_ANALYSIS), {"id": f"anl_{number}"})
+                conn.execute(text(A_SHARD), {"id": f"shd_{number}", "analysis_id": f"anl_{number}"})
+                assert conn.execute(select(func.count()).select_from(analyses)).scalar_one() == number + 1
+        with read(engine) as conn:
+            assert compare_metadata(MigrationContext.configure(conn), metadata) == []
         engine.dispose()
 
     def test_an_empty_database_is_not_current(self, tmp_path):
