@@ -12,6 +12,9 @@ MAX_INLINE_PROMPTS = 1_000
 MAX_PROMPT_CHARACTERS = 200_000
 """Characters a prompt: above any context a registered model has, below what exhausts a gateway."""
 
+MAX_TEST_CHARACTERS = 50_000
+"""Characters of a prompt's tests: above the longest of the public code benchmarks."""
+
 PromptText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 
@@ -41,6 +44,22 @@ class Prompt(Document):
         ]
         | None
     ) = None
+    choices: (
+        Annotated[
+            list[Annotated[str, StringConstraints(min_length=1, max_length=10_000)]],
+            Field(min_length=2, max_length=26),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="The options of a multiple-choice prompt, in order: A, B, C, … (signal `choice`).",
+        examples=[["Paris", "Rome"]],
+    )
+    tests: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEST_CHARACTERS)] | None = Field(
+        None,
+        description="Python that runs after the completion and raises if it is wrong (signal `python`).",
+        examples=["assert add(1, 2) == 3"],
+    )
     family: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None, description="Prompts of one family are resampled together.", examples=["add2"]
     )

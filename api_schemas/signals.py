@@ -2,44 +2,45 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from api_schemas.base import Document
-
-MAX_PATTERN_CHARACTERS = 2_000
-"""Characters a pattern: RE2 runs in linear time, but compiling takes memory that grows with it."""
-
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
+from api_schemas.behaviours import Behaviour
+from api_schemas.extraction import Extract
+from api_schemas.patterns import Pattern
 
 
-class Extract(Document):
-    """How to find the answer inside a completion; a text without a match is `unparsed`."""
+class Judging(Document):
+    """What every signal can be told.
 
-    pattern: Pattern = Field(description="RE2; group 1 if there is one, else the whole match.")
-    which: Literal["first", "last"] = "last"
+    A reward in R defines a success by `success_threshold`; verifiers answer 0 or 1 and need none.
+    """
+
+    extract: Extract | None = None
+    behaviour: Behaviour | None = Field(
+        None,
+        description="How to label a success with the behaviour it shows; without it all successes are one.",
+    )
 
 
-class ExactSignal(Document):
+class ExactSignal(Judging):
     """Accept a text that equals an answer, white space at both ends ignored."""
 
     kind: Literal["exact"]
-    extract: Extract | None = None
 
 
-class NumericSignal(Document):
+class NumericSignal(Judging):
     """Accept a text that reads as a number close to an answer."""
 
     kind: Literal["numeric"]
-    extract: Extract | None = None
     absolute_tolerance: Annotated[float, Field(ge=0)] = 0.0
     relative_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class RegexSignal(Document):
+class RegexSignal(Judging):
     """Accept a text that an RE2 pattern matches; without `pattern`, each prompt's answer is the pattern."""
 
     kind: Literal["regex"]
-    extract: Extract | None = None
     pattern: Pattern | None = None
     match: Literal["search", "full"] = "full"
 

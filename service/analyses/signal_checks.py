@@ -6,6 +6,7 @@ from typing import Final
 
 import re2
 
+from api_schemas.behaviours import AnsweredBehaviour, CapturedBehaviour, NamedBehaviour
 from api_schemas.prompts import Prompt
 from api_schemas.signals import NumericSignal, RegexSignal, Signal
 from service.analyses.findings import Finding
@@ -27,7 +28,11 @@ def check_signal(signal: Signal, prompts: Sequence[Prompt], *, max_patterns: int
         prompts: Inline prompts, in order.
         max_patterns: Distinct patterns to compile at most.
     """
-    return [*_check_patterns(signal), *_check_answers(signal, prompts, max_patterns)]
+    return [
+        *_check_patterns(signal),
+        *_check_behaviour(signal),
+        *_check_answers(signal, prompts, max_patterns),
+    ]
 
 
 def is_numeral(text: str) -> bool:
@@ -69,9 +74,28 @@ def _check_patterns(signal: Signal) -> Iterator[Finding]:
     places = {"/signal/extract/pattern": signal.extract.pattern if signal.extract else None}
     if isinstance(signal, RegexSignal):
         places["/signal/pattern"] = signal.pattern
+    if isinstance(signal.behaviour, CapturedBehaviour):
+        places["/signal/behaviour/pattern"] = signal.behaviour.pattern
+    if isinstance(signal.behaviour, NamedBehaviour):
+        for number, named in enumerate(signal.behaviour.patterns):
+            places[f"/signal/behaviour/patterns/{number}/pattern"] = named.pattern
     for pointer, pattern in places.items():
         if pattern is not None and (fault := pattern_fault(pattern)):
             yield Finding("invalid_pattern", fault, pointer)
+
+
+def _check_behaviour(signal: Signal) -> Iterator[Finding]:
+    if isinstance(signal.behaviour, AnsweredBehaviour) and not _compares_with_answers(signal):
+        yield Finding(
+            "behaviour_without_answers",
+            f"`by: answer` labels a success with the answer it gave, and this `{signal.kind}` signal "
+            "compares with none; label by `capture` or `patterns`",
+            "/signal/behaviour/by",
+        )
+
+
+def _compares_with_answers(signal: Signal) -> bool:
+    return not (isinstance(signal, RegexSignal) and signal.pattern is not None)
 
 
 def _check_answers(signal: Signal, prompts: Sequence[Prompt], max_patterns: int) -> Iterator[Finding]:

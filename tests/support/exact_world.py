@@ -78,7 +78,7 @@ def _law(spec: AnalysisSpec, prompt: PromptSpec, engine: TransformersEngine) -> 
     return {
         tuple(c.token_ids): (
             c.log_prob,
-            verifier.judge(engine.text(c.token_ids), prompt.answers, c.finish_reason).outcome == "correct",
+            verifier.judge(engine.text(c.token_ids), prompt.key, c.finish_reason).outcome == "correct",
         )
         for c in enumerate_completions(engine, render(engine, prompt), spec.policy)
     }

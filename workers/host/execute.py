@@ -260,7 +260,7 @@ def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _judged_samples(committed: Committed) -> pa.Table:
     """Every sample with its outcome; one that was not judged has none (Arrow joins no list columns)."""
-    columns = ("outcome", "reward", "detail")
+    columns = ("outcome", "reward", "behaviour", "detail")
     judged = {_key(row): row for row in committed.outcomes.to_pylist()}
     keys = [_key(row) for row in committed.samples.select(["stream", "prompt_index", "index"]).to_pylist()]
     table = committed.samples

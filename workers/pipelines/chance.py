@@ -53,10 +53,8 @@ def _floor(spec: AnalysisSpec, texts: Mapping[int, Texts], prompt: int) -> float
     if not total:
         return None
     verifier = build_verifier(spec.signal)
-    answers = spec.prompts[prompt].answers
+    key = spec.prompts[prompt].key
     accepted = sum(
-        count
-        for (text, finish), count in judged
-        if verifier.judge(text, answers, finish).outcome == "correct"
+        count for (text, finish), count in judged if verifier.judge(text, key, finish).outcome == "correct"
     )
     return accepted / total

@@ -1,7 +1,6 @@
 """From committed tables to what was observed about each prompt."""
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +24,16 @@ class SideObservations:
         pilot_n: How many of them belong to the fixed pilot; they come first.
         pilot_unusable: Which pilot samples are truncated or unparsed. Shape `(pilot_n,)`.
         outcomes: Count of each outcome over all samples, verifier errors included.
+        rewards: r(x, y) of each decided sample: 0 or 1 unless the signal is dense. Shape `(n,)`.
+        behaviours: g(y) of each decided sample; None where it is no success or has no label. Length `n`.
     """
 
     correct: Bools
     pilot_n: int
     pilot_unusable: Bools
     outcomes: dict[str, int]
+    rewards: Floats
+    behaviours: tuple[str | None, ...]
 
     @property
     def n(self) -> int:
@@ -61,6 +64,8 @@ class ScoredPair:
         log_p: log p(y) under the reference; -inf outside its support. Shape `(n_p + n_q,)`.
         log_q: log q(y) under the candidate; -inf outside its support. Shape `(n_p + n_q,)`.
         correct: Success of each sample. Shape `(n_p + n_q,)`.
+        rewards: r(x, y) of each sample. Shape `(n_p + n_q,)`.
+        behaviours: g(y) of each sample; None where it is no success or has no label. Length `n_p + n_q`.
         n_p: Reference draws.
         kl: Sum over tokens of KL(q_t || p_t) along each candidate draw. Shape `(n_q,)`.
         token_kl: The same by token. One array a candidate draw.
@@ -73,6 +78,8 @@ class ScoredPair:
     log_p: Floats
     log_q: Floats
     correct: Bools
+    rewards: Floats
+    behaviours: tuple[str | None, ...]
     n_p: int
     kl: Floats
     token_kl: tuple[Floats, ...]
@@ -145,18 +152,22 @@ def _side(rows: pa.Table, pilot: int) -> SideObservations:
         pilot_n=int((decided & in_pilot).sum()),
         pilot_unusable=unusable[decided & in_pilot],
         outcomes={name: int((outcome == name).sum()) for name in OUTCOME_NAMES},
+        rewards=_floats(rows, "reward")[decided],
+        behaviours=_labels(rows.filter(pa.array(decided))),
     )
 
 
 def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPair | None:
     kept = {stream: _decided(judged[stream], scored[stream]) for stream in judged}
-    (ref, ref_correct), (cand, cand_correct) = kept[REFERENCE], kept[CANDIDATE]
+    (ref, ref_judged), (cand, cand_judged) = kept[REFERENCE], kept[CANDIDATE]
     if not ref.num_rows or not cand.num_rows:
         return None
     return ScoredPair(
         log_p=np.concatenate([_floats(ref, "own_logprob"), _floats(cand, "logprob")]),
         log_q=np.concatenate([_floats(ref, "logprob"), _floats(cand, "own_logprob")]),
-        correct=np.concatenate([ref_correct, cand_correct]),
+        correct=np.concatenate([_correct(ref_judged), _correct(cand_judged)]),
+        rewards=np.concatenate([_floats(ref_judged, "reward"), _floats(cand_judged, "reward")]),
+        behaviours=_labels(ref_judged) + _labels(cand_judged),
         n_p=ref.num_rows,
         kl=_floats(cand, "kl"),
         token_kl=tuple(np.asarray(row, dtype=np.float64) for row in cand["token_kl"].to_pylist()),
@@ -169,15 +180,20 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
     )
 
 
-def _decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, Bools]:
-    """The scored samples that have a decided outcome, and their success."""
-    outcome: dict[int, str] = dict(
-        zip(judged["index"].to_pylist(), judged["outcome"].to_pylist(), strict=True)
-    )
-    names: Sequence[str] = [outcome.get(i, "verifier_error") for i in scored["index"].to_pylist()]
-    mask = np.asarray([name != "verifier_error" for name in names], dtype=np.bool_)
-    success = np.asarray([name == "correct" for name in names], dtype=np.bool_)
-    return scored.filter(pa.array(mask)), success[mask]
+def _decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The scored samples that have a decided outcome, and their outcomes; both in sample order."""
+    decided = judged.filter(pc.field("outcome") != "verifier_error")
+    both = np.intersect1d(decided["index"].to_numpy(), scored["index"].to_numpy())
+    chosen = pc.field("index").isin(pa.array(both))
+    return scored.filter(chosen), decided.filter(chosen)
+
+
+def _correct(judged: pa.Table) -> Bools:
+    return np.asarray(pc.equal(judged["outcome"], "correct").to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _labels(judged: pa.Table) -> tuple[str | None, ...]:
+    return tuple(judged["behaviour"].to_pylist())
 
 
 def _floats(table: pa.Table, column: str) -> Floats:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workers.engines.policy import Policy
+from workers.verifiers.judgement import AnswerKey
 
 Kind = Literal["support", "free_energy", "capability"]
 REFERENCE, CANDIDATE = "reference", "candidate"
@@ -11,13 +12,13 @@ REFERENCE, CANDIDATE = "reference", "candidate"
 
 @dataclass(frozen=True, slots=True)
 class PromptSpec:
-    """One prompt: its rendering source, accepted answers and place in the data set."""
+    """One prompt: its rendering source, what is right and its place in the data set."""
 
     index: int
     id: str
     text: str | None
     messages: tuple[dict[str, str], ...] | None
-    answers: tuple[str, ...]
+    key: AnswerKey
     family: str | None
     split: str | None
 
@@ -68,6 +69,12 @@ class AnalysisSpec:
     inverse_temperatures: tuple[float, ...]
     seed: int
 
+    @property
+    def success_threshold(self) -> float | None:
+        """Of a dense reward: r(x, y) at or above it is a success. None for a verifier, r in {0, 1}."""
+        threshold: float | None = self.signal.get("success_threshold")
+        return threshold
+
     @classmethod
     def from_request(cls, request: dict[str, Any]) -> "AnalysisSpec":
         """Read a request that the gateway validated and completed."""
@@ -86,14 +93,26 @@ class AnalysisSpec:
 
 
 def _prompt(index: int, prompt: dict[str, Any]) -> PromptSpec:
-    answers = prompt["answers"] if prompt["answer"] is None else [prompt["answer"]]
     messages = prompt["messages"]
     return PromptSpec(
         index=index,
         id=prompt["id"],
         text=prompt["prompt"],
         messages=None if messages is None else tuple(messages),
-        answers=tuple(answers or ()),
+        key=_answer_key(prompt),
         family=prompt["family"],
         split=prompt["split"],
+    )
+
+
+def _answer_key(prompt: dict[str, Any]) -> AnswerKey:
+    answers = prompt["answers"] if prompt["answer"] is None else [prompt["answer"]]
+    turns = [f"{turn['role']}: {turn['content']}" for turn in prompt["messages"] or ()]
+    return AnswerKey(
+        answers=tuple(answers or ()),
+        choices=tuple(prompt["choices"] or ()),
+        tests=prompt["tests"],
+        prompt="\n".join(turns) if prompt["prompt"] is None else prompt["prompt"],
+        prompt_id=prompt["id"],
+        metadata=prompt["metadata"] or {},
     )

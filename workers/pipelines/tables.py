@@ -29,7 +29,8 @@ OUTCOMES = pa.schema(
         ("stream", pa.string()),
         ("index", pa.int32()),
         ("outcome", pa.string()),
-        ("reward", pa.float32()),
+        ("reward", pa.float64()),
+        ("behaviour", pa.string()),
         ("detail", pa.string()),
     ]
 )

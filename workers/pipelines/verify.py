@@ -23,16 +23,18 @@ def judged_text(text: str, finish_reason: str, stops: tuple[str, ...]) -> str:
 def verify_samples(spec: AnalysisSpec, samples: pa.Table, on_progress: Callable[[int], None]) -> pa.Table:
     """Judge every sample of a table; the result has its rows in the same order."""
     verifier = build_verifier(spec.signal)
-    outcomes, rewards, details = [], [], []
+    outcomes, rewards, behaviours, details = [], [], [], []
     columns = (samples[name].to_pylist() for name in ("prompt_index", "text", "finish_reason"))
     for row, (prompt, text, finish) in enumerate(zip(*columns, strict=True), start=1):
         judgement = verifier.judge(
-            judged_text(text, finish, spec.policy.stop), spec.prompts[prompt].answers, finish
+            judged_text(text, finish, spec.policy.stop), spec.prompts[prompt].key, finish
         )
         outcomes.append(judgement.outcome)
         rewards.append(judgement.reward)
+        behaviours.append(judgement.behaviour)
         details.append(judgement.detail)
         if row % REPORT_EVERY == 0:
             on_progress(row)
     keys = {name: samples[name] for name in ("prompt_index", "stream", "index")}
-    return pa.table({**keys, "outcome": outcomes, "reward": rewards, "detail": details}, schema=OUTCOMES)
+    judged = {"outcome": outcomes, "reward": rewards, "behaviour": behaviours, "detail": details}
+    return pa.table({**keys, **judged}, schema=OUTCOMES)

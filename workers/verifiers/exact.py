@@ -1,10 +1,9 @@
 """The `exact` signal: the text is an answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workers.verifiers.extraction import Extraction
-from workers.verifiers.judgement import CORRECT, FinishReason, Judgement, not_accepted, not_parsed
+from workers.verifiers.judgement import AnswerKey, FinishReason, Judgement, accepted, not_accepted, not_parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +13,7 @@ class ExactVerifier:
     extraction: Extraction | None
     version: str = "exact/1"
 
-    def judge(self, text: str, answers: Sequence[str], finish_reason: FinishReason) -> Judgement:
+    def judge(self, text: str, key: AnswerKey, finish_reason: FinishReason) -> Judgement:
         """Judge one completion.
 
         A text cut by the length limit could still be accepted if it is a proper prefix of an answer (white
@@ -23,11 +22,11 @@ class ExactVerifier:
         found = text if self.extraction is None else self.extraction.find(text)
         if found is None:
             return not_parsed(finish_reason, "no answer found by `extract`")
-        accepted = {answer.strip() for answer in answers}
-        if found.strip() in accepted:
-            return CORRECT
+        answers = {answer.strip() for answer in key.answers}
+        if found.strip() in answers:
+            return accepted(found.strip())
         start = found.lstrip()
         could_continue = self.extraction is None and any(
-            answer != start and answer.startswith(start) for answer in accepted
+            answer != start and answer.startswith(start) for answer in answers
         )
         return not_accepted(finish_reason, could_continue=could_continue)

@@ -1,11 +1,32 @@
 """What a verifier says about one completion, and what every verifier is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 Outcome = Literal["correct", "incorrect", "unparsed", "truncated", "verifier_error"]
 FinishReason = Literal["eos", "stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """What a prompt says about right and wrong.
+
+    Attributes:
+        answers: Accepted answers.
+        choices: The options of a multiple-choice prompt, in order; empty where it has none.
+        tests: Python that raises unless the completion's program is right.
+        prompt: The prompt as text; messages one a line, each after its role.
+        prompt_id: The user's name for the prompt.
+        metadata: Whatever the user keeps with the prompt.
+    """
+
+    answers: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    tests: str | None = None
+    prompt: str = ""
+    prompt_id: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,28 +35,36 @@ class Judgement:
 
     Attributes:
         outcome: `verifier_error` says nothing about the completion; it is never a wrong answer.
-        reward: r(x, y), 1 for `correct` and 0 otherwise.
+        reward: r(x, y): 1 for `correct` and 0 otherwise, unless the signal's reward is dense.
         detail: Why, where the outcome alone does not say it.
+        answer: The accepted answer that the text gave, where a success is one of several.
+        behaviour: g(y), the label of a success; None where there is none.
     """
 
     outcome: Outcome
     reward: float
     detail: str = ""
+    answer: str | None = None
+    behaviour: str | None = None
 
 
-CORRECT = Judgement("correct", 1.0)
 INCORRECT = Judgement("incorrect", 0.0)
 
 
 class Verifier(Protocol):
-    """Judges texts against a prompt's accepted answers."""
+    """Judges texts against what their prompt says is right."""
 
     @property
     def version(self) -> str:
         """Changes whenever the same text may be judged otherwise."""
 
-    def judge(self, text: str, answers: Sequence[str], finish_reason: FinishReason) -> Judgement:
+    def judge(self, text: str, key: AnswerKey, finish_reason: FinishReason) -> Judgement:
         """Judge a completion as it stands, cut by the length limit or not."""
+
+
+def accepted(answer: str | None = None) -> Judgement:
+    """A success; `answer` is the accepted answer it gave, where there is such a thing."""
+    return Judgement("correct", 1.0, answer=answer)
 
 
 def not_accepted(finish_reason: FinishReason, *, could_continue: bool) -> Judgement:
@@ -50,3 +79,8 @@ def not_parsed(finish_reason: FinishReason, detail: str) -> Judgement:
     if finish_reason == "length":
         return Judgement("truncated", 0.0, f"cut by the length limit: {detail}")
     return Judgement("unparsed", 0.0, detail)
+
+
+def failed(detail: str) -> Judgement:
+    """The verifier could not judge: excluded from every rate, counted and bounded."""
+    return Judgement("verifier_error", 0.0, detail)

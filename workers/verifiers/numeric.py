@@ -1,12 +1,19 @@
 """The `numeric` signal: the text reads as a number close to an answer."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from workers.verifiers.extraction import Extraction
-from workers.verifiers.judgement import CORRECT, FinishReason, Judgement, not_accepted, not_parsed
+from workers.verifiers.judgement import (
+    AnswerKey,
+    FinishReason,
+    Judgement,
+    accepted,
+    failed,
+    not_accepted,
+    not_parsed,
+)
 
 MAX_DIGITS = 400
 """Characters of a numeral: beyond any double's range, below what makes decimal arithmetic slow."""
@@ -35,18 +42,20 @@ class NumericVerifier:
     relative_tolerance: Decimal
     version: str = "numeric/1"
 
-    def judge(self, text: str, answers: Sequence[str], finish_reason: FinishReason) -> Judgement:
+    def judge(self, text: str, key: AnswerKey, finish_reason: FinishReason) -> Judgement:
         """Judge one completion; an answer of the prompt that is no number is a `verifier_error`."""
         found = text if self.extraction is None else self.extraction.find(text)
         if found is None:
             return not_parsed(finish_reason, "no answer found by `extract`")
         value = parse_number(found)
-        targets = [parse_number(answer) for answer in answers]
-        if any(target is None for target in targets):
-            return Judgement("verifier_error", 0.0, "an answer of this prompt is not a number")
+        targets = [parse_number(answer) for answer in key.answers]
         numbers = [target for target in targets if target is not None]
-        if value is not None and any(self._close(value, target) for target in numbers):
-            return CORRECT
+        if len(numbers) < len(targets):
+            return failed("an answer of this prompt is not a number")
+        if value is not None:
+            for answer, target in zip(key.answers, numbers, strict=True):
+                if self._close(value, target):
+                    return accepted(answer)
         start = found.strip().replace(",", "")
         if self.extraction is None and finish_reason == "length" and NUMERAL_START.fullmatch(start):
             return not_accepted(finish_reason, could_continue=any(self._may_reach(start, t) for t in numbers))

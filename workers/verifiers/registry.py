@@ -4,9 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 from workers.errors import WorkerError
+from workers.verifiers.behaviour import LabellingVerifier, build_labeller
 from workers.verifiers.compiled import compile_pattern
 from workers.verifiers.exact import ExactVerifier
-from workers.verifiers.extraction import Extraction
+from workers.verifiers.extraction import build_extraction
 from workers.verifiers.judgement import Verifier
 from workers.verifiers.numeric import NumericVerifier
 from workers.verifiers.pattern import PatternVerifier
@@ -25,7 +26,14 @@ def build_verifier(signal: dict[str, Any]) -> Verifier:
         UnknownSignalError: no verifier of that kind.
         PatternError: RE2 refuses a pattern of the signal.
     """
-    extraction = Extraction.from_settings(signal["extract"])
+    verifier = _build(signal)
+    if signal["behaviour"] is None:
+        return verifier
+    return LabellingVerifier(verifier, build_labeller(signal["behaviour"]))
+
+
+def _build(signal: dict[str, Any]) -> Verifier:
+    extraction = build_extraction(signal["extract"])
     match signal["kind"]:
         case "exact":
             return ExactVerifier(extraction)

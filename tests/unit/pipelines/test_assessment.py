@@ -39,7 +39,8 @@ def side(successes, n, pilot=None, unusable=0):
         "truncated": 0,
         "verifier_error": 0,
     }
-    return SideObservations(correct, size, marked, outcomes)
+    labels = (None,) * n
+    return SideObservations(correct, size, marked, outcomes, correct.astype(float), labels)
 
 
 def pair_of(reference, candidate, shift=0.0):
@@ -51,6 +52,8 @@ def pair_of(reference, candidate, shift=0.0):
         log_p=log_p,
         log_q=log_p + shift,
         correct=correct,
+        rewards=correct.astype(float),
+        behaviours=(None,) * correct.size,
         n_p=reference.pilot_n,
         kl=np.full(n_q, abs(shift)),
         token_kl=tuple(np.full(1, abs(shift)) for _ in range(n_q)),

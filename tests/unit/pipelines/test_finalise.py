@@ -118,7 +118,9 @@ def test_the_frame_names_everything_a_number_is_relative_to(mixed):
     assert set(frame) == {
         "reference", "candidate", "policy", "signal", "budget", "decision", "prompts", "seed", "software",
     }  # fmt: skip
-    assert frame["signal"] == {"kind": "exact", "extract": None, "version": "exact/1"}
+    assert frame["signal"] == {
+        "kind": "exact", "extract": None, "behaviour": None, "version": "exact/1",
+    }  # fmt: skip
     assert frame["budget"]["k_probe"] == 32
 
 

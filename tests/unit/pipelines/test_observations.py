@@ -18,19 +18,11 @@ def spec_of(prompts=1, pilot=3, candidate=0.5):
 
 
 def judged(*rows):
-    """Rows of (stream, prompt, index, outcome)."""
-    return together(
-        [
-            pa.Table.from_pylist(
-                [
-                    {"prompt_index": p, "stream": s, "index": i, "outcome": o, "reward": 0.0, "detail": ""}
-                    for s, p, i, o in rows
-                ],
-                schema=OUTCOMES,
-            )
-        ],
-        OUTCOMES,
-    )
+    """Rows of (stream, prompt, index, outcome), and then reward and behaviour where they matter."""
+    names = ("stream", "prompt_index", "index", "outcome", "reward", "behaviour")
+    filled = [(*row, 0.0, None)[: len(names)] for row in rows]
+    whole = [{**dict(zip(names, row, strict=True)), "detail": ""} for row in filled]
+    return together([pa.Table.from_pylist(whole, schema=OUTCOMES)], OUTCOMES)
 
 
 def scored(stream, index, logprob, own, **changes):
@@ -129,6 +121,31 @@ def test_the_pair_holds_log_p_and_log_q_of_both_pools():
     assert pair.kl.tolist() == [0.7]
     assert pair.zero_cause == ("top_k",)
     assert pair.max_token_diff == 0.5
+
+
+def test_rewards_and_behaviours_stay_with_their_samples():
+    outcomes = judged(
+        ("reference", 0, 0, "correct", 0.75, "carry"),
+        ("reference", 0, 1, "verifier_error"),
+        ("reference", 0, 2, "incorrect", -0.5, None),
+        ("candidate", 0, 0, "correct", 1.5, None),
+        ("candidate", 0, 1, "correct", 0.1, "split"),
+        ("candidate", 0, 2, "truncated", 0.0, None),
+    )
+    both = (("reference", 0), ("reference", 1), ("reference", 2), ("candidate", 1), ("candidate", 2))
+    rows = [scored(stream, index, -1.0, -1.0) for stream, index in both]
+    scores = together([pa.Table.from_pylist(rows, schema=SCORES)], SCORES)
+    found = observe(spec_of(), outcomes, scores)[0]
+    assert found.reference.rewards.tolist() == [0.75, -0.5]
+    assert found.reference.behaviours == ("carry", None)
+    assert found.candidate is not None
+    assert found.candidate.rewards.tolist() == [1.5, 0.1, 0.0]
+    assert found.candidate.behaviours == (None, "split", None)
+    assert found.pair is not None  # the candidate's first sample was not scored
+    assert found.pair.rewards.tolist() == [0.75, -0.5, 0.1, 0.0]
+    assert found.pair.correct.tolist() == [True, False, True, False]
+    assert found.pair.behaviours == ("carry", None, "split", None)
+    assert (found.pair.n_p, found.pair.n_q) == (2, 2)
 
 
 @pytest.mark.parametrize("kept", ["reference", "candidate"])

@@ -23,7 +23,7 @@ def test_prompts_keep_order_place_and_marks():
             {"id": "a", "messages": [{"role": "user", "content": "hi"}], "answer": "3"},
         ]
     )
-    assert [(p.index, p.id, p.answers) for p in spec.prompts] == [(0, "b", ("1", "2")), (1, "a", ("3",))]
+    assert [(p.index, p.id, p.key.answers) for p in spec.prompts] == [(0, "b", ("1", "2")), (1, "a", ("3",))]
     assert (spec.prompts[0].family, spec.prompts[0].split, spec.prompts[0].messages) == ("f", "heldout", None)
     assert spec.prompts[1].text is None
     assert spec.prompts[1].messages == ({"role": "user", "content": "hi"},)

@@ -19,7 +19,9 @@ def side(successes, n, pilot=64, errors=0):
     correct = np.arange(n) >= n - successes
     outcomes = {"correct": successes, "incorrect": n - successes, "unparsed": 0, "truncated": 0}
     size = min(n, pilot)
-    return SideObservations(correct, size, np.zeros(size, dtype=bool), {**outcomes, "verifier_error": errors})
+    counts = {**outcomes, "verifier_error": errors}
+    none = np.zeros(size, dtype=bool)
+    return SideObservations(correct, size, none, counts, correct.astype(float), (None,) * n)
 
 
 def spec_of(prompts=1, candidate=0.5, **changes):

@@ -104,3 +104,23 @@ def test_distinct_patterns_are_bounded_and_repeated_ones_are_free() -> None:
     assert found(RegexSignal(kind="regex"), *differ, max_patterns=1) == [
         ("too_many_patterns", "/prompts/inline/1/answer")
     ]
+
+
+def test_every_pattern_of_a_behaviour_is_checked() -> None:
+    named = [{"label": "a", "pattern": "a"}, {"label": "b", "pattern": "(?=b)"}]
+    signals = [
+        ExactSignal.model_validate({"kind": "exact", "behaviour": {"by": "patterns", "patterns": named}}),
+        ExactSignal.model_validate({"kind": "exact", "behaviour": {"by": "capture", "pattern": "("}}),
+    ]
+    assert [found(signal, prompt("1")) for signal in signals] == [
+        [("invalid_pattern", "/signal/behaviour/patterns/1/pattern")],
+        [("invalid_pattern", "/signal/behaviour/pattern")],
+    ]
+
+
+def test_a_label_by_answer_needs_answers() -> None:
+    common = {"kind": "regex", "behaviour": {"by": "answer"}}
+    assert found(RegexSignal.model_validate(common), prompt("1")) == []
+    assert found(RegexSignal.model_validate({**common, "pattern": "1"}), prompt("1")) == [
+        ("behaviour_without_answers", "/signal/behaviour/by")
+    ]

@@ -56,10 +56,10 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
         "prompts": {
             "inline": [
                 {**request_body["prompts"]["inline"][0], "messages": None, "answers": None}
-                | {"split": None, "metadata": None}
+                | {"split": None, "metadata": None, "choices": None, "tests": None}
             ]
         },
-        "signal": {"kind": "exact", "extract": None},
+        "signal": {"kind": "exact", "extract": None, "behaviour": None},
         "policy": {
             "temperature": 1.0,
             "top_k": 0,
@@ -104,7 +104,7 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
         ("prompts.inline.0.extra", 1, "/prompts/inline/0/extra"),
         ("signal", {"kind": "exact", "absolute_tolerance": 1}, "/signal/absolute_tolerance"),
         ("signal", {"kind": "numeric", "absolute_tolerance": -1}, "/signal/absolute_tolerance"),
-        ("signal", {"kind": "regex", "extract": {}}, "/signal/extract/pattern"),
+        ("signal", {"kind": "regex", "extract": {}}, "/signal/extract"),
         ("signal", {"kind": "telepathy"}, "/signal/kind"),
         ("signal", {}, "/signal"),
         ("labels", {"a:b": "x"}, "/labels/a:b"),

@@ -5,17 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.verifiers.compiled import PatternError, compile_pattern
+from workers.verifiers.judgement import AnswerKey
 from workers.verifiers.numeric import NumericVerifier, parse_number
 from workers.verifiers.registry import UnknownSignalError, build_verifier
 
-EXACT = {"kind": "exact", "extract": None}
-NUMERIC = {"kind": "numeric", "extract": None, "absolute_tolerance": 0.0, "relative_tolerance": 0.0}
-REGEX = {"kind": "regex", "extract": None, "pattern": None, "match": "full"}
-BOXED = {"pattern": r"answer: (\w+)", "which": "last"}
+EXACT = {"kind": "exact", "extract": None, "behaviour": None}
+NUMERIC = {**EXACT, "kind": "numeric", "absolute_tolerance": 0.0, "relative_tolerance": 0.0}
+REGEX = {**EXACT, "kind": "regex", "pattern": None, "match": "full"}
+MARKED = {"find": "pattern", "pattern": r"answer: (\w+)", "which": "last"}
 
 
 def outcome(signal, text, answers, finish="eos"):
-    return build_verifier(signal).judge(text, answers, finish).outcome
+    return build_verifier(signal).judge(text, AnswerKey(tuple(answers)), finish).outcome
 
 
 @pytest.mark.parametrize(
@@ -37,9 +38,9 @@ def test_exact(text, finish, expected):
 
 
 def test_exact_with_extraction():
-    signal = {**EXACT, "extract": BOXED}
+    signal = {**EXACT, "extract": MARKED}
     assert outcome(signal, "answer: 7 no, answer: 42", ["42"]) == "correct"
-    assert outcome({**EXACT, "extract": {**BOXED, "which": "first"}}, "answer: 7, answer: 42", ["42"]) == (
+    assert outcome({**EXACT, "extract": {**MARKED, "which": "first"}}, "answer: 7, answer: 42", ["42"]) == (
         "incorrect"
     )
     assert outcome(signal, "I think 42", ["42"]) == "unparsed"
@@ -84,7 +85,7 @@ def test_numeric_answer_that_is_no_number_is_a_fault_of_the_verifier():
 def test_every_proper_prefix_of_an_answer_may_still_reach_it(answer, cut):
     text = str(answer)[:cut]
     verifier = NumericVerifier(None, Decimal(0), Decimal(0))
-    got = verifier.judge(text, [str(answer)], "length").outcome
+    got = verifier.judge(text, AnswerKey((str(answer),)), "length").outcome
     assert got in ("truncated", "correct")
     assert (got == "correct") == (parse_number(text) == answer)
 
@@ -115,4 +116,4 @@ def test_a_pattern_that_backtracks_elsewhere_runs_in_linear_time():
 
 def test_unknown_signal():
     with pytest.raises(UnknownSignalError):
-        build_verifier({"kind": "oracle", "extract": None})
+        build_verifier({**EXACT, "kind": "oracle"})
