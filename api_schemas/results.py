@@ -118,10 +118,14 @@ class FreeEnergyAtBeta(Document):
 
 
 class PositionKL(Document):
-    """Nats of KL(q||p) at one token position, mean over candidate samples (0 once ended)."""
+    """Nats at one token position, means over prompts (0 once a sample ended); each sums to its KL.
+
+    `estimate` is of KL(q||p) along candidate samples, `reverse` of KL(p||q) along reference samples.
+    """
 
     position: int
-    estimate: Estimate
+    estimate: DatasetEstimate
+    reverse: DatasetEstimate | None = None
 
 
 class Certificate(Document):
@@ -148,6 +152,10 @@ class FreeEnergy(Document):
     kl: DatasetEstimate
     kl_k1: DatasetEstimate
     kl_per_token: DatasetEstimate
+    kl_reverse: Annotated[
+        DatasetEstimate | None, Field(description="KL(p||q) along reference draws, y ~ p.")
+    ] = None
+    kl_reverse_k1: DatasetEstimate | None = None
     tilt: DatasetEstimate
     drift: DatasetEstimate
     escape: DatasetEstimate
@@ -299,6 +307,7 @@ class PromptRow(Document):
     reference: SideRow
     candidate: SideRow | None = None
     kl: Estimate | None = None
+    kl_reverse: Estimate | None = None
     tilt: Estimate | None = None
     drift: Estimate | None = None
     escape: Estimate | None = None

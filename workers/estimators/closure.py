@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,21 +105,26 @@ def sum_identity(kl: Estimate, tilt: Estimate, drift: Estimate, escape: Estimate
     return Check("sum_identity", residual, tolerance, residual <= tolerance, True)
 
 
-def rao_blackwell_against_k1(differences: Sequence[Floats]) -> Check:
+def rao_blackwell_against_k1(
+    differences: Sequence[Floats], *, direction: Literal["forward", "reverse"] = "forward"
+) -> Check:
     """|z| of the mean paired difference RB - k1, pooled over prompts. Blocking beyond 4.
 
     k1 has a long tail: an uncorrected z of 64 log-normal differences (sigma 1) exceeds 4 in 1 % of reports,
     not 0.006 %. Hall's cubic (see `sample_mean`) corrects it for skewness, down to 0.15 %.
 
     Args:
-        differences: Per prompt, kl_rb - (log q - log p) of its samples y ~ q, finite, nats. Shape ``(n,)``.
+        differences: Per prompt, kl_rb - (log q - log p) of its samples y ~ q, finite, nats; for the reverse
+            direction the same with p and q exchanged. Shape ``(n,)``.
+        direction: Whether they are of KL(q‖p) or of KL(p‖q); it names the check.
     """
+    name = "rao_blackwell_against_k1" if direction == "forward" else "reverse_rao_blackwell_against_k1"
     kept = [np.asarray(values, dtype=np.float64) for values in differences if len(values) >= 2]
     mean = math.fsum(float(values.mean()) for values in kept)
     variance = math.fsum(_variance_of_mean(values) for values in kept)
     third = math.fsum(float(np.mean((values - values.mean()) ** 3)) / values.size**2 for values in kept)
     negligible = abs(mean) <= FLOAT32_NATS * max(len(kept), 1)
-    return _z_check("rao_blackwell_against_k1", mean, variance, third, negligible=negligible)
+    return _z_check(name, mean, variance, third, negligible=negligible)
 
 
 def _variance_of_mean(values: Floats) -> float:

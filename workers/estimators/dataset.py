@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.estimators.estimate import Estimate
+from workers.estimators.resampling import family_means, few_units
 from workers.estimators.sample_mean import mean_estimate
 
 #: With more unreliable prompts than this share, their mean is unreliable too.
@@ -34,8 +36,13 @@ def mean_over_prompts(
     *,
     least: float = -math.inf,
     most: float = math.inf,
+    families: Sequence[str] | None = None,
 ) -> PromptMean:
-    """Mean of one figure over prompts, with the interval of `sample_mean.mean_interval` over prompts.
+    """Mean of one figure over prompts, with the interval of `sample_mean.mean_interval` over their families.
+
+    A family of prompts is one draw from the population: with S_f the sum and m_f the number of its M prompts,
+    the mean is the ratio ΣS_f/Σm_f, and the interval is that of the F linearised values
+    mean + F·(S_f - mean·m_f)/M. Where every prompt is a family of its own these are the prompts' values.
 
     Prompts without a value are left out, counted in the reason, and make the status ``unreliable``: what is
     missing is seldom missing at random.
@@ -46,23 +53,30 @@ def mean_over_prompts(
         confidence: Nominal coverage of the population interval.
         least: Known lower bound of the figure: no end lies below.
         most: Known upper bound of the figure: no end lies above.
+        families: One label per estimate, a prompt without a family having one of its own; None if all have.
 
     Raises:
-        ValueError: Units differ.
+        ValueError: Units differ, or there is not one family per estimate.
     """
     if not estimates:
         return PromptMean(Estimate.undefined("no prompts"), None)
     if len({estimate.unit for estimate in estimates}) != 1:
         raise ValueError("a mean over prompts needs one unit")
+    if families is not None and len(families) != len(estimates):
+        raise ValueError("one family per estimate")
     unit = estimates[0].unit
     kept = [estimate for estimate in estimates if estimate.value is not None]
     excluded = _excluded(estimates)
     if not kept:
         return PromptMean(Estimate.undefined(excluded, unit), None)
     values = np.array([estimate.value for estimate in kept], dtype=np.float64)
-    mean = mean_estimate(values, rng, unit=unit, confidence=confidence, unseen_tail=False)
+    labels = None
+    if families is not None:
+        labels = [f for f, estimate in zip(families, estimates, strict=True) if estimate.value is not None]
+    units = _linearised(values, labels)
+    mean = mean_estimate(units, rng, unit=unit, confidence=confidence, unseen_tail=False)
     only = kept[0] if len(kept) == 1 else None
-    weakness = "one prompt: a sampling interval" if only else mean.reason.replace("sample", "prompt")
+    weakness = _weakness(mean, values.size, only=only is not None)
     reasons = [text for text in (excluded, _unreliable(kept), weakness) if text]
     ends = only or mean
     return PromptMean(
@@ -79,6 +93,26 @@ def mean_over_prompts(
         ),
         _sampling_error(kept),
     )
+
+
+def _linearised(values: NDArray[np.float64], families: Sequence[str] | None) -> NDArray[np.float64]:
+    """One value a family whose mean, and the spread of it, are those of the ratio of sums."""
+    if families is None or len(set(families)) == values.size:
+        return values
+    sums, sizes = family_means(values, families)
+    mean = float(sums.sum() / sizes.sum())
+    linearised: NDArray[np.float64] = mean + (sums - mean * sizes) * (sums.size / sizes.sum())
+    return linearised
+
+
+def _weakness(mean: Estimate, prompts: int, *, only: bool) -> str:
+    if only:
+        return "one prompt: a sampling interval"
+    if mean.n == prompts:
+        return mean.reason.replace("sample", "prompt")
+    if mean.n == 1:
+        return "one family has no error bar"
+    return few_units(mean.n, prompts) or mean.reason.replace("sample", "family")
 
 
 def _sampling_error(kept: Sequence[Estimate]) -> float | None:

@@ -21,7 +21,7 @@ ROUNDING: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class KLResult:
-    """KL(q‖p) in nats, y ~ q, by its two estimators.
+    """KL(q‖p) in nats, y ~ q, by its two estimators; with the roles of p and q exchanged, KL(p‖q), y ~ p.
 
     Attributes:
         rb: Rao-Blackwellised: mean over samples of Σ_t KL(q_t‖p_t) over the full vocabulary
@@ -41,11 +41,12 @@ class KLResult:
 
 @dataclass(frozen=True, slots=True)
 class PositionKL:
-    """Share of the sequence KL(q‖p) that falls on one token position.
+    """Share of a sequence KL that falls on one token position.
 
     Attributes:
         position: 0-based index of the token.
-        contribution: E_q[KL_t], counting 0 for samples that ended before t: these add up to KL(q‖p). nats.
+        contribution: Mean of KL_t, counting 0 for samples that ended before t, with its standard error: these
+            add up to the sequence KL. nats.
         reaching: Samples that have a token at this position.
     """
 
@@ -79,9 +80,7 @@ def sequence_kl(
     _check(rb, k1, lengths)
     n = rb.size
     if n == 0:
-        nothing = Estimate.undefined("no samples", "nats")
-        per_token = Estimate.undefined("no samples", "nats per token")
-        return KLResult(nothing, nothing, per_token, nothing, Estimate.undefined("no samples", "probability"))
+        return undefined_kl("no samples")
     singular = singular_mass(k1, confidence)
     if np.isposinf(rb).any() or np.isposinf(k1).any():
         nats = Estimate.undefined(TRUNCATED_SUPPORT, "nats", n)
@@ -94,6 +93,12 @@ def sequence_kl(
         difference=mean_estimate(rb - k1, rng, unit="nats", confidence=confidence),
         singular_mass=singular,
     )
+
+
+def undefined_kl(reason: str) -> KLResult:
+    """A KL that does not exist, and why."""
+    nats, mass = Estimate.undefined(reason, "nats"), Estimate.undefined(reason, "probability")
+    return KLResult(nats, nats, Estimate.undefined(reason, "nats per token"), nats, mass)
 
 
 def singular_mass(log_ratio: Floats, confidence: float = 0.95) -> Estimate:
@@ -121,37 +126,39 @@ def singular_mass(log_ratio: Floats, confidence: float = 0.95) -> Estimate:
     )
 
 
-def by_position(
-    token_kl: Sequence[Floats], rng: np.random.Generator, confidence: float = 0.95
-) -> list[PositionKL]:
-    """Split KL(q‖p) over token positions (chain rule); the contributions add up to the sequence KL.
+def by_position(token_kl: Sequence[Floats], positions: int | None = None) -> list[PositionKL]:
+    """Split the KL of one prompt over token positions (chain rule); the contributions add up to it.
+
+    The direction is that of the samples: KL(q_t‖p_t) along y ~ q splits KL(q‖p), KL(p_t‖q_t) along y ~ p
+    splits KL(p‖q). Drift has no such split: the next-token law of the matched tilt is p's times
+    E_p[e^(β r) | y_<=t]/E_p[e^(β r) | y_<t], which takes samples of p from every prefix.
 
     Args:
-        token_kl: Per sample y ~ q, KL(q_t‖p_t) at each of its tokens, nats; +inf allowed. Lengths may differ.
-        rng: Source of the intervals' bootstrap weights.
-        confidence: Nominal coverage of each position's interval, on its own.
+        token_kl: Per sample, the KL at each of its tokens, nats; +inf allowed. Lengths may differ.
+        positions: How many positions to list; those of the longest sample if None.
 
     Raises:
         ValueError: A value is NaN or negative beyond rounding.
     """
-    n = len(token_kl)
-    table = np.zeros((n, max((len(row) for row in token_kl), default=0)))
+    n, longest = len(token_kl), max((len(row) for row in token_kl), default=0)
+    table = np.zeros((n, longest if positions is None else max(positions, longest)))
     reaching = np.zeros(table.shape[1], dtype=np.int64)
     for i, row in enumerate(token_kl):
         table[i, : len(row)] = row
         reaching[: len(row)] += 1
     if np.isnan(table).any() or (table < -ROUNDING).any():
         raise ValueError("a token KL is NaN or negative")
-    return [
-        PositionKL(t, _position(table[:, t], rng, confidence), int(reaching[t]))
-        for t in range(table.shape[1])
-    ]
+    listed = table.shape[1] if positions is None else positions
+    return [PositionKL(t, _position(table[:, t]), int(reaching[t])) for t in range(listed)]
 
 
-def _position(values: Floats, rng: np.random.Generator, confidence: float) -> Estimate:
+def _position(values: Floats) -> Estimate:
+    if values.size == 0:
+        return Estimate.undefined("no samples", "nats")
     if np.isposinf(values).any():
         return Estimate.undefined(TRUNCATED_SUPPORT, "nats", values.size)
-    return mean_estimate(values, rng, unit="nats", confidence=confidence, floor=0.0)
+    error = standard_error(values) if values.size > 1 else None
+    return Estimate(value=max(float(values.mean()), 0.0), std_error=error, n=values.size, unit="nats")
 
 
 def _per_token(

@@ -87,9 +87,27 @@ def tilt_rows(
 
 
 def mean_tilt_rows(
-    prompts: Sequence[Sequence[TiltRow]], rng: np.random.Generator, confidence: float = 0.95
+    prompts: Sequence[Sequence[TiltRow]],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    *,
+    families: Sequence[str] | None = None,
 ) -> list[MeanTiltRow]:
-    """Means over prompts of each row; every prompt has the same inverse temperatures, in the same order."""
+    """Means over prompts of each row; every prompt has the same inverse temperatures, in the same order.
+
+    Args:
+        prompts: The rows of each prompt.
+        rng: Source of the bootstrap weights.
+        confidence: Nominal coverage of the population intervals.
+        families: See `mean_over_prompts`.
+
+    Raises:
+        ValueError: Prompts differ in their inverse temperatures.
+    """
+
+    def mean(estimates: Sequence[Estimate], least: float = -math.inf) -> PromptMean:
+        return mean_over_prompts(estimates, rng, confidence, least=least, families=families)
+
     means = []
     for rows in zip(*prompts, strict=True):
         if len({row.inverse_temperature for row in rows}) != 1:
@@ -97,10 +115,10 @@ def mean_tilt_rows(
         means.append(
             MeanTiltRow(
                 rows[0].inverse_temperature,
-                mean_over_prompts([row.log_partition for row in rows], rng, confidence),
-                mean_over_prompts([row.equilibrium for row in rows], rng, confidence),
-                mean_over_prompts([row.free_energy for row in rows], rng, confidence),
-                mean_over_prompts([row.gap for row in rows], rng, confidence, least=0.0),
+                mean([row.log_partition for row in rows]),
+                mean([row.equilibrium for row in rows]),
+                mean([row.free_energy for row in rows]),
+                mean([row.gap for row in rows], 0.0),
             )
         )
     return means

@@ -16,6 +16,7 @@ from workers.estimators.selection import log_target
 from workers.estimators.settle import samples_to_settle
 from workers.pipelines.assessment import planned_samples
 from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.mean_success import families_of
 from workers.pipelines.plan import Notice
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, covers_untruncated
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
@@ -75,9 +76,12 @@ def diagnostics_section(
     overlaps = [check.residual for check in checks if check.check == "overlap"]
     if overlaps:
         section["overlap"] = _mean(overlaps, "share", len(results))
-    masses = [r.terms.kl.singular_mass for r in results if r.terms is not None]
+    scored = [r for r in results if r.terms is not None]
+    masses = [r.terms.kl.singular_mass for r in scored if r.terms is not None]
     if masses:
-        section["singular_mass"] = mean_json(mean_over_prompts(masses, rng, CONFIDENCE))
+        families = families_of(scored)
+        mean = mean_over_prompts(masses, rng, CONFIDENCE, least=0.0, most=1.0, families=families)
+        section["singular_mass"] = mean_json(mean)
     if floors:
         section["chance_floor"] = _mean(list(floors.values()), "probability", len(floors))
     return section

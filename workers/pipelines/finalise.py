@@ -27,6 +27,7 @@ from workers.pipelines.prompt_result import (
     regime_of,
 )
 from workers.pipelines.prompt_rows import prompt_rows
+from workers.pipelines.score_agreement import agreement_checks
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.support_section import support_section
 from workers.pipelines.topup import wanted_samples
@@ -126,7 +127,13 @@ def _assemble(
     rng = _generator(spec, "sections")
     observed = [result.observed for result in results]
     nulls = _nulls(spec, observed)
-    checks = closure_checks(spec, results) if spec.kind != "support" and results else []
+    checks = []
+    if spec.kind != "support" and results:
+        kept = [result.spec.index for result in results]
+        checks = [
+            *closure_checks(spec, results),
+            *agreement_checks(committed.samples, committed.scores, kept),
+        ]
     floors: dict[int, float] = {}
     regimes, verdict = None, None
     document: Json = {

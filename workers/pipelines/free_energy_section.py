@@ -2,22 +2,26 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import compress, zip_longest
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.estimators import closure
 from workers.estimators.closure import Check, ScoredPair
 from workers.estimators.counts import log_budget
 from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
-from workers.estimators.kl import by_position
+from workers.estimators.kl import KLResult, by_position
 from workers.estimators.sample_mean import mean_estimate
 from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
 from workers.pipelines.document import Json, estimate_json, mean_json
-from workers.pipelines.mean_success import mean_success
+from workers.pipelines.mean_success import families_of, mean_success
+from workers.pipelines.observations import ScoredPair as ObservedPair
 from workers.pipelines.prompt_result import CONFIDENCE, FreeEnergyTerms, PromptResult, printed_successes
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+
+Floats = NDArray[np.float64]
 
 POSITIONS = 64
 """Token positions listed: a chart has no room for more, and the prompts' Parquet file has them all."""
@@ -33,30 +37,35 @@ def free_energy_section(
 ) -> Json:
     """Means over prompts of every free-energy term, with the closure checks."""
     terms = terms_of(results)
+    families = families_of([result for result in results if result.terms is not None])
 
-    def mean(pick: Callable[[FreeEnergyTerms], Estimate]) -> Json:
-        return mean_json(mean_over_prompts([pick(term) for term in terms], rng, CONFIDENCE))
+    def mean(pick: Callable[[FreeEnergyTerms], Estimate], least: float = -math.inf) -> Json:
+        picked = [pick(term) for term in terms]
+        return mean_json(mean_over_prompts(picked, rng, CONFIDENCE, least=least, families=families))
 
     def nats(pick: Callable[[FreeEnergyTerms], Estimate]) -> Json:
-        picked = [pick(term) for term in terms]
-        return mean_json(mean_over_prompts(picked, rng, CONFIDENCE, least=0.0))
+        return mean(pick, least=0.0)
 
     section: Json = {
         "kl": nats(lambda t: t.kl.rb),
         "kl_k1": mean(lambda t: t.kl.k1),
         "kl_per_token": nats(lambda t: t.kl.per_token),
+        "kl_reverse": nats(lambda t: t.reverse.rb),
+        "kl_reverse_k1": mean(lambda t: t.reverse.k1),
         "tilt": nats(lambda t: t.decomposition.tilt),
         "drift": nats(lambda t: t.decomposition.drift),
         "escape": nats(lambda t: t.decomposition.escape),
         "mean_energy": _mean_energy(results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
-        "by_inverse_temperature": _rows([term.rows for term in terms], rng),
+        "by_inverse_temperature": _rows([term.rows for term in terms], rng, families),
         "certificate": _certificate(spec, terms, mean),
         "closure": [_check_json(check) for check in checks],
     }
-    retreats = [t.decomposition.escape for t in terms if t.decomposition.is_retreat]
-    if retreats:
-        section["retreat"] = mean_json(mean_over_prompts(retreats, rng, CONFIDENCE))
+    retreating = [t.decomposition.is_retreat for t in terms]
+    if any(retreating):
+        retreats = [t.decomposition.escape for t in compress(terms, retreating)]
+        left = list(compress(families, retreating))
+        section["retreat"] = mean_json(mean_over_prompts(retreats, rng, CONFIDENCE, least=0.0, families=left))
     if any(result.observed.pair is not None for result in results):
         section["entropy"] = _entropy(results, rng)
         section["by_position"] = _by_position(results, rng)
@@ -67,30 +76,30 @@ def closure_checks(spec: AnalysisSpec, results: Sequence[PromptResult]) -> list[
     """Identities that must hold; a failed blocking one makes the verdict inconclusive."""
     terms = terms_of(results)
     pairs = [result.observed.pair for result in results if result.observed.pair is not None]
-    ratios = [
-        ScoredPair(pair.log_p[: pair.n_p] - pair.log_q[: pair.n_p], -pair.candidate_log_ratio)
-        for pair in pairs
-    ]
+    ratios = [ScoredPair(pair.reference_log_ratio, -pair.candidate_log_ratio) for pair in pairs]
     sums = [
         closure.sum_identity(t.kl.rb, t.decomposition.tilt, t.decomposition.drift, t.decomposition.escape)
         for t in terms
     ]
     gaps = [check for result in results for check in _gap_checks(result)]
-    differences = [
-        pair.kl - pair.candidate_log_ratio
-        for pair in pairs
-        if np.isfinite(pair.kl).all() and np.isfinite(pair.candidate_log_ratio).all()
-    ]
+    forward = _differences([(pair.kl, pair.candidate_log_ratio) for pair in pairs])
+    reverse = _differences([(pair.reverse_kl, pair.reference_log_ratio) for pair in pairs])
     checks = [_worst(found) for found in (sums, gaps) if found]
     if pairs:
         checks += [
-            closure.rao_blackwell_against_k1(differences),
+            closure.rao_blackwell_against_k1(forward),
+            closure.rao_blackwell_against_k1(reverse, direction="reverse"),
             closure.overlap_identity(ratios),
             closure.mean_weight(ratios),
             closure.overlap(ratios),
             closure.weight_deficit(ratios),
         ]
     return checks
+
+
+def _differences(estimates: Sequence[tuple[Floats, Floats]]) -> list[Floats]:
+    """RB - k1 by sample, of the prompts where both are finite."""
+    return [rb - k1 for rb, k1 in estimates if np.isfinite(rb).all() and np.isfinite(k1).all()]
 
 
 def row_json(row: TiltRow) -> Json:
@@ -164,7 +173,9 @@ def _negated(estimate: Estimate) -> Estimate:
     )
 
 
-def _rows(prompts: Sequence[Sequence[TiltRow]], rng: np.random.Generator) -> list[Json]:
+def _rows(
+    prompts: Sequence[Sequence[TiltRow]], rng: np.random.Generator, families: Sequence[str]
+) -> list[Json]:
     return [
         {
             "inverse_temperature": row.inverse_temperature,
@@ -173,7 +184,7 @@ def _rows(prompts: Sequence[Sequence[TiltRow]], rng: np.random.Generator) -> lis
             "free_energy": mean_json(row.free_energy),
             "gap": mean_json(row.gap),
         }
-        for row in mean_tilt_rows(prompts, rng, CONFIDENCE)
+        for row in mean_tilt_rows(prompts, rng, CONFIDENCE, families=families)
     ]
 
 
@@ -192,6 +203,7 @@ def _certificate(
 
 def _entropy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
     """Mean over prompts of each side's sequence entropy along its own samples."""
+    families = families_of([result for result in results if result.observed.pair is not None])
     pairs = [result.observed.pair for result in results if result.observed.pair is not None]
     sides = {
         "reference": [pair.entropy_p for pair in pairs],
@@ -203,6 +215,8 @@ def _entropy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
                 [mean_estimate(v, rng, unit="nats", confidence=CONFIDENCE, floor=0.0) for v in values],
                 rng,
                 CONFIDENCE,
+                least=0.0,
+                families=families,
             )
         )
         for side, values in sides.items()
@@ -210,10 +224,32 @@ def _entropy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
 
 
 def _by_position(results: Sequence[PromptResult], rng: np.random.Generator) -> list[Json]:
-    """KL by token position over the candidate draws of the prompts that have a KL; they add up to it."""
-    kept = [r.observed.pair for r in results if r.terms is not None and r.terms.kl.rb.value is not None]
-    rows = list(chain.from_iterable(pair.token_kl for pair in kept if pair is not None))
+    """Both KLs by token position, means over the prompts that have them; each adds up to its KL."""
+    forward = _contributions(results, rng, lambda t: t.kl, lambda pair: pair.token_kl)
+    reverse = _contributions(results, rng, lambda t: t.reverse, lambda pair: pair.reverse_token_kl)
     return [
-        {"position": found.position, "estimate": estimate_json(found.contribution)}
-        for found in by_position(rows, rng, CONFIDENCE)[:POSITIONS]
+        {"position": position, "estimate": there, "reverse": back}
+        for position, (there, back) in enumerate(zip_longest(forward, reverse))
+        if there is not None
+    ]
+
+
+def _contributions(
+    results: Sequence[PromptResult],
+    rng: np.random.Generator,
+    kl: Callable[[FreeEnergyTerms], KLResult],
+    token_kl: Callable[[ObservedPair], Sequence[Floats]],
+) -> list[Json]:
+    kept = [r for r in results if r.terms is not None and kl(r.terms).rb.value is not None]
+    tables = [token_kl(r.observed.pair) for r in kept if r.observed.pair is not None]
+    longest = max((len(row) for table in tables for row in table), default=0)
+    found = [by_position(table, longest)[:POSITIONS] for table in tables]
+    families = families_of(kept)
+    return [
+        mean_json(
+            mean_over_prompts(
+                [row.contribution for row in rows], rng, CONFIDENCE, least=0.0, families=families
+            )
+        )
+        for rows in zip(*found, strict=True)
     ]

@@ -69,6 +69,8 @@ class ScoredPair:
         n_p: Reference draws.
         kl: Sum over tokens of KL(q_t || p_t) along each candidate draw. Shape `(n_q,)`.
         token_kl: The same by token. One array a candidate draw.
+        reverse_kl: Sum over tokens of KL(p_t || q_t) along each reference draw. Shape `(n_p,)`.
+        reverse_token_kl: The same by token. One array a reference draw.
         entropy_p: Sum over tokens of the reference's entropy along each of its draws. Shape `(n_p,)`.
         entropy_q: The same for the candidate. Shape `(n_q,)`.
         zero_cause: Why p(y) = 0, for each candidate draw; empty where it is not. Length `n_q`.
@@ -83,6 +85,8 @@ class ScoredPair:
     n_p: int
     kl: Floats
     token_kl: tuple[Floats, ...]
+    reverse_kl: Floats
+    reverse_token_kl: tuple[Floats, ...]
     entropy_p: Floats
     entropy_q: Floats
     zero_cause: tuple[str, ...]
@@ -97,6 +101,11 @@ class ScoredPair:
     def candidate_log_ratio(self) -> Floats:
         """Log q - log p of the candidate's draws. Shape `(n_q,)`."""
         return self.log_q[self.n_p :] - self.log_p[self.n_p :]
+
+    @property
+    def reference_log_ratio(self) -> Floats:
+        """Log p - log q of the reference's draws. Shape `(n_p,)`."""
+        return self.log_p[: self.n_p] - self.log_q[: self.n_p]
 
     @property
     def is_candidate(self) -> Bools:
@@ -170,7 +179,9 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
         behaviours=_labels(ref_judged) + _labels(cand_judged),
         n_p=ref.num_rows,
         kl=_floats(cand, "kl"),
-        token_kl=tuple(np.asarray(row, dtype=np.float64) for row in cand["token_kl"].to_pylist()),
+        token_kl=_rows(cand, "token_kl"),
+        reverse_kl=_floats(ref, "kl"),
+        reverse_token_kl=_rows(ref, "token_kl"),
         entropy_p=_floats(ref, "entropy"),
         entropy_q=_floats(cand, "entropy"),
         zero_cause=tuple(cand["zero_cause"].to_pylist()),
@@ -198,3 +209,7 @@ def _labels(judged: pa.Table) -> tuple[str | None, ...]:
 
 def _floats(table: pa.Table, column: str) -> Floats:
     return np.asarray(table[column].to_numpy(), dtype=np.float64)
+
+
+def _rows(table: pa.Table, column: str) -> tuple[Floats, ...]:
+    return tuple(np.asarray(row, dtype=np.float64) for row in table[column].to_pylist())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.engines.policy import Policy
 from workers.estimators.certificate import Certificate, certify
@@ -14,12 +15,12 @@ from workers.estimators.decomposition import CandidateScores, Decomposition, dec
 from workers.estimators.estimate import Estimate
 from workers.estimators.evidence import ReferenceEvidence
 from workers.estimators.gain import PromptRecord, SideSamples, gain_estimate
-from workers.estimators.kl import KLResult, sequence_kl
+from workers.estimators.kl import KLResult, sequence_kl, undefined_kl
 from workers.estimators.partition import binary_log_partition
 from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, classify_regime
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
 from workers.pipelines.assessment import SideAssessment, assess_candidate, assess_reference, bounds
-from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
+from workers.pipelines.observations import Floats, PromptObservations, ScoredPair, SideObservations
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec, PromptSpec
 
 ALPHA = 0.05
@@ -34,9 +35,13 @@ NOT_SCORED = "not_scored"
 
 @dataclass(frozen=True, slots=True)
 class FreeEnergyTerms:
-    """Token-level terms of one prompt; see `workers.estimators` for each."""
+    """Token-level terms of one prompt; see `workers.estimators` for each.
+
+    `kl` is KL(q‖p) along candidate draws, `reverse` KL(p‖q) along reference draws.
+    """
 
     kl: KLResult
+    reverse: KLResult
     decomposition: Decomposition
     rows: tuple[TiltRow, ...]
     certificate: Certificate
@@ -131,6 +136,7 @@ def _terms(
     half = bounds(spec, prompt.reference, prompt.pair, ALPHA / 2)
     success = best_success(half)
     kl = _kl(prompt.pair, rng, missing_scores)
+    reverse = _reverse_kl(prompt.pair, rng, missing_scores)
     scores = _scores(prompt.pair, candidate)
     decomposition = decompose(
         scores,
@@ -146,18 +152,26 @@ def _terms(
     rows = tilt_rows(spec.inverse_temperatures, log_partitions, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
     b = bounds(spec, candidate, None, ALPHA / 2).success
     budget = log_budget(spec.budget.k_probe, spec.thresholds.reach)
-    return FreeEnergyTerms(kl, decomposition, tuple(rows), certify(kl.rb, b, budget))
+    return FreeEnergyTerms(kl, reverse, decomposition, tuple(rows), certify(kl.rb, b, budget))
 
 
 def _kl(pair: ScoredPair | None, rng: np.random.Generator, missing_scores: str) -> KLResult:
+    """KL(q‖p), y ~ q."""
     if pair is None:
-        nats, mass = (
-            Estimate.undefined(missing_scores, "nats"),
-            Estimate.undefined(missing_scores, "probability"),
-        )
-        return KLResult(nats, nats, Estimate.undefined(missing_scores, "nats per token"), nats, mass)
-    lengths = np.array([row.size for row in pair.token_kl], dtype=np.int64)
-    return sequence_kl(pair.kl, pair.candidate_log_ratio, lengths, rng, CONFIDENCE)
+        return undefined_kl(missing_scores)
+    return sequence_kl(pair.kl, pair.candidate_log_ratio, _lengths(pair.token_kl), rng, CONFIDENCE)
+
+
+def _reverse_kl(pair: ScoredPair | None, rng: np.random.Generator, missing_scores: str) -> KLResult:
+    """KL(p‖q), y ~ p."""
+    if pair is None:
+        return undefined_kl(missing_scores)
+    lengths = _lengths(pair.reverse_token_kl)
+    return sequence_kl(pair.reverse_kl, pair.reference_log_ratio, lengths, rng, CONFIDENCE)
+
+
+def _lengths(token_kl: Sequence[Floats]) -> NDArray[np.int64]:
+    return np.array([row.size for row in token_kl], dtype=np.int64)
 
 
 def _scores(pair: ScoredPair | None, candidate: SideObservations) -> CandidateScores:

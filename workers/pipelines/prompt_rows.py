@@ -45,6 +45,7 @@ def _row(result: PromptResult, regime: Regime | None) -> Json:
     if result.terms is not None:
         row |= {
             "kl": estimate_json(result.terms.kl.rb),
+            "kl_reverse": estimate_json(result.terms.reverse.rb),
             "tilt": estimate_json(result.terms.decomposition.tilt),
             "drift": estimate_json(result.terms.decomposition.drift),
             "escape": estimate_json(result.terms.decomposition.escape),

@@ -74,7 +74,11 @@ NATS_PARTS: Final = {
 CHECKS: Final = {
     "sum_identity": "tilt + drift + escape = KL",
     "gap_identity": "free energy minus its minimum = KL to the tilted reference, over β",
-    "rao_blackwell_against_k1": "two estimators of the same KL agree (|z|)",
+    "rao_blackwell_against_k1": "two estimators of KL(candidate‖reference) agree (|z|)",
+    "reverse_rao_blackwell_against_k1": "two estimators of KL(reference‖candidate) agree (|z|)",
+    "sampler_identity": "a model's own samples are scored as their sampler recorded (nats)",
+    "shared_prefixes": "equal tokens of both sides are scored as their sampler recorded (nats)",
+    "token_sums": "a sample's score is the sum of its tokens' scores",
     "overlap_identity": "reference and candidate samples see the same overlap (|z|)",
     "mean_weight": "mean of p/q over candidate samples stays below its Markov bound",
     "overlap": "the two models overlap enough to be compared by scoring",

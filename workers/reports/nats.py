@@ -51,6 +51,13 @@ def decomposition(energy: Json) -> BarChart:
 def further(energy: Json) -> list[tuple[str, str, Reading]]:
     """Name, words with the unit, and reading of the figures around the decomposition."""
     rows = [
+        (
+            "Reverse KL",
+            "KL(reference‖candidate), along the reference's completions: large where the candidate gave up "
+            "what the reference does",
+            energy.get("kl_reverse"),
+            "nats",
+        ),
         ("KL, plain estimate", "k1: mean of log q − log p, a cross-check", energy["kl_k1"], "nats"),
         ("KL a token", "the KL over the completion's length", energy["kl_per_token"], "nats a token"),
         (
@@ -69,7 +76,7 @@ def further(energy: Json) -> list[tuple[str, str, Reading]]:
         for side, estimate in (energy.get("entropy") or {}).items()
         if estimate is not None
     ]
-    return [(name, f"{told}; {unit}", read(estimate)) for name, told, estimate, unit in rows]
+    return [(name, f"{told}; {unit}", read(estimate)) for name, told, estimate, unit in rows if estimate]
 
 
 def by_inverse_temperature(energy: Json) -> InverseTemperatures:

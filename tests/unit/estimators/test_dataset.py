@@ -85,3 +85,43 @@ def test_order_and_shift(values: list[float], random: object) -> None:
 def test_known_bounds_hold_the_ends() -> None:
     got = mean_over_prompts([ok(0.0), ok(0.0), ok(0.3)], rng(1), least=0.0, most=0.31).population
     assert (got.ci_low, got.ci_high) == (0.0, 0.31)
+
+
+def test_families_are_one_draw_each() -> None:
+    # Families of equal prompts: repeating every prompt five times must not narrow the interval.
+    values = [0.3, 1.1, 2.0, 0.7, 1.6, 0.1, 0.9, 2.4]
+    once = mean_over_prompts([ok(v) for v in values], rng(4)).population
+    repeated = [v for v in values for _ in range(5)]
+    labels = [f"f{v}" for v in repeated]
+    clustered = mean_over_prompts([ok(v) for v in repeated], rng(4), families=labels).population
+    blind = mean_over_prompts([ok(v) for v in repeated], rng(4)).population
+    assert clustered.value == pytest.approx(once.value)
+    assert clustered.ci_low == pytest.approx(once.ci_low)
+    assert clustered.ci_high == pytest.approx(once.ci_high)
+    assert clustered.std_error == pytest.approx(once.std_error)
+    assert (blind.ci_high or 0) < (clustered.ci_high or 0)
+    assert clustered.n == len(repeated)
+
+
+def test_families_of_unequal_sizes_have_the_error_of_a_ratio() -> None:
+    """Oracle: the spread of the mean over freshly drawn populations of families."""
+    generator = np.random.default_rng(0)
+    means, errors = [], []
+    for _ in range(400):
+        sizes = generator.integers(1, 9, 30)
+        effects = generator.normal(1.0, 0.5, 30)
+        labels = np.repeat(np.arange(30), sizes)
+        values = effects[labels] + generator.normal(0, 0.2, labels.size)
+        got = mean_over_prompts([ok(float(v)) for v in values], generator, families=[str(i) for i in labels])
+        means.append(got.population.value)
+        errors.append(got.population.std_error)
+    assert np.mean(errors) == pytest.approx(np.std(means, ddof=1), rel=0.15)
+
+
+def test_few_families_say_so() -> None:
+    two = mean_over_prompts([ok(float(i)) for i in range(8)], rng(), families=["a", "b"] * 4).population
+    assert (two.status, "2 families" in two.reason) == ("unreliable", True)
+    one = mean_over_prompts([ok(float(i)) for i in range(8)], rng(), families=["a"] * 8).population
+    assert (one.ci_low, one.reason) == (None, "one family has no error bar")
+    with pytest.raises(ValueError, match="one family"):
+        mean_over_prompts([ok(1.0)], rng(), families=[])

@@ -2,10 +2,12 @@ import math
 
 import numpy as np
 import pytest
-from planted import Law, PlantedPrompt, planted, planted_run, random_law
+from planted import Law, PlantedPrompt, bernoulli_law, planted, planted_run, random_law
 
 from workers.estimators.tilt import bernoulli_kl
 from workers.pipelines.free_energy_section import closure_checks, free_energy_section, terms_of
+from workers.pipelines.plan import plan_pilot
+from workers.pipelines.score_agreement import agreement_checks
 
 BUDGET = {"samples_per_prompt": 64, "max_samples_per_prompt": 64}
 
@@ -44,6 +46,9 @@ def test_means_are_those_of_the_planted_laws(results_of, planted_worlds):
     assert near(section["kl"], kl)
     assert not near(section["kl"], reversed_kl)
     assert near(section["kl_k1"], kl)
+    assert near(section["kl_reverse"], reversed_kl)
+    assert near(section["kl_reverse_k1"], reversed_kl)
+    assert not near(section["kl_reverse"], kl)
     assert near(section["mean_energy"]["reference"], -np.mean([p.a for p in planted_worlds]))
     assert near(section["mean_energy"]["candidate"], -np.mean([p.b for p in planted_worlds]))
     assert near(section["tilt"], np.mean([bernoulli_kl(p.b, p.a) for p in planted_worlds]))
@@ -64,6 +69,28 @@ def test_parts_and_positions_add_up_to_the_kl(results_of, planted_worlds):
     assert math.fsum(parts) == pytest.approx(section["kl"]["value"], abs=1e-9)
     positions = [row["estimate"]["value"] for row in section["by_position"]]
     assert math.fsum(positions) == pytest.approx(section["kl"]["value"], rel=1e-5)
+    back = [row["reverse"]["value"] for row in section["by_position"]]
+    assert math.fsum(back) == pytest.approx(section["kl_reverse"]["value"], rel=1e-5)
+
+
+def test_population_intervals_resample_families(results_of):
+    """Prompts of one family share everything here: eight prompts of two families are two draws."""
+
+    def interval(families):
+        laws = [bernoulli_law(0.3), bernoulli_law(0.6), bernoulli_law(0.9)]
+        prompts = [
+            PlantedPrompt(f"p{i}", laws[0], laws[1 + i % 2], ("00",), family=families[i % 2])
+            for i in range(12)
+        ]
+        run = run_of(*prompts)
+        run._draws = {(i, s): run.draws(i % 2, s) for i in range(12) for s in ("reference", "candidate")}
+        _, _, section = section_of(results_of, run)
+        return section["kl"]
+
+    apart, together = interval((None, None)), interval(("a", "b"))
+    assert together["value"] == pytest.approx(apart["value"])
+    assert together["std_error"] > 2 * apart["std_error"]
+    assert "2 families" in together["reason"]
 
 
 def test_closure_ratios_are_log_p_minus_log_q(results_of, planted_worlds):
@@ -80,7 +107,8 @@ def test_closure_ratios_are_log_p_minus_log_q(results_of, planted_worlds):
     assert named["overlap"].residual == pytest.approx(np.mean(shares))
     assert all(check.passed for check in checks if check.blocking)
     assert {c.check for c in checks if c.blocking} == {
-        "sum_identity", "gap_identity", "rao_blackwell_against_k1", "overlap_identity", "mean_weight",
+        "sum_identity", "gap_identity", "rao_blackwell_against_k1", "reverse_rao_blackwell_against_k1",
+        "overlap_identity", "mean_weight",
     }  # fmt: skip
 
 
@@ -104,11 +132,51 @@ def test_closure_checks_notice_wrong_scores(results_of, planted_worlds, wrong):
     assert not all(check.passed for check in checks if check.blocking)
 
 
+def agreement_of(run):
+    lengths = {stream: [1] * len(run.prompts) for stream in run.spec.streams}
+    run.run_round(plan_pilot(run.spec, run.participants, lengths, shard_tokens=1 << 20).shards)
+    committed = run.committed(with_samples=True)
+    return {
+        check.check: check
+        for check in agreement_checks(committed.samples, committed.scores, range(len(run.prompts)))
+    }
+
+
+def test_exact_identities_hold_on_honest_scores(planted_worlds):
+    checks = agreement_of(run_of(*planted_worlds))
+    assert set(checks) == {"sampler_identity", "token_sums", "shared_prefixes"}
+    assert all(check.passed and check.blocking for check in checks.values())
+
+
+@pytest.mark.parametrize(
+    ("where", "fires"),
+    [("logprob", "token_sums"), ("own_logprob", "sampler_identity"), ("tokens", "shared_prefixes")],
+)
+def test_a_fifth_of_a_nat_a_sample_is_noticed_wherever_it_is(results_of, planted_worlds, where, fires):
+    """At 20 x 64 samples the identities between expectations may all pass; the exact ones do not."""
+    run = run_of(*planted_worlds)
+    true_score = run.score
+
+    def score(samples, scorer):
+        table = true_score(samples, scorer)
+        columns = {name: table[name] for name in table.schema.names}
+        if where == "tokens":
+            rows = table["token_logprobs"].to_pylist()
+            columns["token_logprobs"] = [[value - 0.2 / 3 for value in row] for row in rows]
+        column = "logprob" if where == "tokens" else where
+        columns[column] = np.asarray(columns[column].to_numpy()) - 0.2
+        return type(table).from_pydict(columns, schema=table.schema)
+
+    run.score = score
+    checks = agreement_of(run)
+    assert not checks[fires].passed
+
+
 def test_equal_models_have_exactly_nothing(results_of):
     law = random_law(np.random.default_rng(1))
     prompts = [PlantedPrompt(f"p{i}", law, law, ("00", "11")) for i in range(3)]
     _, checks, section = section_of(results_of, run_of(*prompts))
-    for name in ("kl", "kl_k1", "tilt", "drift", "escape"):
+    for name in ("kl", "kl_k1", "kl_reverse", "kl_reverse_k1", "tilt", "drift", "escape"):
         assert section[name]["value"] == 0.0
     assert all(check.passed for check in checks)
 
