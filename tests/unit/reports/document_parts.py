@@ -126,7 +126,7 @@ def free_energy(escape: float) -> Json:
         ],
         "entropy": {"reference": mean(4.7, 0.3, "nats"), "candidate": mean(0.9, 0.3, "nats")},
         "by_position": [
-            {"position": t, "estimate": estimate(kl * 0.5 ** (t + 1), 0.03, "nats")} for t in range(8)
+            {"position": t, "estimate": mean(kl * 0.5 ** (t + 1), 0.03, "nats")} for t in range(8)
         ],
         "certificate": {"price_bound": mean(4.9, 0.4, "nats"), "budget": 5.91, "certified_prompts": 2},
         "closure": [
