@@ -59,6 +59,18 @@ class Conflict(ApiError):
     status_code, code = 409, "conflict"
 
 
+class PreconditionFailed(ApiError):
+    """What the caller saw is not the present state any more."""
+
+    status_code, code = 412, "precondition_failed"
+
+
+class PreconditionRequired(ApiError):
+    """The change must say which state it is meant for."""
+
+    status_code, code = 428, "precondition_required"
+
+
 class BodyTooLarge(ApiError):
     """The body is longer than the gateway reads."""
 

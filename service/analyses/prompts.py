@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
 from api_schemas.results import PromptRowList, Regime
-from service.analyses.results import PROMPTS, open_outcome
+from service.analyses.results import PROMPTS
+from service.analyses.stored_files import StoredFile, open_outcome
 from service.cursors import decode, encode
 from service.resources import Resources
 
@@ -36,14 +37,30 @@ def prompts_page(
     stored = open_outcome(resources, analysis_id, PROMPTS)
     listing = {"route": "prompts", "rows": stored.sha256, "sort": sort, "order": order}
     position = decode(after, listing, (int,))
-    rows = json.loads(stored.path.read_bytes())
-    if sort is not None:
-        rows = _sorted(rows, sort, descending=order == "desc")
+    rows = _rows(stored, sort, order)
     start = max(position[0], 0) if position else 0
     end = start + limit
     has_more = end < len(rows)
     cursor = encode((end,), listing) if has_more else None
     return PromptRowList(object="list", data=rows[start:end], has_more=has_more, next_cursor=cursor)
+
+
+def prompts_table(
+    resources: Resources, analysis_id: str, *, sort: Sort | None, order: Order
+) -> tuple[str, list[dict[str, Any]]]:
+    """Every row, in the same order, and the hash that names them.
+
+    Raises:
+        NotFound: there is no such analysis.
+        Conflict: it has no result, yet or for good.
+    """
+    stored = open_outcome(resources, analysis_id, PROMPTS)
+    return stored.sha256, _rows(stored, sort, order)
+
+
+def _rows(stored: StoredFile, sort: Sort | None, order: Order) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(stored.path.read_bytes())
+    return rows if sort is None else _sorted(rows, sort, descending=order == "desc")
 
 
 def _sorted(rows: Sequence[dict[str, Any]], sort: Sort, *, descending: bool) -> list[dict[str, Any]]:

@@ -8,17 +8,20 @@ from starlette.concurrency import run_in_threadpool
 from api_schemas.analyses import LIVE, Analysis, AnalysisList, Status
 from api_schemas.problems import FieldProblem
 from api_schemas.requests import AnalysisPatch, AnalysisRequest, Kind
-from service.analyses import cancel, read
+from service.analyses import change, read
 from service.analyses.representation import entity_tag
 from service.analyses.submit import submit
 from service.api.bodies import StrictJsonRoute
 from service.api.dependencies import After, AnalysisId, IdempotencyKey, Limit, ResourcesDep
-from service.api.preferences import Wait, names, settled
-from service.errors import ValidationFailed
+from service.api.preferences import Wait, meant_versions, names, settled
+from service.errors import PreconditionRequired, ValidationFailed
 
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"], route_class=StrictJsonRoute)
 IfNoneMatch = Annotated[
     str | None, Header(description="An `ETag` from before: 304 while nothing has changed.")
+]
+IfMatch = Annotated[
+    str | None, Header(description="The `ETag` this change is meant for: 412 if there is a newer version.")
 ]
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Nothing has changed."}}
 
@@ -76,21 +79,33 @@ async def get(
 
 
 @router.patch("/{analysis_id}", operation_id="analyses_update")
-def update(analysis_id: AnalysisId, body: AnalysisPatch, resources: ResourcesDep) -> Analysis:
-    """Change the name or the labels."""
-    return cancel.change(resources, analysis_id, body)
+def update(
+    analysis_id: AnalysisId,
+    body: AnalysisPatch,
+    response: Response,
+    resources: ResourcesDep,
+    if_match: IfMatch = None,
+) -> Analysis:
+    """Change the name or the labels; `If-Match` with the analysis's `ETag` is required."""
+    if if_match is None:
+        raise PreconditionRequired(
+            'say with `If-Match` which version you change: take the `ETag` of GET, or "*" for any'
+        )
+    analysis = change.change(resources, analysis_id, body, versions=meant_versions(if_match))
+    response.headers["ETag"] = entity_tag(analysis)
+    return analysis
 
 
 @router.post("/{analysis_id}/cancel", status_code=202, operation_id="analyses_cancel")
 def request_cancel(analysis_id: AnalysisId, resources: ResourcesDep) -> Analysis:
     """Ask for an analysis to end and keep what is committed; asking again changes nothing."""
-    return cancel.cancel(resources, analysis_id)
+    return change.cancel(resources, analysis_id)
 
 
 @router.delete("/{analysis_id}", status_code=204, operation_id="analyses_delete", response_class=Response)
-def delete(analysis_id: AnalysisId, resources: ResourcesDep) -> None:
+def delete(analysis_id: AnalysisId, resources: ResourcesDep, if_match: IfMatch = None) -> None:
     """Remove a finished analysis and its files."""
-    cancel.delete(resources, analysis_id)
+    change.delete(resources, analysis_id, versions=meant_versions(if_match))
 
 
 def _describe(response: Response, analysis: Analysis, resources: ResourcesDep, wait: int | None) -> None:

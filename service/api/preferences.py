@@ -1,4 +1,4 @@
-"""`Prefer: wait` (RFC 7240) and `If-None-Match` (RFC 9110)."""
+"""`Prefer: wait` (RFC 7240), `If-None-Match` and `If-Match` (RFC 9110)."""
 
 import re
 from typing import Annotated, Final
@@ -8,11 +8,13 @@ from fastapi import Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 
 from api_schemas.analyses import LIVE, Analysis
+from api_schemas.problems import FieldProblem
 from service.analyses import read
-from service.errors import NotFound
+from service.errors import InvalidHeader, NotFound
 from service.resources import Resources
 from service.settings import Settings
 
+ANALYSIS_TAG: Final = re.compile(r'(?:W/)?"([0-9]{1,18})(?:-[0-9]+-[0-9]+)?"')
 WAIT: Final = re.compile(r'wait\s*=\s*"?([0-9]{1,9})"?', re.IGNORECASE)
 
 
@@ -51,6 +53,24 @@ async def settled(
         return await run_in_threadpool(read.get, resources, analysis.id)
     except NotFound:
         return analysis  # deleted meanwhile: what was accepted is all there is to tell
+
+
+def meant_versions(if_match: str | None) -> frozenset[int] | None:
+    """Versions of an analysis that `If-Match` accepts; None is any, for `*` and without the header.
+
+    The version in an analysis's tag is what counts: its progress, which the tag has too, is no edit that a
+    change could overwrite.
+
+    Raises:
+        InvalidHeader: it names no tag of an analysis.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = [ANALYSIS_TAG.fullmatch(tag.strip()) for tag in if_match.split(",")]
+    if not all(tags):
+        fault = FieldProblem(detail='take the `ETag` of the analysis as it is, or "*"', parameter="If-Match")
+        raise InvalidHeader("If-Match takes the ETag of an analysis", errors=[fault])
+    return frozenset(int(tag[1]) for tag in tags if tag)
 
 
 def names(if_none_match: str | None, entity_tag: str) -> bool:

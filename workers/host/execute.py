@@ -1,6 +1,5 @@
 """Running one shard: read what it needs, call the pipeline, store what it made."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from api_schemas.results import PromptRow, ResultDocument
 from workers.errors import Aborted
 from workers.host.context import HostContext
 from workers.host.engine_room import EngineRoom
+from workers.host.result_files import result_files
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
 from workers.pipelines.observations import observe
@@ -21,7 +21,7 @@ from workers.pipelines.sample import render, sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
-from workers.pipelines.tables import OUTCOMES, SAMPLES, from_parquet, to_parquet
+from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
 
@@ -203,13 +203,7 @@ def _finalise(shard: Shard) -> Reply:
     shard.stop_if_asked()
     name = message["analysis"]["name"]
     report, warnings = _report(document, rows, name or message["analysis"]["id"])
-    files: dict[str, tuple[bytes, str]] = {
-        "result.json": (_json(document), "application/json"),
-        "prompts.json": (_json(rows), "application/json"),
-        "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows))), PARQUET),
-        "samples.parquet": (to_parquet(_judged_samples(committed)), PARQUET),
-        **({} if report is None else {"report.html": (report.encode(), "text/html; charset=utf-8")}),
-    }
+    files = result_files(document, rows, committed, report)
     artifacts = {
         name: {**shard.store(name, data), "media_type": media_type}
         for name, (data, media_type) in files.items()
@@ -236,45 +230,6 @@ def _report(
         )
         return None, [{"code": "report_failed", "detail": detail}]
 
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1).encode()
-
-
-def _flat(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows for a table: an estimate becomes columns, a list becomes JSON text."""
-    return [dict(_columns("", row)) for row in rows]
-
-
-def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    columns: list[tuple[str, Any]] = []
-    for name, item in value.items():
-        if isinstance(item, Mapping):
-            columns += _columns(f"{prefix}{name}.", item)
-        elif isinstance(item, list):
-            columns.append((f"{prefix}{name}", json.dumps(item)))
-        else:
-            columns.append((f"{prefix}{name}", item))
-    return columns
-
-
-def _judged_samples(committed: Committed) -> pa.Table:
-    """Every sample with its outcome; one that was not judged has none (Arrow joins no list columns)."""
-    columns = ("outcome", "reward", "behaviour", "detail")
-    judged = {_key(row): row for row in committed.outcomes.to_pylist()}
-    keys = [_key(row) for row in committed.samples.select(["stream", "prompt_index", "index"]).to_pylist()]
-    table = committed.samples
-    for name in columns:
-        values = [judged[key][name] if key in judged else None for key in keys]
-        table = table.append_column(name, pa.array(values, OUTCOMES.field(name).type))
-    return table
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, int, int]:
-    return row["stream"], row["prompt_index"], row["index"]
-
-
-PARQUET = "application/vnd.apache.parquet"
 
 WORKS: dict[str, Callable[[Shard], Reply]] = {
     "sample": _sample,

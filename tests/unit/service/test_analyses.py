@@ -5,6 +5,8 @@ from sqlalchemy import Engine
 
 from ledger.claims import renew
 
+ANY_VERSION = {"If-Match": "*"}
+
 
 def test_an_analysis_reads_as_it_was_accepted(gateway: Any, submit: Any) -> None:
     path = submit()
@@ -49,7 +51,7 @@ class TestEntityTag:
     ) -> None:
         path = submit()
         tags = [gateway.get(path).headers["etag"]]
-        gateway.request("PATCH", path, json={"name": "other"})
+        gateway.request("PATCH", path, json={"name": "other"}, headers=ANY_VERSION)
         tags.append(gateway.get(path).headers["etag"])
         claim = worker.sampling(100)
         tags.append(gateway.get(path).headers["etag"])
@@ -211,24 +213,72 @@ class TestCancel:
 class TestChange:
     def test_name_and_labels_change_and_the_request_does_not(self, gateway: Any, submit: Any) -> None:
         path = submit()
-        answer = gateway.request("PATCH", path, json={"name": "new", "labels": {"a": "b"}})
+        answer = gateway.request(
+            "PATCH", path, json={"name": "new", "labels": {"a": "b"}}, headers=ANY_VERSION
+        )
         assert (answer.json()["name"], answer.json()["labels"]) == ("new", {"a": "b"})
         assert answer.json()["spec"]["name"] == "grpo-step-400 against base"
         assert answer.json()["version"] > 1
 
     def test_what_is_absent_stays_and_null_clears_the_name(self, gateway: Any, submit: Any) -> None:
         path = submit()
-        answer = gateway.request("PATCH", path, json={"name": None})
+        answer = gateway.request("PATCH", path, json={"name": None}, headers=ANY_VERSION)
         assert answer.json()["name"] is None
         assert answer.json()["labels"] == {"run": "grpo-7"}
 
     def test_an_empty_change_changes_nothing(self, gateway: Any, submit: Any) -> None:
         path = submit()
-        assert gateway.request("PATCH", path, json={}).json()["version"] == 1
+        assert gateway.request("PATCH", path, json={}, headers=ANY_VERSION).json()["version"] == 1
 
     def test_nothing_else_can_be_changed(self, gateway: Any, submit: Any) -> None:
-        answer = gateway.request("PATCH", submit(), json={"seed": 1})
+        answer = gateway.request("PATCH", submit(), json={"seed": 1}, headers=ANY_VERSION)
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/seed")
+
+
+class TestPreconditions:
+    def test_a_change_must_say_what_it_changes(self, gateway: Any, submit: Any) -> None:
+        path = submit()
+        answer = gateway.request("PATCH", path, json={"name": "new"})
+        assert (answer.status_code, answer.json()["code"]) == (428, "precondition_required")
+        assert gateway.get(path).json()["name"] == "grpo-step-400 against base"
+
+    def test_of_two_who_saw_the_same_version_one_changes_it(self, gateway: Any, submit: Any) -> None:
+        path = submit()
+        seen = {"If-Match": gateway.get(path).headers["etag"]}
+        first = gateway.request("PATCH", path, json={"name": "first"}, headers=seen)
+        second = gateway.request("PATCH", path, json={"name": "second"}, headers=seen)
+        assert (first.status_code, second.status_code) == (200, 412)
+        assert second.json()["code"] == "precondition_failed"
+        assert gateway.get(path).json()["name"] == "first"
+        again = gateway.request(
+            "PATCH", path, json={"name": "second"}, headers={"If-Match": first.headers["etag"]}
+        )
+        assert again.json()["name"] == "second"
+
+    def test_progress_is_no_edit(self, gateway: Any, engine: Engine, submit: Any, worker: Any) -> None:
+        path = submit()
+        claim = worker.sampling(rows=4)
+        seen = {"If-Match": gateway.get(path).headers["etag"]}
+        renew(engine, claim, progress=2)
+        assert gateway.request("PATCH", path, json={"name": "new"}, headers=seen).status_code == 200
+
+    def test_one_of_several_tags_is_enough(self, gateway: Any, submit: Any) -> None:
+        tag = {"If-Match": '"7", W/"1-0-0"'}
+        assert gateway.request("PATCH", submit(), json={"name": "new"}, headers=tag).status_code == 200
+
+    @pytest.mark.parametrize("tag", ["1", '"x"', 'W/"1-0"', '"1-0-0", 2', ""])
+    def test_other_tags_are_refused(self, gateway: Any, submit: Any, tag: str) -> None:
+        answer = gateway.request("PATCH", submit(), json={"name": "new"}, headers={"If-Match": tag})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+
+    def test_a_removal_may_be_meant_for_one_version_only(
+        self, gateway: Any, submit: Any, worker: Any
+    ) -> None:
+        path = submit()
+        seen = {"If-Match": gateway.get(path).headers["etag"]}
+        worker.finish({})
+        assert gateway.request("DELETE", path, headers=seen).status_code == 412
+        assert gateway.request("DELETE", path, headers={"If-Match": "*"}).status_code == 204
 
 
 class TestDelete:
@@ -258,6 +308,7 @@ class TestDelete:
         ("POST", "/cancel"),
         ("GET", "/result"),
         ("GET", "/prompts"),
+        ("GET", "/samples"),
         ("GET", "/artifacts"),
         ("GET", "/artifacts/result.json"),
         ("GET", "/report"),
@@ -275,7 +326,7 @@ def test_another_tenants_analysis_does_not_exist(
     path = submit()
     with write(engine) as conn:
         conn.execute(update(analyses).values(tenant_id="other"))
-    options = {"json": {"name": "x"}} if method == "PATCH" else {}
+    options = {"json": {"name": "x"}, "headers": ANY_VERSION} if method == "PATCH" else {}
     answer = gateway.request(method, f"{path}{rest}", **options)
     assert (answer.status_code, answer.json()["code"]) == (404, "analysis_not_found")
     assert gateway.get("/v1/analyses").json()["data"] == []

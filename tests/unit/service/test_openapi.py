@@ -38,6 +38,7 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "analyses_cancel": "POST /v1/analyses/{analysis_id}/cancel",
         "analyses_result": "GET /v1/analyses/{analysis_id}/result",
         "analyses_prompts": "GET /v1/analyses/{analysis_id}/prompts",
+        "analyses_samples": "GET /v1/analyses/{analysis_id}/samples",
         "analyses_artifacts_list": "GET /v1/analyses/{analysis_id}/artifacts",
         "analyses_artifacts_get": "GET /v1/analyses/{analysis_id}/artifacts/{name}",
         "analyses_report": "GET /v1/analyses/{analysis_id}/report",

@@ -1,8 +1,10 @@
 """Ending, renaming and removing analyses."""
 
+from collections.abc import Collection
 from typing import Any
 
 import structlog
+from sqlalchemy import Row
 
 from api_schemas.analyses import Analysis
 from api_schemas.requests import AnalysisPatch
@@ -11,7 +13,7 @@ from ledger.database import write
 from ledger.errors import Conflict as LedgerConflict
 from service.analyses.read import find, no_analysis
 from service.analyses.representation import represent
-from service.errors import Conflict
+from service.errors import Conflict, PreconditionFailed
 from service.resources import Resources
 from service.settings import TENANT
 
@@ -35,30 +37,45 @@ def cancel(resources: Resources, analysis_id: str) -> Analysis:
     return analysis
 
 
-def change(resources: Resources, analysis_id: str, patch: AnalysisPatch) -> Analysis:
+def change(
+    resources: Resources, analysis_id: str, patch: AnalysisPatch, *, versions: Collection[int] | None
+) -> Analysis:
     """Change the name or the labels.
+
+    Args:
+        resources: The gateway's resources.
+        analysis_id: Which.
+        patch: What changes.
+        versions: Versions that the change is meant for; None for any.
 
     Raises:
         NotFound: there is none of this id.
+        PreconditionFailed: it is at another version.
     """
     changes: dict[str, Any] = {field: getattr(patch, field) for field in patch.model_fields_set}
     with write(resources.engine) as conn:
-        find(conn, analysis_id)
+        _require(find(conn, analysis_id), versions)
         row = analyses.update(conn, TENANT, analysis_id, **changes)
         if row is None:
             raise no_analysis()
         return represent(conn, row)
 
 
-def delete(resources: Resources, analysis_id: str) -> None:
+def delete(resources: Resources, analysis_id: str, *, versions: Collection[int] | None) -> None:
     """Remove a finished analysis and its files.
+
+    Args:
+        resources: The gateway's resources.
+        analysis_id: Which.
+        versions: Versions that may be removed; None for any.
 
     Raises:
         NotFound: there is none of this id.
+        PreconditionFailed: it is at another version.
         Conflict: it is still running.
     """
     with write(resources.engine) as conn:
-        find(conn, analysis_id)
+        _require(find(conn, analysis_id), versions)
         try:
             analyses.delete(conn, TENANT, analysis_id)
         except LedgerConflict as error:
@@ -70,3 +87,10 @@ def delete(resources: Resources, analysis_id: str) -> None:
     except OSError as error:
         # The rows are gone, so that nothing names these files: the collector removes them later.
         log.warning("artefacts_left", analysis_id=analysis_id, error=type(error).__name__)
+
+
+def _require(row: Row[Any], versions: Collection[int] | None) -> None:
+    if versions is not None and row.version not in versions:
+        raise PreconditionFailed(
+            f"the analysis is at version {row.version} by now; read it again and repeat the change if it fits"
+        )

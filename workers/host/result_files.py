@@ -1,0 +1,77 @@
+"""The files that a finished analysis leaves."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from workers.pipelines.committed import Committed
+from workers.pipelines.sample_pages import sample_pages
+from workers.pipelines.tables import OUTCOMES, to_parquet
+
+PARQUET: Final = "application/vnd.apache.parquet"
+JSON: Final = "application/json"
+
+Row = dict[str, Any]
+
+
+def result_files(
+    document: Row, rows: Sequence[Row], committed: Committed, report: str | None
+) -> dict[str, tuple[bytes, str]]:
+    """Bytes and media type of each file, by name.
+
+    Args:
+        document: The result document.
+        rows: The prompt rows.
+        committed: What the analysis drew and judged.
+        report: The HTML report; None if it could not be drawn.
+    """
+    samples = _judged_samples(committed)
+    pages = sample_pages(samples)
+    return {
+        "result.json": (_json(document), JSON),
+        "prompts.json": (_json(rows), JSON),
+        "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows))), PARQUET),
+        "samples.parquet": (to_parquet(samples), PARQUET),
+        "samples.jsonl.gz": (pages.data, "application/gzip"),
+        "samples.index.json": (json.dumps(pages.index, separators=(",", ":")).encode(), JSON),
+        **({} if report is None else {"report.html": (report.encode(), "text/html; charset=utf-8")}),
+    }
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1).encode()
+
+
+def _flat(rows: Sequence[Row]) -> list[Row]:
+    """Rows for a table: an estimate becomes columns, a list becomes JSON text."""
+    return [dict(_columns("", row)) for row in rows]
+
+
+def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    columns: list[tuple[str, Any]] = []
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            columns += _columns(f"{prefix}{name}.", item)
+        elif isinstance(item, list):
+            columns.append((f"{prefix}{name}", json.dumps(item)))
+        else:
+            columns.append((f"{prefix}{name}", item))
+    return columns
+
+
+def _judged_samples(committed: Committed) -> pa.Table:
+    """Every sample with its outcome; one that was not judged has none (Arrow joins no list columns)."""
+    columns = ("outcome", "reward", "behaviour", "detail")
+    judged = {_key(row): row for row in committed.outcomes.to_pylist()}
+    keys = [_key(row) for row in committed.samples.select(["stream", "prompt_index", "index"]).to_pylist()]
+    table = committed.samples
+    for name in columns:
+        values = [judged[key][name] if key in judged else None for key in keys]
+        table = table.append_column(name, pa.array(values, OUTCOMES.field(name).type))
+    return table
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    return row["stream"], row["prompt_index"], row["index"]
