@@ -42,7 +42,8 @@ def sample_pages(samples: pa.Table) -> SamplePages:
     """Write judged samples as pages.
 
     Args:
-        samples: Rows of `SAMPLES` with `outcome`, `reward`, `behaviour` and `detail`, sorted by stream, prompt and sample.
+        samples: Rows of `SAMPLES` with `outcome`, `reward`, `behaviour` and `detail`, sorted by stream,
+            prompt and sample.
     """
     blocks: list[Json] = []
     parts: list[bytes] = []
