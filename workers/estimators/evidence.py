@@ -1,27 +1,31 @@
-"""What is known of one prompt's chance of success under the reference: classes, bounds, price.
+"""What is known of one prompt's chance of success on one side: classes, bounds, price.
 
-The asymmetry rule: upper ends and ``out`` come from the reference's own samples. The functions that make them
-take `ReferenceCounts` and no scored draws. Scored draws (`ScoredRound`) enter ``in`` and lower ends only.
+The asymmetry rule: upper ends and ``out`` come from a side's own samples. The functions that make them take
+its counts (`reference_counts`) and no scored draws. Scored draws (`ScoredRound`) enter ``in`` and lower ends
+of the reference only.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeAlias
 
 import numpy as np
 
 from workers.estimators.betting import log_lower_bound, log_wealth
-from workers.estimators.counts import (
-    log_e_in,
-    log_e_out,
-    success_lower_bound,
-    success_upper_bound,
-)
+from workers.estimators.counts import log_e_in, log_e_out, success_lower_bound
 from workers.estimators.estimate import Estimate
-from workers.estimators.importance import Diagnostics, ScoredRound, diagnostics, pool
+from workers.estimators.importance import Diagnostics, diagnostics
 from workers.estimators.price import price_of, success_of
-from workers.estimators.reference_counts import ReferenceCounts
+from workers.estimators.reference_counts import (
+    CandidateCounts,
+    CountsT,
+    ReferenceCounts,
+    SideCounts,
+    UpperEnd,
+    upper_end,
+)
+from workers.estimators.scored_round import ScoredRound
 from workers.numerics.checks import open_unit
 
 Class = Literal["in", "out", "undetermined"]
@@ -43,30 +47,63 @@ class ThresholdEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceEvidence:
-    """Everything that is known of a, the reference's chance of success on one prompt.
+class SuccessEvidence(Generic[CountsT]):
+    """Everything that is known of one side's chance of success a on one prompt.
 
     Attributes:
-        counts: The reference's own samples.
+        counts: The side's own samples.
         at_use: Evidence at eps(K_use).
         at_probe: Evidence at eps(K_probe).
         log_lower: Lower bound of log a at alpha/2, nats; -inf if there is none.
         upper: Upper bound of a at alpha/2, from counts.
         success: a, unit ``probability``: the pilot's rate, with the interval of the two bounds.
-        price: S = -log a in nats: the pooled point if its diagnostics are ok, else the pilot's; ``censored``
-            with no upper end if no lower bound of a exists.
+        price: S = -log a in nats: the pooled point if its diagnostics are ok, else the pilot's, else the
+            ELBO's bound as a doubtful point; ``censored`` with no upper end if no lower bound of a exists.
         scoring: Diagnostics of the scored draws of the whole run; None if scoring was not planned or no
             round has finished.
     """
 
-    counts: ReferenceCounts
+    counts: CountsT
     at_use: ThresholdEvidence
     at_probe: ThresholdEvidence
     log_lower: float
-    upper: float
+    upper: UpperEnd
     success: Estimate
     price: Estimate
     scoring: Diagnostics | None
+
+
+ReferenceEvidence: TypeAlias = SuccessEvidence[ReferenceCounts]
+CandidateEvidence: TypeAlias = SuccessEvidence[CandidateCounts]
+SideEvidence: TypeAlias = ReferenceEvidence | CandidateEvidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """What the evidence of a prompt is judged at; fixed by the request.
+
+    Attributes:
+        epsilon_use: eps(K_use).
+        epsilon_probe: eps(K_probe), at most epsilon_use.
+        planned_n: The most samples of the plan, for the prior of ``out``.
+        alpha: Level, in (0, 1); intervals are two-sided at 1 - alpha.
+        adaptive: Whether the plan could have topped this prompt up.
+
+    Raises:
+        ValueError: The thresholds are in the wrong order, or alpha is out of range.
+    """
+
+    epsilon_use: float
+    epsilon_probe: float
+    planned_n: int
+    alpha: float
+    adaptive: bool
+
+    def __post_init__(self) -> None:
+        """Check the order of the thresholds."""
+        open_unit(self.alpha, "alpha")
+        if self.epsilon_probe > self.epsilon_use:
+            raise ValueError("the probe budget is at least the use budget")
 
 
 def classify(log_e_in: float, log_e_out: float, log_target_in: float, log_target_out: float) -> Class:
@@ -80,25 +117,22 @@ def classify(log_e_in: float, log_e_out: float, log_target_in: float, log_target
     return "in" if reached else "out"
 
 
-def log_e_in_combined(
-    reference: ReferenceCounts, scoring: Sequence[ScoredRound] | None, threshold: float
-) -> float:
+def log_e_in_combined(own: SideCounts, scoring: Sequence[ScoredRound] | None, threshold: float) -> float:
     """Log e-value, in nats, against H0: a <= threshold: ``E = E_counts/2 + E_scoring/2``.
 
     Valid at the end of any round: both parts are e-processes of the rounds, and so is their mean. Where the
-    log-spread makes scoring refuse, its part is 0, not left out: whether it refuses depends on the draws,
-    and a mean whose weights depend on the draws is no e-value. If scoring was not planned (None), counts
-    carry the whole weight.
+    log-spread makes scoring refuse, only Markov's part of it is left (`betting`). If scoring was not planned
+    (None), counts carry the whole weight.
 
     Args:
-        reference: The reference's own samples.
+        own: The own samples of the side that is judged.
         scoring: Finished rounds of fixed sizes; None if the plan has no scoring.
         threshold: eps in (0, 1).
     """
-    from_counts = log_e_in(reference.successes, reference.n, threshold)
+    from_counts = log_e_in(own.successes, own.n, threshold)
     if scoring is None:
         return from_counts
-    from_scoring = -math.inf if _refused(scoring) else log_wealth(scoring, math.log(threshold))
+    from_scoring = log_wealth(scoring, math.log(threshold), refused=_refused(scoring))
     return float(np.logaddexp(from_counts, from_scoring)) - math.log(2.0)
 
 
@@ -114,7 +148,7 @@ def log_e_out_of_every_arm(arms: Sequence[ReferenceCounts], threshold: float, pl
 
 
 def lower_log_bound(
-    reference: ReferenceCounts,
+    own: SideCounts,
     scoring: Sequence[ScoredRound] | None,
     *,
     alpha: float,
@@ -126,11 +160,10 @@ def lower_log_bound(
     Without scoring: the counts' own bound. With it, the larger of the counts' and the scoring's bound, each
     at alpha/2: one of them exceeds log a with chance at most alpha (union bound). The classes' mean of two
     e-values would cost the same log 2, but ties the counts to a confidence sequence even where their number
-    was fixed in advance. Where scoring refuses, its half of the level is not handed back, since whether it
-    refuses depends on the draws.
+    was fixed in advance. Where scoring refuses, its bound is Markov's.
 
     Args:
-        reference: The reference's own samples.
+        own: The own samples of the side that is judged.
         scoring: As `log_e_in_combined`.
         alpha: Level, in (0, 1).
         threshold: A rate of interest, for the prior.
@@ -139,29 +172,22 @@ def lower_log_bound(
     open_unit(alpha, "alpha")
     share = alpha if scoring is None else 0.5 * alpha
     low = success_lower_bound(
-        reference.pilot_successes,
-        reference.pilot_n,
-        reference.successes,
-        reference.n,
+        own.pilot_successes,
+        own.pilot_n,
+        own.successes,
+        own.n,
         alpha=share,
         threshold=threshold,
         adaptive=adaptive,
     )
     from_counts = math.log(low) if low > 0.0 else -math.inf
-    if not scoring or _refused(scoring):
+    if not scoring:
         return from_counts
-    return max(from_counts, log_lower_bound(scoring, share))
+    return max(from_counts, log_lower_bound(scoring, share, refused=_refused(scoring)))
 
 
 def reference_evidence(
-    reference: ReferenceCounts,
-    scoring: Sequence[ScoredRound] | None,
-    *,
-    epsilon_use: float,
-    epsilon_probe: float,
-    planned_n: int,
-    alpha: float,
-    adaptive: bool,
+    reference: ReferenceCounts, scoring: Sequence[ScoredRound] | None, levels: Levels
 ) -> ReferenceEvidence:
     """Classes' evidence, bounds and price of one prompt under the reference.
 
@@ -169,49 +195,53 @@ def reference_evidence(
 
     Args:
         reference: The reference's own samples.
-        scoring: Finished rounds of fixed sizes; None if the plan has no scoring.
-        epsilon_use: eps(K_use).
-        epsilon_probe: eps(K_probe), at most epsilon_use.
-        planned_n: The most samples of the plan, for the prior of ``out``.
-        alpha: Level, in (0, 1).
-        adaptive: Whether the plan could have topped this prompt up.
+        scoring: Finished rounds of fixed sizes, of any proposals; None if the plan has no scoring.
+        levels: Thresholds, prior and level.
 
     Raises:
-        ValueError: An argument is out of range, or a top-up under a fixed plan.
+        ValueError: A top-up under a fixed plan.
     """
-    if epsilon_probe > epsilon_use:
-        raise ValueError("the probe budget is at least the use budget")
+    return _evidence(reference, scoring, levels)
+
+
+def candidate_evidence(candidate: CandidateCounts, levels: Levels) -> CandidateEvidence:
+    """The same of the candidate, from its own samples alone.
+
+    Args:
+        candidate: The candidate's own samples.
+        levels: Thresholds, prior and level.
+
+    Raises:
+        ValueError: A top-up under a fixed plan.
+    """
+    return _evidence(candidate, None, levels)
+
+
+def _evidence(
+    own: CountsT, scoring: Sequence[ScoredRound] | None, levels: Levels
+) -> SuccessEvidence[CountsT]:
     at_use, at_probe = (
         ThresholdEvidence(
             threshold=threshold,
-            log_e_in=log_e_in_combined(reference, scoring, threshold),
-            log_e_out=log_e_out(reference.successes, reference.n, threshold, planned_n),
+            log_e_in=log_e_in_combined(own, scoring, threshold),
+            log_e_out=log_e_out(own.successes, own.n, threshold, levels.planned_n),
         )
-        for threshold in (epsilon_use, epsilon_probe)
+        for threshold in (levels.epsilon_use, levels.epsilon_probe)
     )
-    log_lower = lower_log_bound(
-        reference, scoring, alpha=alpha / 2, threshold=epsilon_probe, adaptive=adaptive
-    )
-    upper = success_upper_bound(
-        reference.pilot_successes,
-        reference.pilot_n,
-        reference.successes,
-        reference.n,
-        alpha=alpha / 2,
-        threshold=epsilon_probe,
-        adaptive=adaptive,
-    )
-    return ReferenceEvidence(
-        counts=reference,
+    half, threshold = levels.alpha / 2, levels.epsilon_probe
+    log_lower = lower_log_bound(own, scoring, alpha=half, threshold=threshold, adaptive=levels.adaptive)
+    upper = upper_end(own, alpha=half, threshold=threshold, adaptive=levels.adaptive)
+    return SuccessEvidence(
+        counts=own,
         at_use=at_use,
         at_probe=at_probe,
         log_lower=log_lower,
         upper=upper,
-        success=success_of(reference, log_lower, upper, alpha),
-        price=price_of(reference, scoring, log_lower, upper, alpha),
-        scoring=diagnostics(pool(scoring)) if scoring else None,
+        success=success_of(own, log_lower, upper, levels.alpha),
+        price=price_of(own, scoring, log_lower, upper, levels.alpha),
+        scoring=diagnostics(scoring) if scoring else None,
     )
 
 
 def _refused(scoring: Sequence[ScoredRound]) -> bool:
-    return bool(scoring) and diagnostics(pool(scoring)).refused
+    return bool(scoring) and diagnostics(scoring).refused

@@ -1,19 +1,27 @@
-"""Counts that upper ends and ``out`` may rest on."""
+"""Counts that upper ends and ``out`` may rest on: one side's own samples, and never the other's.
+
+The asymmetry rule is a matter of types. What lowers an upper end of the reference takes `ReferenceCounts`;
+the candidate's own classes take `CandidateCounts`; scored draws are a `ScoredRound`. None passes for another,
+and an `UpperEnd` is made by `upper_end` alone, so that no minimum over other numbers passes for one.
+"""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NewType, Self, TypeVar
 
 import numpy as np
 
+from workers.estimators.counts import success_upper_bound
 from workers.numerics.checks import BoolVector, counts, mask
+
+UpperEnd = NewType("UpperEnd", float)
+"""An upper bound of a chance of success, from the own samples of the side it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceCounts:
-    """Successes among the samples of one distribution: the reference, or one of its elicitation arms.
+class SideCounts:
+    """Successes among the samples of one distribution; use one of the two subclasses, which say whose.
 
-    Whole numbers only, so that no weighted sum passes for a count. For the candidate's own classes the same
-    holds with its own samples.
+    Whole numbers only, so that no weighted sum passes for a count.
 
     Attributes:
         pilot_successes: Successes in the pilot.
@@ -53,3 +61,40 @@ class ReferenceCounts:
             successes=int(np.count_nonzero(outcomes)),
             n=outcomes.size,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceCounts(SideCounts):
+    """Samples of the reference, or of one of its elicitation arms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateCounts(SideCounts):
+    """Samples of the candidate."""
+
+
+CountsT = TypeVar("CountsT", ReferenceCounts, CandidateCounts)
+
+
+def upper_end(
+    own: ReferenceCounts | CandidateCounts, *, alpha: float, threshold: float, adaptive: bool
+) -> UpperEnd:
+    """`success_upper_bound` of one side, from its own samples.
+
+    Args:
+        own: Samples of the side that the bound is about.
+        alpha: Level, in (0, 1).
+        threshold: A rate of interest, for the prior.
+        adaptive: Whether the plan could have topped this prompt up.
+    """
+    return UpperEnd(
+        success_upper_bound(
+            own.pilot_successes,
+            own.pilot_n,
+            own.successes,
+            own.n,
+            alpha=alpha,
+            threshold=threshold,
+            adaptive=adaptive,
+        )
+    )

@@ -4,13 +4,21 @@ import math
 from dataclasses import dataclass
 
 from workers.estimators.counts import epsilon
-from workers.estimators.evidence import ReferenceEvidence, classify, reference_evidence
-from workers.estimators.importance import ScoredRound
-from workers.estimators.reference_counts import ReferenceCounts
+from workers.estimators.evidence import (
+    CandidateEvidence,
+    Levels,
+    ReferenceEvidence,
+    SideEvidence,
+    candidate_evidence,
+    classify,
+    reference_evidence,
+)
+from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts
 from workers.estimators.regimes import Reach
+from workers.estimators.scored_round import ScoredRound
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
-from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.observations import PromptObservations, SideObservations
+from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 
 PRIOR_SAMPLES_PER_K = 8
 """Second shape of the prior of the `out` e-value per unit of K_probe. With no success it decides after 4.65 K
@@ -27,7 +35,7 @@ class SideAssessment:
         probe: Class at K_probe.
     """
 
-    evidence: ReferenceEvidence
+    evidence: SideEvidence
     use: Reach
     probe: Reach
 
@@ -45,27 +53,28 @@ def planned_samples(spec: AnalysisSpec, k_probe: int) -> int:
     return max(spec.budget.samples_per_prompt, math.ceil(PRIOR_SAMPLES_PER_K * k_probe))
 
 
-def scored_rounds(pair: ScoredPair | None) -> list[ScoredRound] | None:
-    """The pilot as the one scored round; its sizes were fixed before it. None where nothing was scored."""
+def scored_rounds(prompt: PromptObservations) -> list[ScoredRound] | None:
+    """Every finished round of scored draws; None where nothing was scored.
+
+    The pilot of the two sides is one round, whose sizes were fixed before it. Rounds of other proposals and
+    later rounds follow it.
+    """
+    pair, further = prompt.pair, list(prompt.further_rounds)
     if pair is None:
-        return None
-    return [
-        ScoredRound(
-            log_p=pair.log_p,
-            log_q=pair.log_q,
-            is_correct=pair.correct,
-            from_candidate=pair.is_candidate,
-            n_p=pair.n_p,
-            n_q=pair.n_q,
-        )
-    ]
+        return further or None
+    pilot = ScoredRound.of_pair(
+        pair.log_p, pair.log_q, pair.correct, pair.is_candidate, pair.n_p, pair.n_q, CANDIDATE
+    )
+    return [pilot, *further]
 
 
 def assess_reference(
     spec: AnalysisSpec, prompt: PromptObservations, k_probe: int | None = None
 ) -> SideAssessment:
     """The reference: `out` and upper ends from its own samples, `in` and lower ends from scores too."""
-    return _assess(spec, prompt.reference, scored_rounds(prompt.pair), k_probe or spec.budget.k_probe)
+    budget = k_probe or spec.budget.k_probe
+    evidence = reference_bounds(spec, prompt, spec.thresholds.alpha, budget)
+    return _assess(spec, prompt.reference, evidence, budget, scored=scored_rounds(prompt) is not None)
 
 
 def assess_candidate(
@@ -78,48 +87,56 @@ def assess_candidate(
     """
     if prompt.candidate is None:
         raise ValueError("the analysis has no candidate")
-    return _assess(spec, prompt.candidate, None, k_probe or spec.budget.k_probe)
+    budget = k_probe or spec.budget.k_probe
+    evidence = candidate_bounds(spec, prompt.candidate, spec.thresholds.alpha, budget)
+    return _assess(spec, prompt.candidate, evidence, budget, scored=False)
 
 
-def bounds(
-    spec: AnalysisSpec, side: SideObservations, pair: ScoredPair | None, alpha: float
+def reference_bounds(
+    spec: AnalysisSpec, prompt: PromptObservations, alpha: float, k_probe: int | None = None
 ) -> ReferenceEvidence:
-    """Evidence of one side with bounds at another level than the request's, for printed intervals."""
-    return _evidence(spec, side, scored_rounds(pair), spec.budget.k_probe, alpha)
+    """Evidence of the reference at any level; the request's is for classes, others for printed intervals."""
+    side = prompt.reference
+    counts = ReferenceCounts.of(side.correct, side.pilot_n)
+    return reference_evidence(counts, scored_rounds(prompt), _levels(spec, alpha, k_probe))
 
 
-def _evidence(
-    spec: AnalysisSpec,
-    side: SideObservations,
-    scoring: list[ScoredRound] | None,
-    k_probe: int,
-    alpha: float,
-) -> ReferenceEvidence:
-    reach = spec.thresholds.reach
-    return reference_evidence(
-        ReferenceCounts.of(side.correct, side.pilot_n),
-        scoring,
+def candidate_bounds(
+    spec: AnalysisSpec, candidate: SideObservations, alpha: float, k_probe: int | None = None
+) -> CandidateEvidence:
+    """Evidence of the candidate at any level."""
+    counts = CandidateCounts.of(candidate.correct, candidate.pilot_n)
+    return candidate_evidence(counts, _levels(spec, alpha, k_probe))
+
+
+def _levels(spec: AnalysisSpec, alpha: float, k_probe: int | None) -> Levels:
+    reach, budget = spec.thresholds.reach, k_probe or spec.budget.k_probe
+    return Levels(
         epsilon_use=epsilon(spec.budget.k_use, reach),
-        epsilon_probe=epsilon(k_probe, reach),
-        planned_n=planned_samples(spec, k_probe),
+        epsilon_probe=epsilon(budget, reach),
+        planned_n=planned_samples(spec, budget),
         alpha=alpha,
         adaptive=spec.budget.adaptive,
     )
 
 
 def _assess(
-    spec: AnalysisSpec, side: SideObservations, scoring: list[ScoredRound] | None, k_probe: int
+    spec: AnalysisSpec,
+    side: SideObservations,
+    evidence: SideEvidence,
+    k_probe: int,
+    *,
+    scored: bool,
 ) -> SideAssessment:
-    evidence = _evidence(spec, side, scoring, k_probe, spec.thresholds.alpha)
-    use = _reach(spec, side, evidence, spec.budget.k_use, k_probe, scoring is not None)
-    probe = _reach(spec, side, evidence, k_probe, k_probe, scoring is not None)
+    use = _reach(spec, side, evidence, spec.budget.k_use, k_probe, scored)
+    probe = _reach(spec, side, evidence, k_probe, k_probe, scored)
     return SideAssessment(evidence, use, probe)
 
 
 def _reach(
     spec: AnalysisSpec,
     side: SideObservations,
-    evidence: ReferenceEvidence,
+    evidence: SideEvidence,
     budget: int,
     k_probe: int,
     scored: bool,

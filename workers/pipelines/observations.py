@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from workers.estimators.scored_round import ScoredRound
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 OUTCOME_NAMES = ("correct", "incorrect", "unparsed", "truncated", "verifier_error")
@@ -115,12 +116,22 @@ class ScoredPair:
 
 @dataclass(frozen=True, slots=True)
 class PromptObservations:
-    """Everything observed about one prompt; `pair` is None where scores are not comparable or not made."""
+    """Everything observed about one prompt.
+
+    Attributes:
+        index: Its place in the request.
+        reference: The reference's own samples.
+        candidate: The candidate's own samples; None without one.
+        pair: The pilot scored both ways; None where scores are not comparable or not made.
+        further_rounds: Scored draws of other proposals (checkpoints, arms) or of later rounds: evidence that
+            the reference reaches the prompt, beside the pilot's.
+    """
 
     index: int
     reference: SideObservations
     candidate: SideObservations | None
     pair: ScoredPair | None
+    further_rounds: tuple[ScoredRound, ...] = ()
 
 
 def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[PromptObservations]:

@@ -13,13 +13,19 @@ from workers.estimators.certificate import Certificate, certify
 from workers.estimators.counts import epsilon, log_budget
 from workers.estimators.decomposition import CandidateScores, Decomposition, decompose
 from workers.estimators.estimate import Estimate
-from workers.estimators.evidence import ReferenceEvidence
+from workers.estimators.evidence import SideEvidence
 from workers.estimators.gain import PromptRecord, SideSamples, gain_estimate
 from workers.estimators.kl import KLResult, sequence_kl, undefined_kl
 from workers.estimators.partition import binary_log_partition
 from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, classify_regime
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
-from workers.pipelines.assessment import SideAssessment, assess_candidate, assess_reference, bounds
+from workers.pipelines.assessment import (
+    SideAssessment,
+    assess_candidate,
+    assess_reference,
+    candidate_bounds,
+    reference_bounds,
+)
 from workers.pipelines.observations import Floats, PromptObservations, ScoredPair, SideObservations
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec, PromptSpec
 
@@ -64,7 +70,7 @@ class PromptResult:
     observed: PromptObservations
     reference: SideAssessment
     candidate: SideAssessment | None
-    printed: Mapping[str, ReferenceEvidence]
+    printed: Mapping[str, SideEvidence]
     terms: FreeEnergyTerms | None
 
 
@@ -80,29 +86,25 @@ def estimate_prompt(
         missing_scores: Why there is no scored pair, where there is none.
     """
     reference = assess_reference(spec, prompt)
-    printed = {REFERENCE: _printed(spec, prompt.reference, prompt.pair, reference)}
+    # Where the request decides at the printed level, the assessment's own bounds are printed.
+    anew = spec.thresholds.alpha != ALPHA
+    printed: dict[str, SideEvidence] = {
+        REFERENCE: reference_bounds(spec, prompt, ALPHA) if anew else reference.evidence
+    }
     candidate, terms = None, None
     if prompt.candidate is not None:
         candidate = assess_candidate(spec, prompt)
-        printed[CANDIDATE] = _printed(spec, prompt.candidate, None, candidate)
+        own = candidate_bounds(spec, prompt.candidate, ALPHA) if anew else candidate.evidence
+        printed[CANDIDATE] = own
         if spec.kind != "support":
             terms = _terms(spec, prompt, prompt.candidate, reference, rng, missing_scores)
     return PromptResult(spec.prompts[prompt.index], prompt, reference, candidate, printed, terms)
 
 
-def _printed(
-    spec: AnalysisSpec, side: SideObservations, pair: ScoredPair | None, assessed: SideAssessment
-) -> ReferenceEvidence:
-    """Bounds at the printed confidence: the assessment's own where the request decides at that level."""
-    if spec.thresholds.alpha == ALPHA:
-        return assessed.evidence
-    return bounds(spec, side, pair, ALPHA)
+def best_success(evidence: SideEvidence) -> Estimate:
+    """One side's chance of success, with the point that uses scoring where that is sound.
 
-
-def best_success(evidence: ReferenceEvidence) -> Estimate:
-    """The reference's chance of success, a, with the point that uses scoring where that is sound.
-
-    The interval is the evidence's own: the upper end from the reference's samples alone.
+    The interval is the evidence's own: the upper end from that side's samples alone.
     """
     price, rate = evidence.price, evidence.success
     if price.value is None or rate.value is None:
@@ -133,7 +135,7 @@ def _terms(
 
     a is bounded at half of the error level, so that the other half is left for the candidate's samples.
     """
-    half = bounds(spec, prompt.reference, prompt.pair, ALPHA / 2)
+    half = reference_bounds(spec, prompt, ALPHA / 2)
     success = best_success(half)
     kl = _kl(prompt.pair, rng, missing_scores)
     reverse = _reverse_kl(prompt.pair, rng, missing_scores)
@@ -150,7 +152,7 @@ def _terms(
     log_partitions = [binary_log_partition(success, beta) for beta in spec.inverse_temperatures]
     rewards = scores.is_success.astype(np.float64)
     rows = tilt_rows(spec.inverse_temperatures, log_partitions, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
-    b = bounds(spec, candidate, None, ALPHA / 2).success
+    b = candidate_bounds(spec, candidate, ALPHA / 2).success
     budget = log_budget(spec.budget.k_probe, spec.thresholds.reach)
     return FreeEnergyTerms(kl, reverse, decomposition, tuple(rows), certify(kl.rb, b, budget))
 
@@ -256,11 +258,11 @@ def printed_gain(result: PromptResult) -> Estimate:
     return gain_estimate(reference, candidate, confidence=CONFIDENCE)
 
 
-def _low(evidence: ReferenceEvidence) -> float:
+def _low(evidence: SideEvidence) -> float:
     return min(math.exp(evidence.log_lower), evidence.upper)
 
 
-def _samples(side: SideObservations, evidence: ReferenceEvidence) -> SideSamples:
+def _samples(side: SideObservations, evidence: SideEvidence) -> SideSamples:
     return SideSamples(
         pilot=side.pilot,
         pilot_unusable=side.pilot_unusable,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workers.estimators.evidence import ReferenceEvidence
+from workers.estimators.evidence import SideEvidence
 from workers.estimators.regimes import Reach, Regime
 from workers.pipelines.assessment import SideAssessment
 from workers.pipelines.document import Json, estimate_json
@@ -54,7 +54,7 @@ def _row(result: PromptResult, regime: Regime | None) -> Json:
     return row
 
 
-def _side(side: SideObservations, printed: ReferenceEvidence, assessment: SideAssessment) -> Json:
+def _side(side: SideObservations, printed: SideEvidence, assessment: SideAssessment) -> Json:
     return {
         "successes": side.successes,
         "samples": side.n,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.estimators.betting import FRACTIONS, log_lower_bound, log_wealth
-from workers.estimators.importance import ScoredRound, balance_log_weights, markov_log_lower_bound
+from workers.estimators.importance import pooled_log_success
+from workers.estimators.scored_round import ScoredRound, balance_log_weights
 
 # Outcomes 0..3, the last two correct. The pools' means of w 1_C differ a lot.
 P = np.array([0.7, 0.2, 0.08, 0.02])
@@ -17,7 +18,9 @@ A = 0.1
 
 
 def made(y: np.ndarray, n_p: int, p: np.ndarray = P, q: np.ndarray = Q) -> ScoredRound:
-    return ScoredRound(np.log(p[y]), np.log(q[y]), CORRECT[y], np.arange(y.size) >= n_p, n_p, y.size - n_p)
+    return ScoredRound.of_pair(
+        np.log(p[y]), np.log(q[y]), CORRECT[y], np.arange(y.size) >= n_p, n_p, y.size - n_p
+    )
 
 
 def draw(rng: np.random.Generator, n_p: int, n_q: int, p: np.ndarray = P, q: np.ndarray = Q) -> ScoredRound:
@@ -27,15 +30,19 @@ def draw(rng: np.random.Generator, n_p: int, n_q: int, p: np.ndarray = P, q: np.
 def deep(log_ratio: list[float], n_p: int, n_q: int) -> ScoredRound:
     size = len(log_ratio)
     log_q = np.full(size, -50.0)
-    return ScoredRound(np.array(log_ratio) + log_q, log_q, np.ones(size, bool), np.ones(size, bool), n_p, n_q)
+    return ScoredRound.of_pair(
+        np.array(log_ratio) + log_q, log_q, np.ones(size, bool), np.ones(size, bool), n_p, n_q
+    )
 
 
 def test_wealth_is_the_product_of_the_definition() -> None:
     scored = draw(np.random.default_rng(1), 3, 5)
     m = 0.07
-    x = np.exp(balance_log_weights(scored.log_p, scored.log_q, 3, 5)) * scored.is_correct
-    slow = np.mean([np.prod([1 + f / m * (value - m) for value in x]) for f in FRACTIONS])
-    assert log_wealth([scored], math.log(m)) == pytest.approx(math.log(slow))
+    x = np.exp(balance_log_weights(scored.log_p, scored.log_proposals, (3, 5))) * scored.is_correct
+    grid = [np.prod([1 + f / m * (value - m) for value in x]) for f in FRACTIONS]
+    markov = x.mean() / m
+    assert log_wealth([scored], math.log(m)) == pytest.approx(math.log(np.mean([*grid, markov])))
+    assert log_wealth([scored], math.log(m), refused=True) == pytest.approx(math.log(markov / 9))
 
 
 def test_grid_is_fixed_and_inside() -> None:
@@ -79,7 +86,7 @@ def test_betting_in_arrival_order_is_invalid_and_by_rounds_is_not() -> None:
     rng, by_arrival, by_round = np.random.default_rng(2), 0, 0
     for _ in range(reps):
         scored = draw(rng, size, size, p, q)
-        x = np.exp(balance_log_weights(scored.log_p, scored.log_q, size, size)) * scored.is_correct
+        x = np.exp(balance_log_weights(scored.log_p, scored.log_proposals, (size, size))) * scored.is_correct
         assert x[size:].mean() > a
         by_arrival += predictable_bet(x, size, a) >= math.log(1 / alpha)
         by_round += log_wealth([scored], math.log(a)) >= math.log(1 / alpha)
@@ -99,6 +106,33 @@ def predictable_bet(x: np.ndarray, n_p: int, m: float) -> float:
         wealth += math.log(1.0 - f + f * value / m)
         best = max(best, wealth)
     return best
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 1), (0, 2, 2), (2, 0, 2)])
+@pytest.mark.parametrize("m", [A, 0.3])
+def test_mean_wealth_of_three_proposals_at_most_one_by_enumeration(
+    sizes: tuple[int, int, int], m: float
+) -> None:
+    # The third proposal misses a correct outcome and the reference has more failures.
+    laws = np.array([P, Q, [0.5, 0.1, 0.4, 0.0]])
+    drawn_by = np.repeat(np.arange(3), sizes)
+    mean = 0.0
+    for y in itertools.product(range(4), repeat=4):
+        chance = float(np.prod([laws[j][o] for j, o in zip(drawn_by, y, strict=True)]))
+        if chance == 0.0:
+            continue
+        seen = np.array(y)
+        with np.errstate(divide="ignore"):
+            scored = ScoredRound(
+                proposals=("reference", "candidate", "arm"),
+                sizes=sizes,
+                log_p=np.log(P[seen]),
+                log_proposals=np.log(laws[:, seen]),
+                is_correct=CORRECT[seen],
+                drawn_by=drawn_by,
+            )
+        mean += chance * math.exp(log_wealth([scored], math.log(m)))
+    assert mean <= 1.0 + 1e-9
 
 
 @pytest.mark.parametrize(("n_p", "n_q"), [(16, 16), (0, 32), (32, 4)])
@@ -124,7 +158,19 @@ def test_lower_bound_at_one_in_a_million_from_dozens_of_samples() -> None:
 
 def test_better_than_markov() -> None:
     scored = deep([-14.0, -13.8, -14.1, -14.3] * 12, 16, 64)
-    assert log_lower_bound([scored], 0.05) > markov_log_lower_bound(scored, 0.05) + 2.0
+    assert log_lower_bound([scored], 0.05) > log_lower_bound([scored], 0.05, refused=True) + 3.0
+
+
+def test_refused_leaves_markovs_bound() -> None:
+    # Log of the mean of X minus log(9/alpha): Markov's inequality at its ninth of the level.
+    scored = deep([-14.0, -2.0, -30.0], 16, 64)
+    mean = pooled_log_success([scored]).value
+    assert log_lower_bound([scored], 0.05, refused=True) == pytest.approx(mean - math.log(9 / 0.05))
+    rng = np.random.default_rng(7)
+    missed = [log_lower_bound([draw(rng, 2, 6)], 0.3, refused=True) > math.log(A) for _ in range(2000)]
+    assert np.mean(missed) <= 0.3 / 9
+    # A round without a success leaves Markov's product nothing.
+    assert log_lower_bound([scored, deep([], 0, 4)], 0.05, refused=True) == -math.inf
 
 
 def test_bound_solves_its_equation_and_holds_far_down() -> None:

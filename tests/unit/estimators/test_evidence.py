@@ -8,15 +8,18 @@ from hypothesis import strategies as st
 from workers.estimators.betting import log_lower_bound, log_wealth
 from workers.estimators.counts import clopper_pearson, epsilon, log_e_in, log_e_out, success_lower_bound
 from workers.estimators.evidence import (
+    Levels,
     ReferenceEvidence,
+    candidate_evidence,
     classify,
     log_e_in_combined,
     log_e_out_of_every_arm,
     lower_log_bound,
     reference_evidence,
 )
-from workers.estimators.importance import ScoredRound
-from workers.estimators.reference_counts import ReferenceCounts
+from workers.estimators.importance import pooled_elbo, pooled_log_success
+from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts
+from workers.estimators.scored_round import ScoredRound
 
 USE, PROBE = epsilon(8, 0.5), epsilon(256, 0.5)
 TARGET = math.log(20.0)
@@ -29,15 +32,17 @@ def pilot(c: int, n: int) -> ReferenceCounts:
 def scored(ratios: np.ndarray, n_p: int = 64, n_q: int = 64) -> ScoredRound:
     log_q = np.full(ratios.size, -60.0)
     ones = np.ones(ratios.size, dtype=bool)
-    return ScoredRound(ratios + log_q, log_q, ones, ones, n_p, n_q)
+    return ScoredRound.of_pair(ratios + log_q, log_q, ones, ones, n_p, n_q)
 
 
 def judge(
     counts: ReferenceCounts, scoring: list[ScoredRound] | None, adaptive: bool = True
 ) -> ReferenceEvidence:
-    return reference_evidence(
-        counts, scoring, epsilon_use=USE, epsilon_probe=PROBE, planned_n=2048, alpha=0.05, adaptive=adaptive
-    )
+    return reference_evidence(counts, scoring, levels(adaptive=adaptive))
+
+
+def levels(*, planned_n: int = 2048, alpha: float = 0.05, adaptive: bool = True) -> Levels:
+    return Levels(epsilon_use=USE, epsilon_probe=PROBE, planned_n=planned_n, alpha=alpha, adaptive=adaptive)
 
 
 GOOD = scored(math.log(0.02 / 0.8) + np.random.default_rng(1).normal(0, 0.3, 50))
@@ -70,8 +75,10 @@ def test_combination_is_the_mean_of_e_values() -> None:
     expected = 0.5 * math.exp(log_e_in(1, 64, PROBE)) + 0.5 * math.exp(log_wealth([GOOD], math.log(PROBE)))
     assert log_e_in_combined(counts, [GOOD], PROBE) == pytest.approx(math.log(expected))
     assert log_e_in_combined(counts, None, PROBE) == log_e_in(1, 64, PROBE)
-    # Refused: the scoring half is lost, not handed to the counts.
-    assert log_e_in_combined(counts, [WIDE], PROBE) == pytest.approx(log_e_in(1, 64, PROBE) - math.log(2.0))
+    # Refused: Markov's ninth of the scoring half is left, the rest is not handed to the counts.
+    markov = math.exp(pooled_log_success([WIDE]).value) / PROBE
+    left = 0.5 * math.exp(log_e_in(1, 64, PROBE)) + 0.5 * markov / 9
+    assert log_e_in_combined(counts, [WIDE], PROBE) == pytest.approx(math.log(left))
     # No round yet: wealth 1
     assert log_e_in_combined(counts, [], PROBE) == pytest.approx(
         math.log(0.5 * math.exp(log_e_in(1, 64, PROBE)) + 0.5)
@@ -117,10 +124,39 @@ def test_price_from_scoring() -> None:
     assert price.status == "ok"
     assert price.value == pytest.approx(-math.log(0.02), abs=0.35)
     assert price.ci_low < price.value < price.ci_high < -math.log(0.02) + 1.2  # type: ignore[operator]
-    # Weak diagnostics: the pilot's rate instead, or none with the doubt told.
+    # Weak diagnostics: the pilot's rate instead, or the ELBO with the doubt told.
     refused = judge(pilot(2, 64), [WIDE]).price
     assert refused.value == pytest.approx(math.log(32.0))
-    assert judge(pilot(0, 64), [WIDE]).price.status == "censored"
+
+
+def test_where_scoring_refuses_markov_bounds_and_the_elbo_points() -> None:
+    far = scored(math.log(1e-9) + np.random.default_rng(1).normal(0, 5.0, 50))
+    price = judge(pilot(0, 64), [far]).price
+    assert price.status == "unreliable"
+    assert "ELBO" in price.reason
+    assert "log-spread" in price.reason
+    # The ELBO is far below the truth at such a spread: the certified end is the better upper bound.
+    assert pooled_elbo([far]).value < -price.ci_high
+    assert price.value == price.ci_high
+    mean = pooled_log_success([far]).value
+    # alpha/2 for this side, half of it for the scores, a ninth of that for Markov
+    assert price.ci_high == pytest.approx(-(mean - math.log(9 / 0.0125)), abs=1e-6)
+
+
+def test_one_scored_success_has_a_bound_and_a_doubtful_point() -> None:
+    single = scored(np.array([-8.0]), n_p=1, n_q=1)
+    price = judge(pilot(0, 1), [single]).price
+    # w = 2 e^-8, mean e^-8: one draw of one candidate sample
+    assert price.value == pytest.approx(8.0, abs=1e-3)
+    assert price.status == "unreliable"
+    assert price.ci_high is not None
+
+
+def test_the_candidates_evidence_is_its_counts() -> None:
+    own = CandidateCounts(pilot_successes=3, pilot_n=64, successes=3, n=64)
+    made, same = candidate_evidence(own, levels()), judge(pilot(3, 64), None)
+    assert (made.log_lower, made.upper, made.at_use) == (same.log_lower, same.upper, same.at_use)
+    assert made.scoring is None
 
 
 def test_topped_up_without_pilot_success() -> None:
@@ -148,7 +184,7 @@ def test_lower_bound_takes_the_better_half() -> None:
     many = ReferenceCounts(pilot_successes=40, pilot_n=64, successes=40, n=64)
     alone = success_lower_bound(40, 64, 40, 64, alpha=0.025, threshold=PROBE, adaptive=False)
     assert lower_log_bound(many, [GOOD], alpha=0.05, threshold=PROBE, adaptive=False) == math.log(alone)
-    # Refused scores give nothing back.
+    # Refused scores give nothing back; Markov's bound is far below these counts.
     assert lower_log_bound(many, [WIDE], alpha=0.05, threshold=PROBE, adaptive=False) == math.log(alone)
 
 
@@ -163,15 +199,13 @@ def test_combined_bounds_cover(a_scale: float) -> None:
         seen = rng.choice(3, 32, p=p)
         y = np.concatenate([seen, rng.choice(3, 32, p=q)])
         hit = y > 0
-        first = ScoredRound(np.log(p[y]), np.log(q[y]), hit, np.arange(64) >= 32, 32, 32)
+        first = ScoredRound.of_pair(np.log(p[y]), np.log(q[y]), hit, np.arange(64) >= 32, 32, 32)
         c = int((seen > 0).sum())
         more = 100 if c == 0 else 0
         counts = ReferenceCounts(
             pilot_successes=c, pilot_n=32, successes=c + int(rng.binomial(more, a)), n=32 + more
         )
-        made = reference_evidence(
-            counts, [first], epsilon_use=USE, epsilon_probe=PROBE, planned_n=132, alpha=alpha, adaptive=True
-        )
+        made = reference_evidence(counts, [first], levels(planned_n=132, alpha=alpha))
         missed += not math.exp(made.log_lower) <= a <= made.upper
     assert missed / reps <= alpha
 
@@ -189,9 +223,7 @@ def test_never_contradictory(c: int, adaptive: bool, scoring: int | None) -> Non
 
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="probe"):
-        reference_evidence(
-            pilot(0, 64), None, epsilon_use=PROBE, epsilon_probe=USE, planned_n=64, alpha=0.05, adaptive=True
-        )
+        Levels(epsilon_use=PROBE, epsilon_probe=USE, planned_n=64, alpha=0.05, adaptive=True)
 
 
 def test_a_pooled_point_that_contradicts_the_bounds_is_not_used() -> None:

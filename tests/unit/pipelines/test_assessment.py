@@ -12,9 +12,10 @@ from workers.estimators.counts import epsilon, log_e_in, log_e_out, success_uppe
 from workers.pipelines.assessment import (
     assess_candidate,
     assess_reference,
-    bounds,
+    candidate_bounds,
     log_target_in,
     planned_samples,
+    reference_bounds,
 )
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 
@@ -83,8 +84,8 @@ def test_the_candidate_never_lowers_an_upper_bound_nor_makes_out(reference, cand
     for budget in ("use", "probe"):
         before, after = getattr(alone, budget).label, getattr(scored, budget).label
         assert after != "out" or before == "out"
-    printed = bounds(spec, p, pair_of(p, q, shift), 0.05).success
-    assert printed.ci_high == bounds(spec, p, None, 0.05).success.ci_high
+    printed = reference_bounds(spec, prompt(p, q, pair_of(p, q, shift)), 0.05).success
+    assert printed.ci_high == reference_bounds(spec, prompt(p), 0.05).success.ci_high
 
 
 @given(COUNTS, COUNTS, st.floats(-5, 5))
@@ -145,7 +146,7 @@ def test_printed_bounds_have_their_own_level():
     p = side(3, 64)
     expected = success_upper_bound(3, 64, 3, 64, alpha=0.025, threshold=epsilon(256, 0.5), adaptive=True)
     for spec in (strict, lax):
-        printed = bounds(spec, p, None, 0.05)
+        printed = reference_bounds(spec, prompt(p), 0.05)
         assert printed.success.confidence == pytest.approx(0.95)
         assert printed.success.ci_high == expected
     assert (
@@ -181,11 +182,11 @@ def test_with_scoring_a_forecast_reaches_for_twice_the_evidence():
 def test_points_are_the_pilots_and_bounds_use_every_sample():
     """No success in the pilot, five in the top-up: the rate is not 5/1000, which stopping may have biased."""
     spec = spec_of()
-    topped = bounds(spec, side(5, 1000, pilot=64), None, 0.05)
+    topped = candidate_bounds(spec, side(5, 1000, pilot=64), 0.05)
     assert (topped.success.value, topped.success.n) == (0.0, 1000)
     assert 0 < topped.success.ci_low < 0.005 < topped.success.ci_high < 0.02
     assert topped.price.value is None
-    assert bounds(spec, side(5, 64), None, 0.05).success.value == pytest.approx(5 / 64)
+    assert candidate_bounds(spec, side(5, 64), 0.05).success.value == pytest.approx(5 / 64)
 
 
 def test_unusable_samples_are_failures_that_are_counted():
