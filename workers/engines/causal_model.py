@@ -1,5 +1,6 @@
 """One loaded language model: prefixes, continuations, logits and text."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,9 @@ class CausalModel:
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
         self.edge_tolerance = EDGE_TOLERANCE[self.dtype]
+        # transformers 5.24 renamed the argument, and warns of the old name.
+        accepted = inspect.signature(model.base_model.forward).parameters
+        self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
         self._softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
         head = model.get_output_embeddings()
         # A half-precision head rounds logits near 12 nats to 1/16: it is applied in float32 always.
@@ -122,7 +126,7 @@ class CausalModel:
         seen = cache.get_seq_length()
         positions = torch.arange(seen, seen + token_ids.shape[1], device=self.device).unsqueeze(0)
         output = self.model.base_model(
-            input_ids=token_ids, position_ids=positions, past_key_values=cache, use_cache=True
+            input_ids=token_ids, position_ids=positions, use_cache=True, **{self._cache_argument: cache}
         )
         hidden: Tensor = output.last_hidden_state
         return hidden
