@@ -1,5 +1,7 @@
 """Sampling completions at temperature 1, nothing truncated."""
 
+import inspect
+
 import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
@@ -21,11 +23,14 @@ def sample(
     Returns:
         Token ids. Shape ``(b, s)`` with s at most ``max_new_tokens``.
     """
+    # transformers 5.24 renamed the argument.
+    accepted = inspect.signature(network.forward).parameters
+    cache_argument = "cache" if "cache" in accepted else "past_key_values"
     cache, inputs = DynamicCache(config=network.config), prompts
     ended = torch.zeros(len(prompts), dtype=torch.bool)
     drawn: list[Tensor] = []
     while len(drawn) < max_new_tokens and not ended.all():
-        logits = network(inputs, past_key_values=cache, use_cache=True).logits[:, -1]
+        logits = network(inputs, use_cache=True, **{cache_argument: cache}).logits[:, -1]
         tokens = torch.multinomial(logits.float().softmax(-1), 1, generator=generator).squeeze(1)
         tokens = torch.where(ended, IDS[END], tokens)
         ended |= tokens == IDS[END]
