@@ -49,7 +49,7 @@ class CoveragePoint(Document):
     """Share of prompts whose success probability is at least tau."""
 
     tau: float
-    estimate: Estimate
+    estimate: DatasetEstimate
 
 
 class SideSupport(Document):

@@ -4,9 +4,10 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from workers.estimators.estimate import Estimate
+from workers.estimators.resampling import few_units, resampled_row_means
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,11 +22,12 @@ def crossing_k(
     candidate_ns: Ints,
     rng: np.random.Generator,
     confidence: float = 0.95,
+    families: ArrayLike | None = None,
 ) -> Estimate:
     """Smallest k with mean pass@k(reference) >= mean pass@k(candidate), k up to the least n.
 
-    The interval is a percentile bootstrap over prompts (of the samples of the one prompt, if there is only
-    one). Resamples that do not cross count as beyond n: an end, or the value, that lies there is None and the
+    The interval is a percentile bootstrap over families, or over prompts without them (over the samples, if
+    there is only one of them). Resamples that do not cross count as beyond n: an end, or the value, that lies there is None and the
     status ``censored``.
 
     Args:
@@ -35,6 +37,7 @@ def crossing_k(
         candidate_ns: Its n. Shape ``(M,)``.
         rng: Source of the resamples.
         confidence: Nominal coverage.
+        families: One label per prompt, or None where prompts are independent. Shape ``(M,)``.
 
     Raises:
         ValueError: Shapes differ or counts are out of range.
@@ -50,14 +53,18 @@ def crossing_k(
         return Estimate.undefined("a prompt without samples", UNIT, prompts)
     lead = _curves(*sides[0], largest) - _curves(*sides[1], largest)
     value = float(_first_crossing(lead.mean(axis=0)[None, :])[0])
-    if prompts > 1:
-        draws = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=RESAMPLES) @ lead / prompts
+    units = prompts if families is None else len(set(np.array(families).tolist()))
+    if units > 1:
+        draws = resampled_row_means(lead, rng, RESAMPLES, families)
     else:
-        draws = _resampled_single(sides, largest, rng)
+        draws = _resampled_samples(sides, largest, rng)
     tail = (1 - confidence) / 2
     crossings = _first_crossing(draws)
     low, high = np.quantile(crossings, [tail, 1 - tail], method="inverted_cdf")
-    single = prompts == 1 and math.isfinite(value) and math.isfinite(high)
+    crosses = math.isfinite(value) and math.isfinite(high)
+    weak = few_units(units, prompts)
+    if units == 1:
+        weak = f"one {'prompt' if prompts == 1 else 'family'}: a sampling interval"
     return Estimate.from_interval(
         value,
         min(float(low), value),
@@ -65,8 +72,8 @@ def crossing_k(
         confidence=confidence,
         n=prompts,
         unit=UNIT,
-        reason="one prompt: a sampling interval" if single else f"does not cross within n = {largest}",
-        status="unreliable" if single else None,
+        reason=weak if crosses else f"does not cross within n = {largest}",
+        status="unreliable" if weak and crosses else None,
     )
 
 
@@ -95,12 +102,13 @@ def _first_crossing(lead: Floats) -> Floats:
     return np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1.0, math.inf)
 
 
-def _resampled_single(
+def _resampled_samples(
     sides: tuple[tuple[Ints, Ints], tuple[Ints, Ints]], largest: int, rng: np.random.Generator
 ) -> Floats:
-    curves = []
-    for successes, ns in sides:
-        n = int(ns[0])
-        counts = rng.binomial(n, float(successes[0]) / n, size=RESAMPLES)
-        curves.append(_curves(counts, np.full(RESAMPLES, n), largest))
-    return curves[0] - curves[1]
+    """Mean lead when the samples of each prompt are drawn again. Shape ``(RESAMPLES, largest)``."""
+    lead = np.zeros((RESAMPLES, largest))
+    for sign, (successes, ns) in zip((1.0, -1.0), sides, strict=True):
+        for c, n in zip(successes, ns, strict=True):
+            counts = rng.binomial(int(n), float(c) / int(n), size=RESAMPLES)
+            lead += sign * _curves(counts, np.full(RESAMPLES, n), largest)
+    return lead / len(sides[0][0])

@@ -13,7 +13,7 @@ from scipy import stats
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import bootstrap_interval, few_units
+from workers.estimators.resampling import bootstrap_interval, cluster_error, few_units
 from workers.numerics.checks import count_vectors, counts
 
 
@@ -138,7 +138,7 @@ def mean_pass_at_k(
     doubt = few_units(units, len(points))
     estimate = Estimate(
         value=mean,
-        std_error=_population_error(values, families),
+        std_error=cluster_error(values, families),
         ci_low=low,
         ci_high=high,
         confidence=confidence if interval else None,
@@ -179,18 +179,6 @@ def _sampling_error(pairs: list[tuple[int, int]], k: int) -> float | None:
     variances = [pass_at_k_sampling_variance(n, c, k) for n, c in pairs]
     known = [variance for variance in variances if variance is not None]
     return math.sqrt(math.fsum(known)) / len(pairs) if len(known) == len(pairs) else None
-
-
-def _population_error(values: np.ndarray, families: ArrayLike | None) -> float | None:
-    """Cluster-robust standard error of the mean; None with one family or without spread."""
-    residual = values - values.mean()
-    if families is not None:
-        _, member = np.unique(np.array(families), return_inverse=True)
-        residual = np.bincount(member, weights=residual)
-    units = residual.size
-    if units < 2 or np.ptp(values) == 0.0:
-        return None
-    return float(np.sqrt(units / (units - 1) * np.sum(residual**2)) / values.size)
 
 
 def _degenerate_interval(values: np.ndarray, units: int, confidence: float) -> tuple[float, float] | None:

@@ -65,6 +65,60 @@ def family_means(values: ArrayLike, families: ArrayLike | None) -> tuple[FloatVe
     return sums, np.bincount(member).astype(np.float64)
 
 
+def family_totals(rows: ArrayLike, families: ArrayLike | None) -> tuple[NDArray[np.float64], FloatVector]:
+    """Sums of rows and sizes of the resampled units, in an order that depends on the data alone.
+
+    The names of families and the order of prompts must not decide which unit a draw picks.
+
+    Args:
+        rows: One row per prompt, finite. Shape ``(M, D)``.
+        families: One label per prompt, or None where each prompt is a unit. Shape ``(M,)``.
+
+    Returns:
+        Sum of the rows and number of prompts of each unit. Shapes ``(F, D)`` and ``(F,)``.
+
+    Raises:
+        ValueError: Shapes that differ.
+    """
+    values = np.asarray(rows, dtype=np.float64)
+    sums, sizes = values, np.ones(values.shape[0])
+    if families is not None:
+        labels = np.array(families)
+        if values.ndim != 2 or labels.shape != values.shape[:1]:
+            raise ValueError("one family per row")
+        _, member = np.unique(labels, return_inverse=True)
+        sizes = np.bincount(member).astype(np.float64)
+        sums = np.zeros((sizes.size, values.shape[1]))
+        np.add.at(sums, member, values)
+    order = np.lexsort([sizes, *sums.T])
+    return sums[order], sizes[order]
+
+
+def resampled_row_means(
+    rows: ArrayLike, rng: np.random.Generator, resamples: int, families: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """Means of rows over prompts when whole families are drawn again (ratio of sums).
+
+    Args:
+        rows: One row per prompt, finite. Shape ``(M, D)``, M >= 1.
+        rng: Source of randomness.
+        resamples: Number of replicates R.
+        families: As `family_totals`.
+
+    Returns:
+        Shape ``(R, D)``.
+
+    Raises:
+        ValueError: No rows, or shapes that differ.
+    """
+    sums, sizes = family_totals(rows, families)
+    if sizes.size == 0:
+        raise ValueError("there is nothing to resample")
+    picks = rng.multinomial(sizes.size, np.full(sizes.size, 1 / sizes.size), size=resamples)
+    means: NDArray[np.float64] = (picks @ sums) / (picks @ sizes)[:, None]
+    return means
+
+
 def bootstrap_means(
     values: ArrayLike, rng: np.random.Generator, resamples: int, families: ArrayLike | None = None
 ) -> FloatVector:
@@ -205,3 +259,20 @@ def few_units(units: int, prompts: int) -> str:
     if units >= LEAST_UNITS or units == prompts:
         return ""
     return f"{units} families say little about others: the population interval is as wide as that"
+
+
+def cluster_error(values: ArrayLike, families: ArrayLike | None) -> float | None:
+    """Cluster-robust standard error of a mean over prompts, sqrt(F/(F-1) Σ_f (Σ_i r_i)²)/M.
+
+    Args:
+        values: One number per prompt, finite. Shape ``(M,)``.
+        families: One label per prompt, or None where prompts are independent. Shape ``(M,)``.
+
+    Returns:
+        None with one family, or where no value differs from another.
+    """
+    array = finite_vector(values, "values")
+    sums, _ = family_means(array - array.mean(), families)
+    if sums.size < 2 or np.ptp(array) == 0.0:
+        return None
+    return float(np.sqrt(sums.size / (sums.size - 1) * np.sum(sums**2)) / array.size)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.estimators.counts import epsilon
-from workers.estimators.coverage import coverage
+from workers.estimators.coverage import coverage, coverage_sampling_error
 from workers.estimators.crossing import crossing_k
 from workers.estimators.literature import unseen_rule
 from workers.estimators.pass_at_k import pass_at_k_curve
@@ -44,8 +44,9 @@ def support_section(
         seen = Counter(regime.name for regime in regimes)
         section["regimes"] = {name: seen[name] for name in REGIMES}
     section["literature_rule"] = _literature_rule(spec, references, candidates)
-    section["retention"] = _retention(references, candidates, rng)
-    crossing = crossing_k(*_pilots(references), *_pilots(candidates), rng, CONFIDENCE)
+    section["retention"] = _retention(references, candidates, families_of(results), rng)
+    pilots = *_pilots(references), *_pilots(candidates)
+    crossing = crossing_k(*pilots, rng, CONFIDENCE, families=families_of(results))
     section["crossing_k"] = estimate_json(crossing)
     return section
 
@@ -76,7 +77,7 @@ def _side(
     )
     reach = spec.thresholds.reach
     taus = sorted({*COVERAGE_TAUS, epsilon(spec.budget.k_use, reach), epsilon(spec.budget.k_probe, reach)})
-    judged = ns > 0
+    judged, labels = ns > 0, np.array(families, dtype=object)
     return {
         "success": mean_json(mean_success(results, sides, estimates, rng)),
         "pass_at_k": [
@@ -86,15 +87,21 @@ def _side(
             }
             for point in curve
         ],
-        "coverage": [
-            {
-                "tau": tau,
-                "estimate": estimate_json(coverage(successes[judged], ns[judged], tau, CONFIDENCE)),
-            }
-            for tau in taus
-        ],
+        "coverage": [_coverage(successes[judged], ns[judged], tau, labels[judged], rng) for tau in taus],
         "outcomes": {name: sum(side.outcomes[name] for side in sides) for name in OUTCOME_NAMES},
     }
+
+
+def _coverage(
+    successes: NDArray[np.int64],
+    ns: NDArray[np.int64],
+    tau: float,
+    families: NDArray[Any],
+    rng: np.random.Generator,
+) -> Json:
+    point = coverage(successes, ns, tau, rng, CONFIDENCE, families)
+    error = coverage_sampling_error(successes, ns, tau) if successes.size else None
+    return {"tau": tau, "estimate": {**estimate_json(point), "sampling_std_error": error}}
 
 
 def _literature_rule(
@@ -112,16 +119,17 @@ def _literature_rule(
 def _retention(
     references: Sequence[SideObservations],
     candidates: Sequence[SideObservations],
+    families: Sequence[str],
     rng: np.random.Generator,
 ) -> Json:
     """Both at half the pilot, so that the null, made of two halves of one model, is comparable."""
     sides = [_pilots(references), _pilots(candidates)]
     half = int(min(ns.min() for _, ns in sides) // 2) if references else 0
-    null = retention_null(*sides[0], rng, confidence=CONFIDENCE)
+    null = retention_null(*sides[0], half, rng, confidence=CONFIDENCE)
     if half < 1:
         return {"budget": half, **_retention_json(null)}
     solved = [solved_within(successes, ns, half, rng) for successes, ns in sides]
-    observed = retention(solved[0], solved[1], rng, CONFIDENCE)
+    observed = retention(solved[0], solved[1], rng, CONFIDENCE, families)
     return {"budget": half, **_retention_json(observed), "null": _retention_json(null)}
 
 

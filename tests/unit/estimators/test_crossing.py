@@ -98,3 +98,21 @@ def test_bounds_and_monotonicity(seed: int, prompts: int) -> None:
     assert (np.inf if better.value is None else better.value) <= value
     back = crossing_k(reference[::-1], n, candidate[::-1], n, rng(1))
     assert back.value == got.value
+
+
+def test_families_are_resampled_whole() -> None:
+    # Two kinds of prompts, whose crossings differ: eight families of six vary as eight prompts do.
+    n, reference, candidate = np.full(8, 32), np.repeat([3, 3], 4), np.repeat([12, 2], 4)
+    alone = crossing_k(reference, n, candidate, n, rng(4))
+    many = [np.repeat(part, 6) for part in (reference, n, candidate, n)]
+    clustered = crossing_k(*many, rng(4), families=np.repeat(list("abcdefgh"), 6))
+    ends = (alone.value, alone.ci_low, alone.ci_high)
+    assert (clustered.value, clustered.ci_low, clustered.ci_high) == ends
+    independent = crossing_k(*many, rng(4))
+    assert (alone.ci_low or 0) < (independent.ci_low or 0)
+    assert (independent.ci_high or 0) < (alone.ci_high or 0)
+    # One family shows no spread between families: its samples are drawn again instead.
+    one_family = crossing_k(*many, rng(4), families=["f"] * 48)
+    assert one_family.value == alone.value
+    assert one_family.status != "ok"
+    assert (one_family.ci_low or 0) < alone.value

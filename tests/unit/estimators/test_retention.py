@@ -50,7 +50,7 @@ def test_null_reproduces_the_published_noise_floor() -> None:
     generator = rng(1)
     n = 512
     successes = generator.binomial(n, generator.beta(0.2, 2, 4000))
-    got = retention_null(successes, np.full(4000, n), generator)
+    got = retention_null(successes, np.full(4000, n), n // 2, generator)
     assert got.srr.value == pytest.approx(0.926, abs=0.01)
     assert got.ndr.value == pytest.approx(0.074, abs=0.01)
     assert got.nscr.value == pytest.approx(0.0, abs=0.005)
@@ -61,14 +61,42 @@ def test_null_reproduces_the_published_noise_floor() -> None:
 def test_null_matches_enumeration() -> None:
     # One prompt, 1 of 2: the success is in the first or the second half, so NSCR is -1 or 1, and where they
     # are defined SRR is 0 and NDR 1. With 2 of 2 both halves hold one.
-    got = retention_null(np.array([1]), np.array([2]), rng(), splits=400)
+    got = retention_null(np.array([1]), np.array([2]), 1, rng(), splits=400)
     assert (got.srr.value, got.ndr.value) == (0.0, 1.0)
     assert (got.nscr.ci_low, got.nscr.ci_high) == (-1.0, 1.0)
-    sure = retention_null(np.array([2]), np.array([2]), rng())
+    sure = retention_null(np.array([2]), np.array([2]), 1, rng())
     assert (sure.srr.value, sure.ndr.value) == (1.0, 0.0)
-    assert retention_null(np.array([0]), np.array([1]), rng()).srr.status == "undefined"
-    assert retention_null(np.array([0, 0]), np.array([4, 4]), rng()).srr.reason == "no prompt was solved"
-    assert retention_null(np.array([], dtype=int), np.array([], dtype=int), rng()).srr.reason == "no prompts"
+    assert retention_null(np.array([0]), np.array([1]), 1, rng()).srr.status == "undefined"
+    assert retention_null(np.array([0, 0]), np.array([4, 4]), 2, rng()).srr.reason == "no prompt was solved"
+    none = np.array([], dtype=int)
+    assert retention_null(none, none, 2, rng()).srr.reason == "no prompts"
+
+
+def test_a_cell_without_a_prompt_is_not_proved_empty() -> None:
+    # 20 of 20 preserved: up to 1 - 0.05^(1/20) = 13.9 % may be something else.
+    got = retention(*sides(20, 0, 0, 3), rng())
+    missed = 1 - 0.05 ** (1 / 20)
+    assert (got.srr.value, got.ndr.value, got.nscr.value) == (1.0, 0.0, 0.0)
+    assert got.srr.ci_low == pytest.approx(1 - missed)
+    assert got.ndr.ci_high == pytest.approx(missed)
+    assert (got.nscr.ci_low, got.nscr.ci_high) == (pytest.approx(-missed), pytest.approx(missed))
+    assert (got.srr.ci_high, got.ndr.ci_low) == (1.0, 0.0)
+    # Prompts of one family are one witness.
+    one = retention(*sides(20, 0, 0, 3), rng(), families=["f"] * 23)
+    assert one.srr.ci_low == pytest.approx(0.05)
+    assert one.srr.status == "unreliable"
+
+
+def test_families_are_resampled_whole() -> None:
+    # Ten families of four, each all preserved or all shrunk: as ten prompts, not as forty.
+    reference, candidate = sides(6, 0, 4, 0)
+    by_prompt = retention(reference, candidate, rng(3))
+    wide = retention(
+        np.repeat(reference, 4), np.repeat(candidate, 4), rng(3), families=np.repeat(range(10), 4)
+    )
+    narrow = retention(np.repeat(reference, 4), np.repeat(candidate, 4), rng(3))
+    assert wide.srr.std_error == pytest.approx(by_prompt.srr.std_error, rel=0.05)
+    assert narrow.srr.std_error == pytest.approx(0.5 * (by_prompt.srr.std_error or 0.0), rel=0.1)
 
 
 def test_thinning_follows_the_hypergeometric_law() -> None:
