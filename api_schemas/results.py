@@ -52,15 +52,34 @@ class CoveragePoint(Document):
     estimate: DatasetEstimate
 
 
+class ClassesAtK(Document):
+    """How many prompts are in, out of reach or undetermined at one budget, each at level alpha."""
+
+    k: int
+    epsilon: Annotated[float, Field(description="Least chance of success that counts as within reach.")]
+    budget_nats: Annotated[float, Field(description="The same as a price: -log epsilon.")]
+    prompts: dict[ReachClass, int]
+
+
 class SideSupport(Document):
     """What one side reaches."""
 
     success: DatasetEstimate
     pass_at_k: list[PassAtK]
     coverage: list[CoveragePoint]
+    classes: list[ClassesAtK] | None = None
     outcomes: dict[str, int]
-    behaviour_entropy: Estimate | None = None
-    unseen_mass: Estimate | None = None
+    behaviour_entropy: Annotated[
+        DatasetEstimate | None, Field(description="Entropy of the behaviours of successes, nats.")
+    ] = None
+    unseen_mass: Annotated[
+        DatasetEstimate | None,
+        Field(description="Good-Turing mass of behaviours that the pilot did not show."),
+    ] = None
+    novel_mass: Annotated[
+        DatasetEstimate | None,
+        Field(description="The candidate's mass on behaviours that no reference sample showed."),
+    ] = None
 
 
 class LiteratureRule(Document):
@@ -272,8 +291,18 @@ class SideRow(Document):
     samples: int
     success: Estimate
     price: Estimate
+    margin: Annotated[
+        Estimate | None,
+        Field(description="Budget at k_probe minus price, nats; within reach if not negative."),
+    ] = None
     class_at_k_use: ReachClass
     class_at_k_probe: ReachClass
+    behaviours: Annotated[
+        dict[str, int] | None, Field(description="The labels that occur most, with their counts.")
+    ] = None
+    behaviour_entropy: Estimate | None = None
+    unseen_mass: Estimate | None = None
+    novel_mass: Estimate | None = None
 
 
 class Confirmation(Document):

@@ -51,6 +51,20 @@ def bernoulli_law(success: float, answer: str = "00", v: int = 10) -> Law:
     """One completion with chance `success`, the others alike."""
     joint = np.full((v, v), (1 - success) / (v * v - 1))
     joint[int(answer[0]), int(answer[1])] = success
+    return law_of(joint)
+
+
+def law_with(chances: dict[str, float], v: int = 10) -> Law:
+    """The given completions with their chances, the others alike."""
+    joint = np.full((v, v), (1 - sum(chances.values())) / (v * v - len(chances)))
+    for text, chance in chances.items():
+        joint[int(text[0]), int(text[1])] = chance
+    return law_of(joint)
+
+
+def law_of(joint: np.ndarray) -> Law:
+    """The law with these chances of pairs. Shape `(v, v)`."""
+    v = joint.shape[0]
     first = joint.sum(axis=1)
     second = np.full((v, v), 1 / v)
     second[first > 0] = joint[first > 0] / first[first > 0, None]

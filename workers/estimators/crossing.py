@@ -27,8 +27,8 @@ def crossing_k(
     """Smallest k with mean pass@k(reference) >= mean pass@k(candidate), k up to the least n.
 
     The interval is a percentile bootstrap over families, or over prompts without them (over the samples, if
-    there is only one of them). Resamples that do not cross count as beyond n: an end, or the value, that lies there is None and the
-    status ``censored``.
+    there is only one of them). Resamples that do not cross count as beyond n: an end, or the value, that lies
+    there is None and the status ``censored``.
 
     Args:
         reference_successes: c of each prompt from the fixed-size pilot. Shape ``(M,)``.

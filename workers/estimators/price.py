@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from workers.estimators.counts import log_budget
 from workers.estimators.estimate import Estimate
 from workers.estimators.importance import pooled_elbo, pooled_log_success
 from workers.estimators.reference_counts import SideCounts, UpperEnd
@@ -85,6 +86,30 @@ def price_of(
         unit="nats",
         status=status,
         reason=reason,
+    )
+
+
+def margin(price: Estimate, k: int, reach: float) -> Estimate:
+    """Lambda(k, reach) - S in nats: what the budget leaves over; at least 0 is accessible.
+
+    Args:
+        price: S, nats.
+        k: Budget in samples.
+        reach: As `log_budget`.
+    """
+    budget = log_budget(k, reach)
+    if price.status == "undefined":
+        return Estimate.undefined(price.reason, "nats", price.n)
+    return Estimate(
+        value=None if price.value is None else budget - price.value,
+        std_error=price.std_error,
+        ci_low=None if price.ci_high is None else budget - price.ci_high,
+        ci_high=None if price.ci_low is None else budget - price.ci_low,
+        confidence=price.confidence,
+        n=price.n,
+        unit="nats",
+        status=price.status,
+        reason=price.reason,
     )
 
 

@@ -141,7 +141,10 @@ def _rows(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> Floats:
 
 
 def _with_unseen_cells(cells: Floats, units: int, confidence: float) -> Floats:
-    """For each of P, E, S that is absent, the cells if it held what `units` may leave unseen. Shape ``(R, 4)``."""
+    """For each of P, E, S that is absent, the cells if it held what `units` may leave unseen.
+
+    Shape ``(R, 4)``, one row for each absent one.
+    """
     solved = float(cells[:3].sum())
     if solved == 0:
         return np.empty((0, 4))

@@ -5,7 +5,7 @@ A label is a coarse outcome (correct or incorrect, an answer, a strategy), never
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,9 @@ LARGEST_UNSEEN: Final = 0.3
 NO_SAMPLES: Final = "no samples"
 
 
-def unseen_mass(labels: Sequence[Hashable], confidence: float = 0.95) -> Estimate:
+def unseen_mass(
+    labels: Sequence[Hashable], confidence: float = 0.95, known: Collection[Hashable] = ()
+) -> Estimate:
     """Good-Turing estimate f₁/n of the mass of behaviours not seen in n samples.
 
     The interval is the union of two, neither of which covers alone: Clopper-Pearson on f₁ of n, and Esty's
@@ -33,11 +35,13 @@ def unseen_mass(labels: Sequence[Hashable], confidence: float = 0.95) -> Estimat
     Args:
         labels: Behaviour of each sample.
         confidence: Nominal coverage.
+        known: Labels that were known before the first sample, such as failure: one of them seen once is no
+            sign of others unseen.
     """
     n = len(labels)
     if n == 0:
         return Estimate.undefined(NO_SAMPLES, PROBABILITY)
-    singles, pairs = _multiplicities(labels)
+    singles, pairs = _multiplicities([label for label in labels if label not in known])
     value = singles / n
     error = math.sqrt(singles * (1 - value) + 2 * (pairs + 1)) / n
     z = float(stats.norm.ppf(0.5 + confidence / 2))
@@ -103,7 +107,10 @@ def behaviour_entropy(
 
 
 def novel_mass(
-    reference_labels: Iterable[Hashable], candidate_labels: Sequence[Hashable], confidence: float = 0.95
+    reference_labels: Iterable[Hashable],
+    candidate_labels: Sequence[Hashable],
+    confidence: float = 0.95,
+    known: Collection[Hashable] = (),
 ) -> Estimate:
     """The candidate's mass on behaviours that these reference samples never showed; Clopper-Pearson.
 
@@ -114,12 +121,13 @@ def novel_mass(
         reference_labels: Behaviour of each reference sample.
         candidate_labels: Behaviour of each candidate sample.
         confidence: Nominal coverage.
+        known: Labels that are never novel, such as failure.
     """
     n = len(candidate_labels)
     if n == 0:
         return Estimate.undefined(NO_SAMPLES, PROBABILITY)
-    known = set(reference_labels)
-    novel = sum(label not in known for label in candidate_labels)
+    shown = {*reference_labels, *known}
+    novel = sum(label not in shown for label in candidate_labels)
     low, high = clopper_pearson(novel, n, confidence)
     share = novel / n
     return Estimate(

@@ -3,17 +3,19 @@
 import math
 from dataclasses import dataclass
 
-from workers.estimators.counts import epsilon
+from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.evidence import (
     CandidateEvidence,
+    Class,
     Levels,
     ReferenceEvidence,
     SideEvidence,
     candidate_evidence,
     classify,
+    log_e_in_combined,
     reference_evidence,
 )
-from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts
+from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts, SideCounts
 from workers.estimators.regimes import Reach
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
@@ -90,6 +92,23 @@ def assess_candidate(
     budget = k_probe or spec.budget.k_probe
     evidence = candidate_bounds(spec, prompt.candidate, spec.thresholds.alpha, budget)
     return _assess(spec, prompt.candidate, evidence, budget, scored=False)
+
+
+def reference_label_at(spec: AnalysisSpec, prompt: PromptObservations, budget: int) -> Class:
+    """The reference's class at any budget K, at level alpha for this budget alone."""
+    counts = ReferenceCounts.of(prompt.reference.correct, prompt.reference.pilot_n)
+    return _label_at(spec, counts, scored_rounds(prompt), budget)
+
+
+def candidate_label_at(spec: AnalysisSpec, candidate: SideObservations, budget: int) -> Class:
+    """The candidate's class at any budget K, likewise."""
+    return _label_at(spec, CandidateCounts.of(candidate.correct, candidate.pilot_n), None, budget)
+
+
+def _label_at(spec: AnalysisSpec, own: SideCounts, scoring: list[ScoredRound] | None, budget: int) -> Class:
+    threshold, target = epsilon(budget, spec.thresholds.reach), -math.log(spec.thresholds.alpha)
+    evidence_out = log_e_out(own.successes, own.n, threshold, planned_samples(spec, budget))
+    return classify(log_e_in_combined(own, scoring, threshold), evidence_out, target, target)
 
 
 def reference_bounds(

@@ -166,7 +166,7 @@ def _assemble(
         "usage": usage,
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
     }
-    rows = prompt_rows(results, regimes)
+    rows = prompt_rows(spec, results, regimes)
     place = {prompt.id: prompt.index for prompt in spec.prompts}
     rows.sort(key=lambda row: place[row["prompt_id"]])
     return Findings(document, rows, None if verdict is None else verdict.label)

@@ -2,36 +2,39 @@
 
 from collections.abc import Sequence
 
-from workers.estimators.evidence import SideEvidence
+from workers.estimators.price import margin
 from workers.estimators.regimes import Reach, Regime
 from workers.pipelines.assessment import SideAssessment
+from workers.pipelines.behaviour_section import is_labelled, row_behaviours_json
 from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.free_energy_section import row_json
 from workers.pipelines.observations import SideObservations
 from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain
-from workers.pipelines.spec import CANDIDATE, REFERENCE
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 
-def prompt_rows(results: Sequence[PromptResult], regimes: Sequence[Regime] | None) -> list[Json]:
+def prompt_rows(
+    spec: AnalysisSpec, results: Sequence[PromptResult], regimes: Sequence[Regime] | None
+) -> list[Json]:
     """One row a prompt, in the order of the request."""
     return [
-        _row(result, None if regimes is None else regimes[position])
+        _row(spec, result, None if regimes is None else regimes[position])
         for position, result in enumerate(results)
     ]
 
 
-def _row(result: PromptResult, regime: Regime | None) -> Json:
+def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Json:
     prompt = result.observed
     row: Json = {
         "prompt_id": result.spec.id,
         "family": result.spec.family,
         "split": result.spec.split,
-        "reference": _side(prompt.reference, result.printed[REFERENCE], result.reference),
+        "reference": _side(spec, result, REFERENCE, prompt.reference, result.reference),
         "evidence": list(regime.evidence) if regime is not None else _lines(result),
         "samples_to_settle": _to_settle(result),
     }
     if prompt.candidate is not None and result.candidate is not None:
-        row["candidate"] = _side(prompt.candidate, result.printed[CANDIDATE], result.candidate)
+        row["candidate"] = _side(spec, result, CANDIDATE, prompt.candidate, result.candidate)
         row["gain"] = estimate_json(printed_gain(result))
     if regime is not None:
         row |= {
@@ -54,14 +57,23 @@ def _row(result: PromptResult, regime: Regime | None) -> Json:
     return row
 
 
-def _side(side: SideObservations, printed: SideEvidence, assessment: SideAssessment) -> Json:
+def _side(
+    spec: AnalysisSpec,
+    result: PromptResult,
+    stream: str,
+    side: SideObservations,
+    assessment: SideAssessment,
+) -> Json:
+    printed = result.printed[stream]
     return {
         "successes": side.successes,
         "samples": side.n,
         "success": estimate_json(best_success(printed)),
         "price": estimate_json(printed.price),
+        "margin": estimate_json(margin(printed.price, spec.budget.k_probe, spec.thresholds.reach)),
         "class_at_k_use": assessment.use.label,
         "class_at_k_probe": assessment.probe.label,
+        **(row_behaviours_json(result, stream) if is_labelled(spec) else {}),
     }
 
 

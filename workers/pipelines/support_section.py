@@ -1,19 +1,23 @@
 """The result document's `support`: what each side reaches, and how it compares."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.estimators.counts import epsilon
+from workers.estimators.counts import epsilon, log_budget
 from workers.estimators.coverage import coverage, coverage_sampling_error
 from workers.estimators.crossing import crossing_k
+from workers.estimators.evidence import Class
 from workers.estimators.literature import unseen_rule
 from workers.estimators.pass_at_k import pass_at_k_curve
 from workers.estimators.regimes import REGIMES, Regime
 from workers.estimators.retention import Retention, retention, retention_null, solved_within
+from workers.pipelines.assessment import candidate_label_at, reference_label_at
+from workers.pipelines.behaviour_section import behaviours_json
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import families_of, mean_success
 from workers.pipelines.observations import OUTCOME_NAMES, SideObservations
@@ -22,6 +26,13 @@ from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 COVERAGE_TAUS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.9)
 """Thresholds of the coverage curve, about half a decade apart."""
+
+
+CLASS_STEP = 4
+"""Ratio of neighbouring budgets of the table of classes, as on the verdict's curve."""
+
+MOST_CLASS_K = 1_000_000
+"""No request may ask for more."""
 
 
 def support_section(
@@ -33,13 +44,10 @@ def support_section(
     """Reach of the sides; regimes, the literature's rule, retention and the crossing with a candidate."""
     references = [result.observed.reference for result in results]
     candidates = [r.observed.candidate for r in results if r.observed.candidate is not None]
-    section: Json = {
-        "reference": _side(spec, references, printed_successes(results, REFERENCE), results, rng)
-    }
+    section: Json = {"reference": _side(spec, REFERENCE, references, results, rng)}
     if CANDIDATE not in spec.streams:
         return section
-    successes = printed_successes(results, CANDIDATE)
-    section["candidate"] = _side(spec, candidates, successes, results, rng)
+    section["candidate"] = _side(spec, CANDIDATE, candidates, results, rng)
     if regimes is not None:
         seen = Counter(regime.name for regime in regimes)
         section["regimes"] = {name: seen[name] for name in REGIMES}
@@ -64,11 +72,12 @@ def _pilots(sides: Sequence[SideObservations]) -> tuple[NDArray[np.int64], NDArr
 
 def _side(
     spec: AnalysisSpec,
+    stream: str,
     sides: Sequence[SideObservations],
-    estimates: Sequence[Any],
     results: Sequence[PromptResult],
     rng: np.random.Generator,
 ) -> Json:
+    estimates = printed_successes(results, stream)
     successes, ns = _pilots(sides)
     families = families_of(results)
     largest = int(ns.min(initial=spec.budget.samples_per_prompt))
@@ -88,8 +97,34 @@ def _side(
             for point in curve
         ],
         "coverage": [_coverage(successes[judged], ns[judged], tau, labels[judged], rng) for tau in taus],
+        "classes": _classes(spec, stream, sides, results),
         "outcomes": {name: sum(side.outcomes[name] for side in sides) for name in OUTCOME_NAMES},
+        **behaviours_json(spec, results, stream, rng),
     }
+
+
+def class_budgets(spec: AnalysisSpec) -> list[int]:
+    """Budgets at which prompts are classed: both of the request's, and powers of four beyond either."""
+    budget = spec.budget
+    most = min(CLASS_STEP * budget.k_probe, MOST_CLASS_K)
+    powers = {CLASS_STEP**i for i in range(math.ceil(math.log(MOST_CLASS_K, CLASS_STEP)))}
+    return sorted({budget.k_use, budget.k_probe, *(k for k in powers if k <= most)})
+
+
+def _classes(
+    spec: AnalysisSpec, stream: str, sides: Sequence[SideObservations], results: Sequence[PromptResult]
+) -> list[Json]:
+    """How many prompts are in, out or undetermined at each budget; every budget stands alone."""
+    points = []
+    for k in class_budgets(spec):
+        if stream == REFERENCE:
+            seen = Counter(reference_label_at(spec, result.observed, k) for result in results)
+        else:
+            seen = Counter(candidate_label_at(spec, side, k) for side in sides)
+        reach = spec.thresholds.reach
+        at = {"k": k, "epsilon": epsilon(k, reach), "budget_nats": log_budget(k, reach)}
+        points.append({**at, "prompts": {label: seen[label] for label in get_args(Class)}})
+    return points
 
 
 def _coverage(

@@ -61,4 +61,6 @@ def _digits(size: float) -> str:
         return f"{size:,.0f}"
     if size >= 10:
         return f"{size:.1f}"
+    if size < 0.01:
+        return f"{size:.2g}"
     return f"{size:.2f}" if size >= 1 else f"{size:.3f}"

@@ -30,6 +30,12 @@ def test_by_hand() -> None:
     assert novel_mass(["a"], ["a", "b", "b", "a", "c"]).value == pytest.approx(0.6)
 
 
+def test_known_labels_are_neither_unseen_nor_novel() -> None:
+    assert unseen_mass(["a", "b", "b", None], known=(None,)).value == 0.25
+    assert unseen_mass(["b", "b", None], known=(None,)).value == 0.0
+    assert novel_mass([None], ["a", "b", None, None], known=(None, "b")).value == 0.25
+
+
 def test_one_behaviour_is_certain_only_up_to_the_unseen() -> None:
     same = ["correct"] * 64
     entropy, unseen = behaviour_entropy(same, alphabet=2), unseen_mass(same)

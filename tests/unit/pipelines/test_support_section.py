@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from planted import planted, planted_run
+from planted import PlantedPrompt, law_with, planted, planted_run
 
 from workers.pipelines.support_section import curve_budgets, support_section
 
@@ -94,3 +94,51 @@ def test_a_side_of_verifier_errors_alone_is_undefined(results_of):
     assert section["reference"]["success"]["status"] == "undefined"
     assert section["reference"]["pass_at_k"] == []
     assert section["candidate"]["success"]["value"] is not None
+
+
+def test_classes_at_every_budget_are_those_of_the_assessment(results_of):
+    prompts = [planted("p0", 0.0, 0.9), planted("p1", 0.3, 0.9), planted("p2", 1.0, 0.0)]
+    spec, results, section = section_of(results_of, *prompts, budget={**BUDGET, "k_probe": 20})
+    assert [point["k"] for point in section["reference"]["classes"]] == [1, 4, 8, 16, 20, 64]
+    for side, stream in ((section["reference"], "reference"), (section["candidate"], "candidate")):
+        at = {point["k"]: point for point in side["classes"]}
+        for name, k in (("use", spec.budget.k_use), ("probe", spec.budget.k_probe)):
+            labels = [getattr(getattr(result, stream), name).label for result in results]
+            assert at[k]["prompts"] == {c: labels.count(c) for c in ("in", "out", "undetermined")}
+            assert at[k]["epsilon"] == pytest.approx(1 - 0.5 ** (1 / k))
+            assert at[k]["budget_nats"] == pytest.approx(-np.log(at[k]["epsilon"]))
+        assert all(sum(point["prompts"].values()) == 3 for point in side["classes"])
+
+
+def test_behaviours_are_undefined_without_a_labeller(results_of):
+    *_, section = section_of(results_of, planted("p0", 0.3, 0.5), planted("p1", 0.3, 0.5))
+    for name in ("behaviour_entropy", "unseen_mass", "novel_mass"):
+        assert section["candidate"][name]["status"] == "undefined"
+        assert "behaviour" in section["candidate"][name]["reason"]
+    assert "novel_mass" not in section["reference"]
+
+
+def test_behaviours_of_the_candidate_that_the_reference_never_showed(results_of):
+    """Two answers; the reference knows the first alone, the candidate both alike."""
+    p, q = law_with({"12": 0.5, "34": 0.0}), law_with({"12": 0.4, "34": 0.4})
+    prompt = PlantedPrompt("p0", p, q, ("12", "34"))
+    budget = {"samples_per_prompt": 400, "max_samples_per_prompt": 400, "k_probe": 16}
+    signal = {"kind": "exact", "behaviour": {"by": "answer"}}
+    _, results, section = section_of(results_of, prompt, signal=signal, budget=budget)
+    candidate, reference = section["candidate"], section["reference"]
+    labels = results[0].observed.candidate.behaviours
+    assert set(labels) == {"12", "34", None}
+    assert candidate["novel_mass"]["value"] == labels.count("34") / 400
+    assert candidate["novel_mass"]["value"] == pytest.approx(0.4, abs=0.1)  # four standard errors
+    assert candidate["behaviour_entropy"]["value"] == pytest.approx(np.log(2), abs=0.02)
+    assert reference["behaviour_entropy"]["value"] == 0.0
+    assert reference["unseen_mass"]["value"] == 0.0
+    assert reference["unseen_mass"]["ci_high"] < 0.02
+
+
+def test_a_prompt_without_a_success_has_no_behaviour_entropy(results_of):
+    signal = {"kind": "exact", "behaviour": {"by": "answer"}}
+    *_, section = section_of(results_of, planted("p0", 0.0, 0.9), planted("p1", 0.9, 0.9), signal=signal)
+    found = section["reference"]["behaviour_entropy"]
+    assert (found["n"], found["status"]) == (1, "unreliable")
+    assert "1 of 2 prompts excluded: 1 no labelled success in the pilot" in found["reason"]

@@ -88,7 +88,7 @@ def side_support(success: float) -> Json:
             for k, p in zip(ks, curve, strict=True)
         ],
         "coverage": [
-            {"tau": tau, "estimate": estimate(min(1.0, success / tau) if tau else 1.0, 0.1, "share")}
+            {"tau": tau, "estimate": mean(min(1.0, success / tau) if tau else 1.0, 0.1, "share")}
             for tau in (0.001, 0.0027, 0.01, 0.03, 0.083, 0.3, 0.9)
         ],
         "outcomes": {
