@@ -1,24 +1,41 @@
-"""The verifiers on offer."""
+"""The signals, and which of them this deployment offers."""
 
 from typing import Final
 
 from pydantic import BaseModel
 
-from api_schemas.signals import ExactSignal, NumericSignal, RegexSignal, SignalDescription, SignalList
+from api_schemas.signals import (
+    ChoiceSignal,
+    ContainsSignal,
+    ExactSignal,
+    JsonSchemaSignal,
+    MathSignal,
+    NumericSignal,
+    RegexSignal,
+    SignalDescription,
+    SignalList,
+)
+from service.signal_examples import EXAMPLES
 
-VERSIONS: Final = {"exact": "exact/1", "numeric": "numeric/1", "regex": "regex/1"}
-"""What the workers' verifiers call themselves; a test holds the two together."""
-
-_SCHEMAS: Final[dict[str, type[BaseModel]]] = {
+SCHEMAS: Final[dict[str, type[BaseModel]]] = {
     "exact": ExactSignal,
     "numeric": NumericSignal,
     "regex": RegexSignal,
+    "choice": ChoiceSignal,
+    "contains": ContainsSignal,
+    "math": MathSignal,
+    "json_schema": JsonSchemaSignal,
 }
+VERSIONS: Final = {kind: f"{kind}/1" for kind in SCHEMAS}
+"""What the workers' verifiers call themselves; a test holds the two together."""
+
+ANSWERLESS: Final = frozenset({"regex", "json_schema"})
+"""Signals that can judge prompts without accepted answers."""
 
 
 def list_signals() -> SignalList:
-    """Every verifier and the JSON Schema of its settings."""
-    data = [_describe(kind, schema) for kind, schema in _SCHEMAS.items()]
+    """Every signal with its settings, an example and whether it is offered here."""
+    data = [_describe(kind, schema) for kind, schema in SCHEMAS.items()]
     return SignalList(object="list", data=data, has_more=False, next_cursor=None)
 
 
@@ -28,6 +45,9 @@ def _describe(kind: str, schema: type[BaseModel]) -> SignalDescription:
         kind=kind,
         version=VERSIONS[kind],
         description=(schema.__doc__ or "").strip(),
-        needs_answer=kind != "regex",
+        needs_answer=kind not in ANSWERLESS,
+        available=True,
+        unavailable_because=None,
+        example=EXAMPLES[kind],
         settings_schema=schema.model_json_schema(),
     )

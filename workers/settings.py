@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         description="Tokens whose keys and values are held at once: about 1.5 GB for a model of 135 million "
         "parameters in float32.",
     )
+    judge_lanes: int = Field(
+        default=2,
+        ge=1,
+        description="Texts judged at once by signals that judge in processes of their own or over HTTP: each "
+        "may take a core and 0.2 GB.",
+    )
     resident_models: int = Field(
         default=3,
         ge=2,

@@ -125,7 +125,8 @@ class PromptEvidence:
         zeros: Structural zeros among the candidate's successes; None if they were not scored.
         second_verifier: Whether a second verifier accepted every rare success; None if none was given.
         candidate_low: Lower bound of b at the decision level.
-        chance_floor: Rate at which samples of other prompts satisfy this prompt's key; None if unmeasured.
+        chance_floor: Upper bound of the rate at which samples of other prompts satisfy this prompt's key;
+            None if unmeasured.
     """
 
     reference_use: Reach
@@ -234,7 +235,7 @@ def above_chance(candidate_low: float, chance_floor: float | None) -> Confirmati
         return Confirmation("above_chance_floor", False, "the chance floor was not measured")
     passed = candidate_low > chance_floor
     sign = ">" if passed else "<="
-    detail = f"lower bound of b {candidate_low:.3g} {sign} chance floor {chance_floor:.3g}"
+    detail = f"lower bound of b {candidate_low:.3g} {sign} upper bound of chance {chance_floor:.3g}"
     return Confirmation("above_chance_floor", passed, detail)
 
 

@@ -14,6 +14,7 @@ from workers.host.engine_room import EngineRoom
 from workers.host.result_files import result_files
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
+from workers.pipelines.judge import Judge
 from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_next, plan_pilot
@@ -24,6 +25,7 @@ from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
+from workers.verifiers.means import Means
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,14 @@ class Shard:
             )
         room: EngineRoom = self.context.cache["room"]
         return room
+
+    @property
+    def judge(self) -> Judge:
+        """The verifiers of this process, their own processes warm."""
+        if "judge" not in self.context.cache:
+            self.context.cache["judge"] = Judge(Means(lanes=self.context.settings.judge_lanes))
+        judge: Judge = self.context.cache["judge"]
+        return judge
 
     @property
     def items(self) -> list[Item]:
@@ -141,7 +151,7 @@ def _verify(shard: Shard) -> Reply:
         shard.stop_if_asked()
         shard.context.progress(done)
 
-    table = verify_samples(shard.spec, shard.drawn_samples(), progress)
+    table = verify_samples(shard.spec, shard.drawn_samples(), progress, shard.judge)
     return {"artefact": shard.table(table), "usage": {}}
 
 
@@ -197,6 +207,7 @@ def _finalise(shard: Shard) -> Reply:
         analysis_id=message["analysis"]["id"],
         usage=message["analysis"]["usage"],
         partial=message["partial"],
+        judge=shard.judge,
     )
     document = ResultDocument.model_validate(findings.document).model_dump(mode="json", exclude_unset=True)
     rows = [PromptRow.model_validate(r).model_dump(mode="json", exclude_unset=True) for r in findings.rows]

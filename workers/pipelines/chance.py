@@ -1,60 +1,120 @@
-"""The chance floor: how often samples of other prompts satisfy a prompt's key."""
+"""The chance floor: how often samples of other prompts satisfy a prompt's key.
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+What counts is whether the candidate says this answer where it is wrong. So a prompt that shares an accepted
+answer takes no part: its samples satisfy the key because they are right there, and ten wordings of one
+question would otherwise make each other look like chance. A guesser among four letters still says B on a
+quarter of the prompts whose answer is another letter.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workers.estimators.counts import clopper_pearson
+from workers.pipelines.judge import Case, Judge
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.verify import judged_text
-from workers.verifiers.judgement import FinishReason
-from workers.verifiers.registry import build_verifier
+from workers.verifiers.choice import option_of
+from workers.verifiers.judgement import AnswerKey
+from workers.verifiers.numeric import parse_number
 
-MAX_TEXTS = 2_000
-"""Distinct texts judged against one key: enough to see a floor of a percent, and cheap for any verifier."""
-
-Texts = Counter[tuple[str, FinishReason]]
+MAX_TEXTS: Final = 2_000
+"""Samples judged against one key: enough to bound a floor below 0.2 %, and cheap for any verifier."""
 
 
-def chance_floors(spec: AnalysisSpec, samples: pa.Table, prompts: Sequence[int]) -> dict[int, float]:
-    """The floor of some prompts, from the candidate's pilot samples of all the others.
+@dataclass(frozen=True, slots=True)
+class ChanceFloor:
+    """How often samples of other prompts satisfy one prompt's key.
+
+    Attributes:
+        accepted: Samples that do.
+        judged: Samples judged; verifier errors are left out.
+        bound: Upper confidence bound of the rate, at half of the error level: with the lower bound of b at
+            the other half, "b is above chance" errs with chance at most alpha.
+    """
+
+    accepted: int
+    judged: int
+    bound: float
+
+    @property
+    def rate(self) -> float:
+        """The rate seen."""
+        return self.accepted / self.judged
+
+
+def chance_floors(
+    spec: AnalysisSpec, samples: pa.Table, prompts: Sequence[int], judge: Judge
+) -> dict[int, ChanceFloor]:
+    """The floor of some prompts, from the candidate's pilot samples of prompts with other answers.
+
+    The samples of different prompts have different chances; a binomial bound at their mean is then on the
+    safe side (Hoeffding 1956: of sums of independent indicators with one mean the binomial spreads most).
 
     Args:
         spec: The analysis.
         samples: Sorted samples of all streams.
         prompts: Indices of the prompts whose floor is wanted.
+        judge: Judges the samples.
 
     Returns:
-        By prompt; a prompt without others has none.
+        By prompt; a prompt without others to compare with has none, and no prompt has one where the signal
+        judges all by the same key: there what satisfies another prompt's key says nothing about chance.
     """
-    if not prompts:
+    if not prompts or _judges_alike(spec.signal):
         return {}
     pilot = samples.filter(
         (pc.field("stream") == CANDIDATE) & (pc.field("index") < spec.budget.samples_per_prompt)
     )
-    texts: dict[int, Texts] = {}
-    columns = (pilot[name].to_pylist() for name in ("prompt_index", "text", "finish_reason"))
-    for prompt, text, finish in zip(*columns, strict=True):
-        judged = judged_text(text, finish, spec.policy.stop)
-        texts.setdefault(prompt, Counter())[judged, finish] += 1
-    floors = {prompt: _floor(spec, texts, prompt) for prompt in prompts}
-    return {prompt: floor for prompt, floor in floors.items() if floor is not None}
+    rows = pilot.select(["prompt_index", "index", "text", "finish_reason"]).to_pylist()
+    # By a hash of what it is a sample of: neither the order of prompts nor the texts decide which are judged.
+    rows.sort(key=lambda row: _rank(spec, row["prompt_index"], row["index"]))
+    answers = [_answers(spec.signal["kind"], prompt.key) for prompt in spec.prompts]
+    floors = {}
+    for prompt in prompts:
+        others = [row for row in rows if not answers[prompt] & answers[row["prompt_index"]]][:MAX_TEXTS]
+        if (floor := _floor(spec, others, prompt, judge)) is not None:
+            floors[prompt] = floor
+    return floors
 
 
-def _floor(spec: AnalysisSpec, texts: Mapping[int, Texts], prompt: int) -> float | None:
-    others: Texts = Counter()
-    for other, found in texts.items():
-        if other != prompt:
-            others.update(found)
-    # Ties are broken by text: the order of prompts must not decide which texts count.
-    judged = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:MAX_TEXTS]
-    total = sum(count for _, count in judged)
-    if not total:
-        return None
-    verifier = build_verifier(spec.signal)
+def _floor(
+    spec: AnalysisSpec, rows: Sequence[dict[str, Any]], prompt: int, judge: Judge
+) -> ChanceFloor | None:
     key = spec.prompts[prompt].key
-    accepted = sum(
-        count for (text, finish), count in judged if verifier.judge(text, key, finish).outcome == "correct"
-    )
-    return accepted / total
+    cases = [
+        Case(judged_text(row["text"], row["finish_reason"], spec.policy.stop), key, row["finish_reason"])
+        for row in rows
+        if row["prompt_index"] != prompt
+    ]
+    outcomes = [judgement.outcome for judgement in judge.judge(spec.signal, cases)]
+    accepted, judged = outcomes.count("correct"), len(outcomes) - outcomes.count("verifier_error")
+    if not judged:
+        return None
+    bound = clopper_pearson(accepted, judged, 1 - spec.thresholds.alpha)[1]
+    return ChanceFloor(accepted, judged, bound)
+
+
+def _judges_alike(signal: dict[str, Any]) -> bool:
+    return signal.get("pattern") is not None or signal.get("json_schema") is not None
+
+
+def _rank(spec: AnalysisSpec, prompt: int, index: int) -> bytes:
+    return hashlib.sha256(f"{spec.seed}/{index}/{spec.prompts[prompt].id}".encode()).digest()
+
+
+def _answers(kind: str, key: AnswerKey) -> frozenset[str]:
+    """What a prompt accepts, in a form that shows when two prompts accept the same; equal tests count too."""
+    found = set()
+    for answer in key.answers:
+        form: object = answer.strip()
+        if kind == "choice":
+            form = option_of(answer, key.choices)
+        elif kind in {"numeric", "math"} and (number := parse_number(answer)) is not None:
+            form = number.normalize()
+        found.add(str(form))
+    return frozenset(found if key.tests is None else {*found, key.tests})

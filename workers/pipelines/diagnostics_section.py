@@ -15,6 +15,7 @@ from workers.estimators.estimate import Estimate
 from workers.estimators.selection import log_target
 from workers.estimators.settle import samples_to_settle
 from workers.pipelines.assessment import planned_samples
+from workers.pipelines.chance import ChanceFloor
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import families_of
 from workers.pipelines.plan import Notice
@@ -58,7 +59,7 @@ def diagnostics_section(
     results: Sequence[PromptResult],
     draws: Mapping[str, Draws],
     checks: Sequence[Check],
-    floors: Mapping[int, float],
+    floors: Mapping[int, ChanceFloor],
     rng: np.random.Generator,
 ) -> Json:
     """Weight diagnostics, shares of unusable samples, overlap and chance floor."""
@@ -83,7 +84,7 @@ def diagnostics_section(
         mean = mean_over_prompts(masses, rng, CONFIDENCE, least=0.0, most=1.0, families=families)
         section["singular_mass"] = mean_json(mean)
     if floors:
-        section["chance_floor"] = _mean(list(floors.values()), "probability", len(floors))
+        section["chance_floor"] = _mean([floor.rate for floor in floors.values()], "probability", len(floors))
     return section
 
 

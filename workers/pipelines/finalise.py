@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
-from workers.pipelines.chance import chance_floors
+from workers.pipelines.chance import ChanceFloor, chance_floors
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
 from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
 from workers.pipelines.document import Json
 from workers.pipelines.free_energy_section import closure_checks, free_energy_section
+from workers.pipelines.judge import Judge
 from workers.pipelines.observations import PromptObservations, observe
 from workers.pipelines.participants import Participant, share_tokenizer
 from workers.pipelines.plan import Notice, comparison_notices
@@ -40,7 +41,7 @@ from workers.pipelines.verdict_section import (
     verdict_of,
     with_floors,
 )
-from workers.verifiers.registry import build_verifier
+from workers.verifiers.registry import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def finalise(
     analysis_id: str,
     usage: Mapping[str, Any],
     partial: bool,
+    judge: Judge | None = None,
 ) -> Findings:
     """Estimate everything from what was committed.
 
@@ -77,6 +79,7 @@ def finalise(
         usage: What was spent, printed in the document.
         partial: Whether the analysis ended early or lacks items: then prompts with an incomplete pilot are
             left out, where otherwise they are an error.
+        judge: The process's own, for chance floors; by default one that uses nothing an operator allows.
 
     Raises:
         PlanMismatchError: a complete analysis lacks rows.
@@ -111,7 +114,10 @@ def finalise(
     ]
     # By id: what is resampled over prompts must not depend on the order of the request.
     results.sort(key=lambda result: result.spec.id)
-    return _assemble(spec, participants, committed, results, notices, analysis_id, dict(usage), partial)
+    judge = judge or Judge()
+    return _assemble(
+        spec, participants, committed, results, notices, analysis_id, dict(usage), partial, judge
+    )
 
 
 def _assemble(
@@ -123,6 +129,7 @@ def _assemble(
     analysis_id: str,
     usage: Json,
     partial: bool,
+    judge: Judge,
 ) -> Findings:
     rng = _generator(spec, "sections")
     observed = [result.observed for result in results]
@@ -134,7 +141,7 @@ def _assemble(
             *closure_checks(spec, results),
             *agreement_checks(committed.samples, committed.scores, kept),
         ]
-    floors: dict[int, float] = {}
+    floors: dict[int, ChanceFloor] = {}
     regimes, verdict = None, None
     document: Json = {
         "object": "analysis.result",
@@ -146,8 +153,8 @@ def _assemble(
     if results and all(result.candidate is not None for result in results):
         budgets = curve_of_k_probe(spec) if spec.kind == "capability" else [spec.budget.k_probe]
         curve = {k: records_of(spec, results, k) for k in budgets}
-        floors = _floors(spec, results, curve.values(), committed.samples)
-        known = [floors.get(result.spec.index) for result in results]
+        floors = _floors(spec, results, curve.values(), committed.samples, judge)
+        known = [floors[r.spec.index].bound if r.spec.index in floors else None for r in results]
         curve = {k: with_floors(found, known) for k, found in curve.items()}
         records = curve[spec.budget.k_probe]
         regimes = [regime_of(record) for record in records]
@@ -197,7 +204,7 @@ def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
     return {
         **sides,
         "policy": spec.policy.canonical(),
-        "signal": {**spec.signal, "version": build_verifier(spec.signal).version},
+        "signal": {**spec.signal, "version": version_of(spec.signal)},
         "budget": budget,
         "decision": decision,
         "prompts": len(spec.prompts),
@@ -237,7 +244,8 @@ def _floors(
     results: Sequence[PromptResult],
     at_k_probe: Iterable[Sequence[PromptRecord]],
     samples: pa.Table,
-) -> dict[int, float]:
+    judge: Judge,
+) -> dict[int, ChanceFloor]:
     """Chance floors of the prompts on which creation may be claimed, at any K_probe of the curve."""
     claimed = {
         result.spec.index
@@ -245,7 +253,7 @@ def _floors(
         for result, record in zip(results, records, strict=True)
         if may_be_created(record)
     }
-    return chance_floors(spec, samples, sorted(claimed))
+    return chance_floors(spec, samples, sorted(claimed), judge)
 
 
 def _null_json(null: NullResult) -> Json:

@@ -99,13 +99,14 @@ def _prompt(index: int, prompt: dict[str, Any]) -> PromptSpec:
         id=prompt["id"],
         text=prompt["prompt"],
         messages=None if messages is None else tuple(messages),
-        key=_answer_key(prompt),
+        key=answer_key(prompt),
         family=prompt["family"],
         split=prompt["split"],
     )
 
 
-def _answer_key(prompt: dict[str, Any]) -> AnswerKey:
+def answer_key(prompt: dict[str, Any]) -> AnswerKey:
+    """What a prompt of a request says about right and wrong."""
     answers = prompt["answers"] if prompt["answer"] is None else [prompt["answer"]]
     turns = [f"{turn['role']}: {turn['content']}" for turn in prompt["messages"] or ()]
     return AnswerKey(

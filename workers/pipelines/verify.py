@@ -4,12 +4,9 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from workers.pipelines.judge import Case, Judge
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import OUTCOMES
-from workers.verifiers.registry import build_verifier
-
-REPORT_EVERY = 256
-"""Samples between two progress reports: often enough for a bar, too seldom to cost anything."""
 
 
 def judged_text(text: str, finish_reason: str, stops: tuple[str, ...]) -> str:
@@ -20,21 +17,26 @@ def judged_text(text: str, finish_reason: str, stops: tuple[str, ...]) -> str:
     return text[: min(ends)] if ends else text
 
 
-def verify_samples(spec: AnalysisSpec, samples: pa.Table, on_progress: Callable[[int], None]) -> pa.Table:
-    """Judge every sample of a table; the result has its rows in the same order."""
-    verifier = build_verifier(spec.signal)
-    outcomes, rewards, behaviours, details = [], [], [], []
+def verify_samples(
+    spec: AnalysisSpec, samples: pa.Table, on_progress: Callable[[int], None], judge: Judge | None = None
+) -> pa.Table:
+    """Judge every sample of a table; the result has its rows in the same order.
+
+    Args:
+        spec: The analysis.
+        samples: Samples of any prompts and streams.
+        on_progress: Told how many are judged.
+        judge: The process's own; by default one that uses nothing an operator has to allow.
+    """
     columns = (samples[name].to_pylist() for name in ("prompt_index", "text", "finish_reason"))
-    for row, (prompt, text, finish) in enumerate(zip(*columns, strict=True), start=1):
-        judgement = verifier.judge(
-            judged_text(text, finish, spec.policy.stop), spec.prompts[prompt].key, finish
-        )
-        outcomes.append(judgement.outcome)
-        rewards.append(judgement.reward)
-        behaviours.append(judgement.behaviour)
-        details.append(judgement.detail)
-        if row % REPORT_EVERY == 0:
-            on_progress(row)
+    cases = [
+        Case(judged_text(text, finish, spec.policy.stop), spec.prompts[prompt].key, finish)
+        for prompt, text, finish in zip(*columns, strict=True)
+    ]
+    judgements = (judge or Judge()).judge(spec.signal, cases, on_progress)
     keys = {name: samples[name] for name in ("prompt_index", "stream", "index")}
-    judged = {"outcome": outcomes, "reward": rewards, "behaviour": behaviours, "detail": details}
+    judged = {
+        name: [getattr(judgement, name) for judgement in judgements]
+        for name in ("outcome", "reward", "behaviour", "detail")
+    }
     return pa.table({**keys, **judged}, schema=OUTCOMES)

@@ -1,16 +1,24 @@
 """From a request's signal to the verifier that judges by it."""
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from workers.errors import WorkerError
 from workers.verifiers.behaviour import LabellingVerifier, build_labeller
+from workers.verifiers.choice import ChoiceVerifier
 from workers.verifiers.compiled import compile_pattern
+from workers.verifiers.contains import ContainsVerifier
 from workers.verifiers.exact import ExactVerifier
 from workers.verifiers.extraction import build_extraction
+from workers.verifiers.json_document import JsonSchemaVerifier, schema_text
 from workers.verifiers.judgement import Verifier
+from workers.verifiers.mathematics import MathVerifier
+from workers.verifiers.means import Means
 from workers.verifiers.numeric import NumericVerifier
 from workers.verifiers.pattern import PatternVerifier
+
+Settings = dict[str, Any]
 
 
 class UnknownSignalError(WorkerError):
@@ -19,34 +27,76 @@ class UnknownSignalError(WorkerError):
     code = "unknown_signal"
 
 
-def build_verifier(signal: dict[str, Any]) -> Verifier:
+def build_verifier(signal: Settings, means: Means | None = None) -> Verifier:
     """Build the verifier of a signal with every default filled in.
+
+    Args:
+        signal: The signal.
+        means: What this worker lends; its children are started when first needed.
 
     Raises:
         UnknownSignalError: no verifier of that kind.
         PatternError: RE2 refuses a pattern of the signal.
     """
-    verifier = _build(signal)
+    build = _BUILDERS.get(signal["kind"])
+    if build is None:
+        raise UnknownSignalError(f"no verifier of kind {signal['kind']!r} on this worker; upgrade it")
+    verifier = build(signal, means or Means())
     if signal["behaviour"] is None:
         return verifier
     return LabellingVerifier(verifier, build_labeller(signal["behaviour"]))
 
 
-def _build(signal: dict[str, Any]) -> Verifier:
-    extraction = build_extraction(signal["extract"])
-    match signal["kind"]:
-        case "exact":
-            return ExactVerifier(extraction)
-        case "numeric":
-            return NumericVerifier(
-                extraction,
-                Decimal(str(signal["absolute_tolerance"])),
-                Decimal(str(signal["relative_tolerance"])),
-            )
-        case "regex":
-            pattern = signal["pattern"]
-            return PatternVerifier(
-                extraction, None if pattern is None else compile_pattern(pattern), signal["match"]
-            )
-        case kind:
-            raise UnknownSignalError(f"no verifier of kind {kind!r} on this worker; upgrade it")
+def version_of(signal: Settings) -> str:
+    """The version of a signal's verifier, without building it."""
+    return f"{signal['kind']}/{_REVISIONS.get(signal['kind'], 1)}"
+
+
+def _exact(signal: Settings, means: Means) -> Verifier:
+    return ExactVerifier(build_extraction(signal["extract"]))
+
+
+def _numeric(signal: Settings, means: Means) -> Verifier:
+    absolute, relative = (Decimal(str(signal[f"{name}_tolerance"])) for name in ("absolute", "relative"))
+    return NumericVerifier(build_extraction(signal["extract"]), absolute, relative)
+
+
+def _regex(signal: Settings, means: Means) -> Verifier:
+    pattern = None if signal["pattern"] is None else compile_pattern(signal["pattern"])
+    return PatternVerifier(build_extraction(signal["extract"]), pattern, signal["match"])
+
+
+def _choice(signal: Settings, means: Means) -> Verifier:
+    return ChoiceVerifier(build_extraction(signal["extract"]))
+
+
+def _contains(signal: Settings, means: Means) -> Verifier:
+    return ContainsVerifier(
+        build_extraction(signal["extract"]),
+        ignore_case=signal["ignore_case"],
+        whole_words=signal["whole_words"],
+        every=signal["match"] == "all",
+    )
+
+
+def _math(signal: Settings, means: Means) -> Verifier:
+    return MathVerifier(build_extraction(signal["extract"]), means.children("math"))
+
+
+def _json_schema(signal: Settings, means: Means) -> Verifier:
+    schema = None if signal["json_schema"] is None else schema_text(signal["json_schema"])
+    return JsonSchemaVerifier(build_extraction(signal["extract"]), schema, means.children("json_schema"))
+
+
+_REVISIONS: Final[dict[str, int]] = {}
+"""Of kinds whose verifier has changed since its first: the same text may be judged otherwise."""
+
+_BUILDERS: Final[dict[str, Callable[[Settings, Means], Verifier]]] = {
+    "exact": _exact,
+    "numeric": _numeric,
+    "regex": _regex,
+    "choice": _choice,
+    "contains": _contains,
+    "math": _math,
+    "json_schema": _json_schema,
+}

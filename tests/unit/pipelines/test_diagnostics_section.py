@@ -8,6 +8,7 @@ from planted import Law, PlantedPrompt, planted, planted_run
 from workers.estimators.counts import epsilon
 from workers.estimators.settle import samples_to_settle
 from workers.pipelines.assessment import planned_samples
+from workers.pipelines.chance import ChanceFloor
 from workers.pipelines.diagnostics_section import Draws, diagnostics_section, draws_of, warnings_of
 from workers.pipelines.free_energy_section import closure_checks
 
@@ -40,9 +41,8 @@ def test_shares_and_overlap(results_of):
     results = results_of(run)
     draws = {s: draws_of(run.committed(with_samples=True).samples, s) for s in run.spec.streams}
     checks = closure_checks(run.spec, results)
-    section = diagnostics_section(
-        run.spec, results, draws, checks, {0: 0.1, 2: 0.3}, np.random.default_rng(0)
-    )
+    floors = {0: ChanceFloor(1, 10, 0.4), 2: ChanceFloor(3, 10, 0.7)}
+    section = diagnostics_section(run.spec, results, draws, checks, floors, np.random.default_rng(0))
     assert section["truncated_share"] == {"reference": 0.0, "candidate": 0.25}
     assert section["unparsed_share"] == {"reference": 0.0, "candidate": 0.0}
     assert section["chance_floor"]["value"] == pytest.approx(0.2)

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_run import request
 
+from workers.pipelines.judge import REPORT_EVERY
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SAMPLES
-from workers.pipelines.verify import REPORT_EVERY, judged_text, verify_samples
+from workers.pipelines.verify import judged_text, verify_samples
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from api_schemas.prompts import Prompt
 from api_schemas.signals import ExactSignal, Extract, NumericSignal, RegexSignal, Signal
-from service import catalogue
-from service.analyses.signal_checks import MAX_NUMERAL, PROGRAM_BYTES, check_signal, is_numeral, pattern_fault
+from service.analyses.answer_checks import MAX_NUMERAL, is_numeral
+from service.analyses.pattern_checks import PROGRAM_BYTES, pattern_fault
+from service.analyses.signal_checks import check_signal
 from workers.verifiers import compiled, numeric
 from workers.verifiers.compiled import PatternError, compile_pattern
 from workers.verifiers.numeric import parse_number
-from workers.verifiers.registry import build_verifier
 
 
 def prompt(answer: str | None = None, **more: object) -> Prompt:
@@ -40,13 +40,6 @@ def test_patterns_are_those_the_verifier_compiles(pattern: str) -> None:
 def test_limits_are_the_verifiers_own() -> None:
     assert PROGRAM_BYTES == compiled.PROGRAM_BYTES
     assert MAX_NUMERAL == numeric.MAX_DIGITS
-
-
-@pytest.mark.parametrize("kind", ["exact", "numeric", "regex"])
-def test_the_catalogue_names_the_verifiers_versions(kind: str) -> None:
-    signal: Signal = {"exact": ExactSignal, "numeric": NumericSignal, "regex": RegexSignal}[kind](kind=kind)
-    assert build_verifier(signal.model_dump(mode="json")).version == catalogue.VERSIONS[kind]
-    assert kind in {entry.kind for entry in catalogue.list_signals().data}
 
 
 @pytest.mark.parametrize(

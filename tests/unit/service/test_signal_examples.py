@@ -1,0 +1,40 @@
+"""Every example that the service shows is one that its verifier bears out."""
+
+from typing import Any, get_args
+
+import pytest
+from pydantic import TypeAdapter
+
+from api_schemas.prompts import Prompt
+from api_schemas.signals import Signal
+from service import catalogue
+from service.analyses.signal_checks import check_signal
+from workers.pipelines.judge import Case, Judge
+from workers.pipelines.spec import answer_key
+from workers.verifiers.registry import version_of
+
+KINDS = sorted(catalogue.SCHEMAS)
+
+
+def test_every_kind_of_the_contract_is_in_the_catalogue() -> None:
+    union = get_args(get_args(Signal)[0])
+    assert set(union) == set(catalogue.SCHEMAS.values())
+    assert {entry.kind for entry in catalogue.list_signals().data} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_is_accepted_by_the_gate_and_borne_out_by_the_verifier(kind: str) -> None:
+    example = next(entry for entry in catalogue.list_signals().data if entry.kind == kind).example
+    signal: Any = TypeAdapter(Signal).validate_python(example.signal)
+    prompt = Prompt.model_validate(example.prompt)
+    assert check_signal(signal, [prompt], max_patterns=10) == []
+    key = answer_key(prompt.model_dump(mode="json"))
+    cases = [Case(text, key, "eos") for text in (example.accepted, example.refused)]
+    found = Judge().judge(signal.model_dump(mode="json"), cases)
+    assert [judgement.outcome == "correct" for judgement in found] == [True, False], found
+    assert "verifier_error" not in {judgement.outcome for judgement in found}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_catalogue_names_the_verifiers_versions(kind: str) -> None:
+    assert version_of({"kind": kind}) == catalogue.VERSIONS[kind]

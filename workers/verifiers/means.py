@@ -1,0 +1,48 @@
+"""What a worker lends to verifiers that need more than a text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from workers.verifiers.child import ChildPool
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the operator allows; nothing unless said so.
+
+    Attributes:
+        python: Whether programs that models wrote may run, in a sandbox.
+        http_hosts: Hosts that may judge; `*` is every public one.
+        http_loopback: Whether a judge may be this machine itself, over plain http.
+        secrets: Values for the headers of an HTTP judge, by name.
+    """
+
+    python: bool = False
+    http_hosts: frozenset[str] = frozenset()
+    http_loopback: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Means:
+    """The means of one worker process; children stay warm between shards.
+
+    Args:
+        allowed: What the operator allows.
+        lanes: Texts judged at once where judging happens in other processes.
+    """
+
+    def __init__(self, allowed: Allowed | None = None, *, lanes: int = 1) -> None:
+        self.allowed = allowed or Allowed()
+        self.lanes = lanes
+        self._pools: dict[str, ChildPool] = {}
+
+    def children(self, rules: str) -> ChildPool:
+        """The pool of one kind of child."""
+        if rules not in self._pools:
+            self._pools[rules] = ChildPool(rules, self.lanes)
+        return self._pools[rules]
+
+    def close(self) -> None:
+        """End every idle child."""
+        for pool in self._pools.values():
+            pool.close()
