@@ -28,6 +28,7 @@ def create(
     spec_sha256: str,
     deadline_seconds: float | None,
     retention_seconds: float | None,
+    priority: int = 0,
 ) -> Row[Any]:
     """Accept an analysis: its row, its first plan shard and its first event.
 
@@ -42,6 +43,7 @@ def create(
         spec_sha256: Hash of the canonical request.
         deadline_seconds: Time it may take from now; None for any.
         retention_seconds: How long it is kept after its end; None until it is deleted.
+        priority: Among its tenant's analyses; higher goes first.
 
     Returns:
         The row.
@@ -65,6 +67,7 @@ def create(
             warnings=[],
             artifacts={},
             event_seq=0,
+            priority=priority,
             deadline_at=None if deadline_seconds is None else now + microseconds(deadline_seconds),
             retention_seconds=retention_seconds,
             created_at=now,

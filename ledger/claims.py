@@ -7,10 +7,10 @@ from sqlalchemy import Connection, Engine, and_, case, select, update
 
 from ledger import attempts
 from ledger.clock import microseconds, now_us
-from ledger.database import write
+from ledger.database import read, write
 from ledger.endings import announce, rest
 from ledger.quarantine import give_up
-from ledger.queue import next_candidate
+from ledger.queue import deserving, next_shard
 from ledger.shards import Claim, held_by
 from ledger.states import LIVE_STATUSES, AnalysisStatus, Directive, ShardState, Work
 from ledger.tables import analyses, shards
@@ -33,7 +33,7 @@ def claim_next(
 
     A shard is claimable when it is READY, its time has come, the samples it depends on are DONE and
     its analysis goes on before its deadline. The first claim sets a queued analysis running. For the
-    order see ``ledger.queue.next_candidate``.
+    order see ``ledger.queue``.
 
     Args:
         engine: The ledger.
@@ -45,16 +45,22 @@ def claim_next(
     Returns:
         The claim, or None if nothing is claimable.
     """
-    # PostgreSQL: first whatever no other claimer is looking at, then wait one's turn.
+    wanted = [str(work) for work in (Work if works is None else works)]
+    # PostgreSQL: first an analysis that no other claimer is looking at, then wait one's turn.
     for skip_locked in (True, False):
         while True:
-            with write(engine) as conn:
-                candidate = next_candidate(conn, works=works, resident=resident, skip_locked=skip_locked)
-                if candidate is None:
-                    break
-                claim = _take(conn, candidate.id, candidate.epoch, worker, lease_seconds)
+            with read(engine) as conn:
+                ranked = deserving(conn, now_us(conn), works=wanted, resident=resident)
+            if not ranked:
+                return None
+            claim = None
+            for row in ranked:
+                with write(engine) as conn:
+                    claim = _claim_from(conn, row.id, worker, wanted, resident, lease_seconds, skip_locked)
                 if claim is not None:
                     return claim
+            if skip_locked:
+                break
     return None
 
 
@@ -144,16 +150,29 @@ def release(
         return bool(freed)
 
 
-def _take(
-    conn: Connection, shard_id: str, epoch: int, worker: WorkerIdentity, lease_seconds: float
+def _claim_from(
+    conn: Connection,
+    analysis_id: str,
+    worker: WorkerIdentity,
+    works: Collection[str],
+    resident: Collection[str],
+    lease_seconds: float,
+    skip_locked: bool,
 ) -> Claim | None:
+    """Take a shard of one analysis; None if another claimer was faster or holds the analysis."""
+    analysis = lock_analysis(conn, analysis_id, skip_locked=skip_locked)
+    if analysis is None:
+        return None
     now = now_us(conn)
+    chosen = next_shard(conn, now, analysis, works=works, resident=resident)
+    if chosen is None:
+        return None
     taken = move_shards(
         conn,
-        and_(shards.c.id == shard_id, shards.c.epoch == epoch),
+        and_(shards.c.id == chosen.id, shards.c.epoch == chosen.epoch),
         sources=[ShardState.READY],
         target=ShardState.RUNNING,
-        epoch=epoch + 1,
+        epoch=chosen.epoch + 1,
         owner=worker.id,
         boot_id=worker.boot_id,
         lease_until=now + microseconds(lease_seconds),
@@ -163,12 +182,13 @@ def _take(
     )
     if not taken:
         return None
-    shard = dict(conn.execute(select(shards).where(shards.c.id == shard_id)).mappings().one())
-    attempts.begin(conn, shard_id=shard_id, epoch=shard["epoch"], tenant_id=shard["tenant_id"], worker=worker)
-    analysis_id = shard["analysis_id"]
-    status = conn.execute(select(analyses.c.status).where(analyses.c.id == analysis_id)).scalar_one()
-    if status == AnalysisStatus.QUEUED:
+    shard = dict(conn.execute(select(shards).where(shards.c.id == chosen.id)).mappings().one())
+    attempts.begin(
+        conn, shard_id=shard["id"], epoch=shard["epoch"], tenant_id=shard["tenant_id"], worker=worker
+    )
+    conn.execute(update(analyses).where(analyses.c.id == analysis_id).values(claimed_at=now))
+    if analysis.status == AnalysisStatus.QUEUED:
         move_analysis(conn, analysis_id, AnalysisStatus.RUNNING, started_at=now)
         announce(conn, analysis_id)
-    analysis = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).mappings().one()
-    return Claim(shard=shard, epoch=shard["epoch"], analysis=dict(analysis))
+    now_is = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).mappings().one()
+    return Claim(shard=shard, epoch=shard["epoch"], analysis=dict(now_is))

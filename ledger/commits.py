@@ -1,9 +1,9 @@
 """Recording what a claim produced. Every verb is fenced: a stale epoch changes nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from ledger import attempts, events
 from ledger.clock import now_us
@@ -15,6 +15,9 @@ from ledger.shards import Claim, held_by, insert_round
 from ledger.states import LIVE_STATUSES, AnalysisStatus, ShardState, Work
 from ledger.tables import shards
 from ledger.transitions import lock_analysis, move_shards, touch_analysis
+
+PROGRESS_SECONDS: Final = 0.25
+"""Between two progress events of an analysis at least: more often than anybody reads them."""
 
 
 def commit(
@@ -62,9 +65,7 @@ def commit(
         if next_shards:
             _open_round(conn, analysis, claim.shard["round"] + 1, next_shards)
         else:
-            now = progress(conn, analysis.id)
-            body = {"phase": now.phase, "completed": now.completed, "total": now.total}
-            events.append(conn, analysis.id, "progress", body)
+            _report_progress(conn, analysis.id)
         settle(conn, analysis.id)
         return True
 
@@ -165,7 +166,18 @@ def _close(
     if not closed:
         return None
     attempts.end(conn, closed, outcome="done", engine_seconds=usage.get("engine_seconds"))
+    if claim.shard["work"] == Work.SAMPLE:
+        conn.execute(update(shards).where(shards.c.depends_on == claim.shard["id"]).values(blocked=False))
     return analysis
+
+
+def _report_progress(conn: Connection, analysis_id: str) -> None:
+    # Counting costs a look at every shard of the analysis: not for each of thousands that end in a second.
+    if events.is_recent(conn, analysis_id, "progress", seconds=PROGRESS_SECONDS):
+        return
+    now = progress(conn, analysis_id)
+    body = {"phase": now.phase, "completed": now.completed, "total": now.total}
+    events.append(conn, analysis_id, "progress", body)
 
 
 def _open_round(

@@ -126,7 +126,7 @@ def _replace(
         shards.c.analysis_id == shard.analysis_id, shards.c.round == shard.round
     )
     shard_id = new_id("shd")
-    like = ("tenant_id", "analysis_id", "round", "work", "stream", "scorer", "model_keys", "priority")
+    like = ("tenant_id", "analysis_id", "round", "work", "stream", "scorer", "model_keys", "wants", "blocked")
     conn.execute(
         insert(shards).values(
             id=shard_id,

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from ledger.clock import now_us
+from ledger.clock import microseconds, now_us
 from ledger.errors import NotFound
 from ledger.tables import analyses, events
 from ledger.transitions import touch_analysis
@@ -52,6 +52,15 @@ def after(conn: Connection, tenant_id: str, analysis_id: str, seq: int, limit: i
         .order_by(events.c.seq)
         .limit(limit)
     ).all()
+
+
+def is_recent(conn: Connection, analysis_id: str, type: str, *, seconds: float) -> bool:
+    """Whether the newest event of the analysis is of this type and younger than that."""
+    query = select(events.c.type, events.c.created_at).where(events.c.analysis_id == analysis_id)
+    newest = conn.execute(query.order_by(events.c.seq.desc()).limit(1)).one_or_none()
+    if newest is None or newest.type != type:
+        return False
+    return bool(newest.created_at > now_us(conn) - microseconds(seconds))
 
 
 def warn(conn: Connection, analysis_id: str, warnings: Iterable[Mapping[str, Any]]) -> None:

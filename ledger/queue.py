@@ -1,6 +1,10 @@
-"""Which shard comes next: fairness, rounds and resident models as one SQL choice."""
+"""Which shard comes next: fairness, rounds and resident models.
 
-from collections.abc import Collection
+A claim looks at a few analyses and, in each, at the first shard of every kind of work that waits there.
+Both come from an index, so it costs the same whether ten shards wait or ten thousand.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -9,27 +13,32 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
-    Text,
     and_,
-    case,
-    cast,
+    exists,
+    false,
     func,
-    literal,
     or_,
     select,
 )
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from ledger.clock import now_us
-from ledger.states import AnalysisStatus, ShardState, Work
+from ledger.clock import microseconds
+from ledger.states import LIVE_STATUSES, AnalysisStatus, ShardState, Work
 from ledger.tables import analyses, shards
 
-sources: Final = shards.alias("sources")  # the sample shards that others depend on
+CONSIDERED: Final = 16
+"""Analyses a claim looks into, the most deserving first: models are shared among few at a time."""
 
-waiting: Final = shards.join(analyses, shards.c.analysis_id == analyses.c.id).outerjoin(
-    sources, shards.c.depends_on == sources.c.id
-)
-"""Shards beside their analysis and the shard they depend on: what `claimable` speaks of."""
+STEAL_SECONDS: Final = 5.0
+"""How long an analysis may wait while workers prefer those whose models they have loaded: a few loads of a
+small model. Then its turn counts as if its models were loaded too."""
+
+_GOING_ON: Final = (AnalysisStatus.QUEUED.value, AnalysisStatus.RUNNING.value)
+_ENDING: Final = (AnalysisStatus.RUNNING.value, AnalysisStatus.CANCELLING.value)
+_COUNTED: Final = (Work.PLAN.value, Work.FINALISE.value)
+
+waiting: Final = shards.join(analyses, shards.c.analysis_id == analyses.c.id)
+"""Shards beside their analysis: what `claimable` speaks of."""
 
 
 def claimable(now: int) -> ColumnElement[bool]:
@@ -37,64 +46,166 @@ def claimable(now: int) -> ColumnElement[bool]:
 
     An analysis that ends early still runs its finalise shard, after its deadline too.
     """
-    in_time = or_(analyses.c.deadline_at.is_(None), analyses.c.deadline_at > now)
-    going_on = analyses.c.status.in_([AnalysisStatus.QUEUED.value, AnalysisStatus.RUNNING.value])
-    ending = analyses.c.status.in_([AnalysisStatus.RUNNING.value, AnalysisStatus.CANCELLING.value])
-    return and_(
-        shards.c.state == ShardState.READY.value,
-        shards.c.not_before <= now,
-        or_(shards.c.depends_on.is_(None), sources.c.state == ShardState.DONE.value),
-        or_(
-            and_(going_on, analyses.c.finish_as.is_(None), in_time),
-            and_(ending, shards.c.work == Work.FINALISE.value),
-        ),
-    )
+    return and_(_ready(now), or_(_goes_on(now), and_(_ends(), shards.c.work == Work.FINALISE.value)))
 
 
-def next_candidate(
-    conn: Connection, *, works: Collection[str] | None, resident: Collection[str], skip_locked: bool
-) -> Row[Any] | None:
-    """The shard to claim now, with its analysis locked; None if nothing waits.
+def deserving(
+    conn: Connection, now: int, *, works: Collection[str], resident: Collection[str]
+) -> Sequence[Row[Any]]:
+    """Analyses with a shard to claim, the one to serve next first.
 
-    In order: the tenant, then the analysis, with the fewest running shards; priority; planning and
-    finalising; shards no engine has died on; fewest models to load; round and index.
+    In order: the tenant with the fewest running shards; priority; the analysis with the fewest running
+    shards; planning and finalising; fewest models to load, unless the analysis has waited for
+    `STEAL_SECONDS`; the tenant, then the analysis, served least recently.
 
     Args:
-        conn: A writing transaction.
-        works: Works the claimer does; None for all.
+        conn: A transaction.
+        now: The database's time.
+        works: Works the claimer does.
         resident: Weights digests it has loaded.
-        skip_locked: Pass over analyses that another transaction holds (PostgreSQL).
 
     Returns:
-        ``id``, ``analysis_id`` and ``epoch``.
+        Rows with ``id``, at most `CONSIDERED`.
     """
-    of_tenant = _running_by(shards.c.tenant_id)
-    of_analysis = _running_by(shards.c.analysis_id)
-    query: Select[Any] = (
-        select(shards.c.id, shards.c.analysis_id, shards.c.epoch)
+    of_tenant, of_analysis = _running_by(shards.c.tenant_id), _running_by(shards.c.analysis_id)
+    others = analyses.alias("others")
+    served = (
+        select(func.max(others.c.claimed_at))
+        .where(others.c.tenant_id == analyses.c.tenant_id)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            analyses.c.id,
+            analyses.c.claimed_at,
+            analyses.c.created_at,
+            func.coalesce(of_tenant.c.running, 0).label("tenant_running"),
+            analyses.c.priority,
+            func.coalesce(of_analysis.c.running, 0).label("running"),
+            _has_ready(now, [work for work in _COUNTED if work in works]).label("plans"),
+            served.label("tenant_served"),
+        )
         .select_from(
-            waiting.outerjoin(of_tenant, of_tenant.c.tenant_id == shards.c.tenant_id).outerjoin(
-                of_analysis, of_analysis.c.analysis_id == shards.c.analysis_id
+            analyses.outerjoin(of_tenant, of_tenant.c.tenant_id == analyses.c.tenant_id).outerjoin(
+                of_analysis, of_analysis.c.analysis_id == analyses.c.id
             )
         )
-        .where(claimable(now_us(conn)))
-        .order_by(
-            func.coalesce(of_tenant.c.running, 0),
-            func.coalesce(of_analysis.c.running, 0),
-            shards.c.priority.desc(),
-            case((shards.c.work.in_([Work.PLAN.value, Work.FINALISE.value]), 0), else_=1),
-            shards.c.crashes,
-            _missing_models(resident),
-            shards.c.round,
-            shards.c.idx,
-            shards.c.id,
+        .where(
+            analyses.c.status.in_([status.value for status in LIVE_STATUSES]),
+            or_(
+                and_(_goes_on(now), _has_ready(now, works)),
+                and_(_ends(), _has_ready(now, [work for work in works if work == Work.FINALISE])),
+            ),
         )
-        .limit(1)
-        .with_for_update(of=analyses, skip_locked=skip_locked)
     )
-    if works is not None:
-        query = query.where(shards.c.work.in_([str(work) for work in works]))
-    return conn.execute(query).one_or_none()
+    candidates = query.subquery()
+    rank = candidates.c
+    first = (
+        select(candidates)
+        .order_by(
+            rank.tenant_running,
+            rank.priority.desc(),
+            rank.running,
+            rank.plans.desc(),
+            rank.tenant_served,
+            rank.claimed_at,
+            rank.created_at,
+            rank.id,
+        )
+        .limit(CONSIDERED)
+    )
+    found = conn.execute(first).all()
+    if len(found) < 2 or not resident:
+        return found
+    late = now - microseconds(STEAL_SECONDS)
+
+    def place(row: Row[Any]) -> tuple[Any, ...]:
+        waited = max(row.claimed_at, row.created_at) < late
+        missing = 0 if waited or row.plans else _fewest_missing(conn, now, row.id, works, resident)
+        peers = (row.tenant_running, -row.priority, row.running, not row.plans)
+        return (*peers, missing, row.tenant_served, row.claimed_at, row.created_at, row.id)
+
+    return sorted(found, key=place)
+
+
+def next_shard(
+    conn: Connection, now: int, analysis: Row[Any], *, works: Collection[str], resident: Collection[str]
+) -> Row[Any] | None:
+    """The shard of an analysis to claim: planning first, then fewest crashes, models to load, round, index.
+
+    Args:
+        conn: A transaction that holds the analysis's lock.
+        now: The database's time.
+        analysis: Its row.
+        works: Works the claimer does.
+        resident: Weights digests it has loaded.
+
+    Returns:
+        ``id`` and ``epoch``; None if nothing of it may be claimed.
+    """
+    told_to_end = analysis.finish_as is not None
+    if analysis.status not in LIVE_STATUSES:
+        return None
+    late = analysis.deadline_at is not None and analysis.deadline_at <= now
+    if told_to_end or late or analysis.status == AnalysisStatus.CANCELLING:
+        works = [work for work in works if work == Work.FINALISE]
+
+    def place(row: Row[Any]) -> tuple[Any, ...]:
+        return (row.work not in _COUNTED, row.crashes, _missing(row, resident), row.round, row.idx)
+
+    return min(_firsts(conn, now, analysis.id, works), key=place, default=None)
+
+
+def _firsts(conn: Connection, now: int, analysis_id: str, works: Collection[str]) -> Iterator[Row[Any]]:
+    """The first READY shard of every work and set of models, each found by a step along the index."""
+    # Two single columns rather than one comparison of pairs, for which SQLite reads all equal rows.
+    found = _first(conn, now, analysis_id, works, shards.c.work > "")
+    while found is not None:
+        yield found
+        same_work = and_(shards.c.work == found.work, shards.c.wants > found.wants)
+        found = _first(conn, now, analysis_id, works, same_work) or _first(
+            conn, now, analysis_id, works, shards.c.work > found.work
+        )
+
+
+def _first(
+    conn: Connection, now: int, analysis_id: str, works: Collection[str], beyond: ColumnElement[bool]
+) -> Row[Any] | None:
+    columns = [shards.c[name] for name in ("id", "epoch", "work", "wants", "crashes", "round", "idx")]
+    query: Select[Any] = select(*columns).where(
+        shards.c.analysis_id == analysis_id, _ready(now), shards.c.work.in_(list(works)), beyond
+    )
+    order = (shards.c.work, shards.c.wants, shards.c.crashes, shards.c.round, shards.c.idx)
+    return conn.execute(query.order_by(*order).limit(1)).one_or_none()
+
+
+def _fewest_missing(
+    conn: Connection, now: int, analysis_id: str, works: Collection[str], resident: Collection[str]
+) -> int:
+    return min((_missing(row, resident) for row in _firsts(conn, now, analysis_id, works)), default=0)
+
+
+def _missing(row: Row[Any], resident: Collection[str]) -> int:
+    return len({key for key in row.wants.split(",") if key} - set(resident))
+
+
+def _ready(now: int) -> ColumnElement[bool]:
+    return and_(
+        shards.c.state == ShardState.READY.value, shards.c.blocked == false(), shards.c.not_before <= now
+    )
+
+
+def _has_ready(now: int, works: Collection[str]) -> ColumnElement[bool]:
+    return exists().where(shards.c.analysis_id == analyses.c.id, _ready(now), shards.c.work.in_(list(works)))
+
+
+def _goes_on(now: int) -> ColumnElement[bool]:
+    in_time = or_(analyses.c.deadline_at.is_(None), analyses.c.deadline_at > now)
+    return and_(analyses.c.status.in_(_GOING_ON), analyses.c.finish_as.is_(None), in_time)
+
+
+def _ends() -> ColumnElement[bool]:
+    return analyses.c.status.in_(_ENDING)
 
 
 def _running_by(column: KeyedColumnElement[str]) -> FromClause:
@@ -104,11 +215,3 @@ def _running_by(column: KeyedColumnElement[str]) -> FromClause:
         .group_by(column)
         .subquery()
     )
-
-
-def _missing_models(resident: Collection[str]) -> ColumnElement[int]:
-    keys = cast(shards.c.model_keys, Text)
-    loaded: ColumnElement[int] = literal(0)
-    for key in sorted(resident):
-        loaded += case((keys.contains(f'"{key}"', autoescape=True), 1), else_=0)
-    return func.json_array_length(shards.c.model_keys) - loaded

@@ -172,7 +172,9 @@ def _row(analysis: Mapping[str, Any], round: int, shard: Mapping[str, Any], now:
         "planned_rows": count_samples(items) if planned_rows is None else planned_rows,
         "depends_on": None,
         "model_keys": list(shard.get("model_keys") or ()),
+        "wants": ",".join(sorted(set(shard.get("model_keys") or ()))),
         "state": ShardState.READY.value,
+        "blocked": False,
         "created_at": now,
     }
 
@@ -195,6 +197,7 @@ def _resolve_dependencies(
         if not all(contains(source["items"], item) for item in row["items"]):
             raise InvalidRound(f"{wanted} does not draw every sample of the {row['work']} shard")
         row["depends_on"] = source["id"]
+        row["blocked"] = source["state"] != ShardState.DONE
 
 
 def _older_shard(conn: Connection, analysis_id: str, shard_id: str) -> Mapping[str, Any] | None:

@@ -52,6 +52,8 @@ analyses = Table(
     Column("warnings", Document, nullable=False),  # [{code, detail}]
     Column("artifacts", Document, nullable=False),  # name -> {key, sha256, bytes, media_type}
     Column("event_seq", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False, server_default=text("0")),  # among its tenant's; higher first
+    Column("claimed_at", BigInteger, nullable=False, server_default=text("0")),  # last time a shard was taken
     Column("finish_as", Text),  # cancelled | expired once told to end early
     Column("cancel_requested_at", BigInteger),
     Column("deadline_at", BigInteger),
@@ -61,6 +63,7 @@ analyses = Table(
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Index(None, "tenant_id", "created_at", "id"),
+    Index(None, "tenant_id", "claimed_at"),
     Index(None, "status"),
 )
 
@@ -79,8 +82,9 @@ shards = Table(
     Column("planned_rows", BigInteger, nullable=False),
     Column("depends_on", Text, ForeignKey("shards.id", ondelete="CASCADE")),
     Column("model_keys", Document, nullable=False),  # weights digests wanted resident
-    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("wants", Text, nullable=False, server_default=text("''")),  # the same, sorted, as one word
     Column("state", Text, nullable=False),
+    Column("blocked", Boolean, nullable=False, server_default=false()),  # READY, but its samples are not DONE
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
     Column("owner", Text),
     Column("boot_id", Text),
@@ -102,6 +106,9 @@ shards = Table(
     UniqueConstraint("analysis_id", "round", "idx"),
     Index(None, "state", "analysis_id"),
     Index(None, "depends_on"),
+    # One step of a claim, whatever the number of shards: see ledger.queue.
+    Index("ix_shards_queue", "analysis_id", "state", "blocked", "work", "wants", "crashes", "round", "idx"),
+    Index("ix_shards_dispatch", "state", "blocked", "dispatched_at"),
 )
 
 attempts = Table(
@@ -118,6 +125,7 @@ attempts = Table(
     Column("detail", Text),
     Column("engine_seconds", Float),
     PrimaryKeyConstraint("shard_id", "epoch"),
+    Index(None, "boot_id"),
 )
 
 workers = Table(
@@ -129,6 +137,15 @@ workers = Table(
     Column("resident", Document, nullable=False),  # weights digests loaded now
     Column("started_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
+    Column("retired_at", BigInteger),  # it took itself out of service
+    Column("retired_because", Text),
+)
+
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("boot", Text, primary_key=True),  # of the machine, since the steady clock starts anew with it
+    Column("offset_us", BigInteger, nullable=False),  # wall clock minus steady clock, when last looked at
 )
 
 events = Table(

@@ -10,13 +10,16 @@ from ledger.states import ANALYSIS_TRANSITIONS, SHARD_TRANSITIONS, AnalysisStatu
 from ledger.tables import analyses, shards
 
 
-def lock_analysis(conn: Connection, analysis_id: str) -> Row[Any] | None:
+def lock_analysis(conn: Connection, analysis_id: str, *, skip_locked: bool = False) -> Row[Any] | None:
     """The analysis, locked until the transaction ends; None if there is no such row.
+
+    With ``skip_locked`` (PostgreSQL) also None if another transaction holds it.
 
     Every verb that moves shards of an analysis takes this lock first, so that two of them never
     wait for each other in a ring. SQLite holds its one write lock already.
     """
-    return conn.execute(select(analyses).where(analyses.c.id == analysis_id).with_for_update()).one_or_none()
+    row = select(analyses).where(analyses.c.id == analysis_id)
+    return conn.execute(row.with_for_update(skip_locked=skip_locked)).one_or_none()
 
 
 def move_shards(

@@ -59,7 +59,8 @@ def run_message(engine: Engine, claim: Claim) -> Message:
         }
         inputs = inputs_for(conn, shard)
         failures = failures_for(conn, analysis["id"]) if collects else []
-        spent = usage(conn, analysis["id"])
+        # Summed over every shard: only for those who report it.
+        spent = usage(conn, analysis["id"]) if collects else {}
         _check_digests(_planned_keys(conn, shard) if collects else set(shard["model_keys"]), found)
     return {
         "op": RUN,

@@ -136,11 +136,49 @@ class TestOrder:
         bench.started(bench.sample(0, model_keys=["axb"]), bench.sample(1, model_keys=["a_b"]))
         assert bench.claim(resident={"a_b"}).shard["idx"] == 1
 
-    def test_priority(self, bench):
-        bench.started(bench.sample(0), bench.sample(1))
-        with write(bench.engine) as conn:
-            conn.execute(update(shards).where(shards.c.idx == 1).values(priority=5))
-        assert bench.claim().shard["idx"] == 1
+    def test_priority_among_a_tenants_own(self, bench):
+        low = bench.started(bench.sample(0), bench.sample(1))
+        high = bench.started(bench.sample(0), bench.sample(1), priority=5)
+        other = bench.started(bench.sample(0), tenant_id="other")
+        assert [bench.claim().analysis["id"] for _ in range(4)] == [high, other, high, low]
+
+    def test_analyses_with_the_same_claim_take_turns(self, bench):
+        """One worker alone: nothing runs at any claim, and still no tenant waits for another's backlog."""
+        started = {
+            bench.started(*[bench.sample(i) for i in range(6)], tenant_id=tenant) for tenant in ("a", "b")
+        }
+        served = []
+        for _ in range(10):
+            claim = bench.claim()
+            served.append(claim.analysis["id"])
+            assert bench.commit(claim)
+        assert Counter(served) == Counter(dict.fromkeys(started, 5))
+
+    def test_a_tenants_many_analyses_earn_it_nothing(self, bench):
+        for _ in range(6):
+            bench.started(bench.sample(0), tenant_id="many")
+        bench.started(*[bench.sample(i) for i in range(6)], tenant_id="one")
+        served = []
+        for _ in range(10):
+            claim = bench.claim()
+            served.append(claim.shard["tenant_id"])
+            assert bench.commit(claim)
+        assert Counter(served) == {"many": 5, "one": 5}
+
+    def test_resident_models_first_until_the_other_has_waited(self, bench, monkeypatch):
+        mine = bench.started(*[bench.sample(i, model_keys=["mine"]) for i in range(6)], tenant_id="a")
+        other = bench.started(*[bench.sample(i, model_keys=["other"]) for i in range(6)], tenant_id="b")
+
+        def served(resident):
+            claim = bench.claim(resident=resident)
+            assert bench.commit(claim)
+            return claim.analysis["id"]
+
+        assert [served({"mine"}) for _ in range(3)] == [mine] * 3
+        bench.set_analysis(other, created_at=1, claimed_at=1)  # as if it had waited since 1970
+        assert served({"mine"}) == other
+        assert served({"mine"}) == mine
+        assert served({"other"}) == other
 
 
 class TestLease:
