@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from ledger.errors import ArtefactConflict, ArtefactCorrupt, ArtefactMissing, InvalidKey
+from ledger.errors import ArtefactConflict, ArtefactCorrupt, ArtefactMissing, InvalidKey, StoreUnavailable
 
 # No part starts with a dot, so neither ".." nor the folder of temporaries can be named.
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:@+=-]*")
 _CHUNK: Final = 1 << 20
 _TEMPORARIES: Final = ".tmp"
+_PROBE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ class ArtefactStore:
     """Artefacts below one folder of a file system that has hard links."""
 
     def __init__(self, root: Path) -> None:
-        """Use ``root``, which is made if it is missing."""
-        root.mkdir(parents=True, exist_ok=True)
+        """Use ``root``, which is made if it is missing, now or, on a disk that refuses, at a later write."""
         self.root = root.resolve()
         self._temporaries = self.root / _TEMPORARIES
-        self._temporaries.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):
+            self._temporaries.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes | Path) -> Stored:
         """Store bytes, or a copy of a file, under a new name.
@@ -64,20 +65,17 @@ class ArtefactStore:
         Raises:
             InvalidKey: if the key could leave the store.
             ArtefactConflict: if the key already holds other bytes.
+            StoreUnavailable: if the disk is full or read-only; nothing is visible then.
         """
         target = self.path_of(key)
         temporary = self._temporaries / uuid4().hex
         try:
-            digest, size = _write_durably(temporary, data)
-            _make_durable_folder(target.parent)
-            try:
-                os.link(temporary, target)
-            except FileExistsError:
-                if _hash_file(target) != digest:
-                    raise ArtefactConflict(f"{key} already holds other bytes") from None
-            _sync_folder(target.parent)
+            digest, size = self._write_and_link(temporary, target, data)
+        except OSError as error:
+            raise StoreUnavailable(f"the artefact disk refuses: {_reason(error)}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return Stored(key=key, sha256=digest, bytes=size)
 
     def open_verified(self, key: str, sha256: str) -> bytes:
@@ -92,6 +90,8 @@ class ArtefactStore:
             content = self.path_of(key).read_bytes()
         except FileNotFoundError as error:
             raise ArtefactMissing(f"{key} is not in the store") from error
+        except OSError as error:
+            raise StoreUnavailable(f"the artefact disk refuses: {_reason(error)}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ArtefactCorrupt(f"{key} does not have the recorded hash")
         return content
@@ -102,8 +102,7 @@ class ArtefactStore:
         Raises:
             InvalidKey: if the key is absolute, has a part like ``..``, or leads out through a link.
         """
-        if not all(_PART.fullmatch(part) for part in key.split("/")):
-            raise InvalidKey(f"not an artefact key: {key!r}")
+        require_key(key)
         path = self.root / key
         if not path.resolve().is_relative_to(self.root):
             raise InvalidKey(f"{key!r} leads out of the store")
@@ -143,12 +142,58 @@ class ArtefactStore:
         """
         before = time.time() - older_than_seconds
         count = 0
-        for path in list(self._temporaries.iterdir()):
+        for path in list(self._temporaries.iterdir()) if self._temporaries.is_dir() else ():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
                     count += 1
         return count
+
+    def check_writable(self, min_free_bytes: int) -> None:
+        """Make sure that an artefact could be stored now, by storing a little.
+
+        Raises:
+            StoreUnavailable: if it could not, or less than ``min_free_bytes`` are free.
+        """
+        probe = self._temporaries / uuid4().hex
+        try:
+            self._temporaries.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.root).free
+            _write_durably(probe, b"\0" * _PROBE_BYTES)
+        except OSError as error:
+            raise StoreUnavailable(f"the artefact disk refuses: {_reason(error)}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+        if free < min_free_bytes:
+            raise StoreUnavailable(f"{free} bytes are free on the artefact disk, wanted {min_free_bytes}")
+
+    def _write_and_link(self, temporary: Path, target: Path, data: bytes | Path) -> tuple[str, int]:
+        self._temporaries.mkdir(parents=True, exist_ok=True)
+        digest, size = _write_durably(temporary, data)
+        _make_durable_folder(target.parent)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            if _hash_file(target) != digest:
+                raise ArtefactConflict(f"{target.name} already holds other bytes") from None
+        _sync_folder(target.parent)
+        return digest, size
+
+
+def require_key(key: str) -> None:
+    """Check that a key is a relative path of plain names.
+
+    Raises:
+        InvalidKey: if it is not: it could leave the store.
+    """
+    if not all(_PART.fullmatch(part) for part in key.split("/")):
+        raise InvalidKey(f"not an artefact key: {key!r}")
+
+
+def _reason(error: OSError) -> str:
+    # Without the file's name: where artefacts lie is no business of a client.
+    return error.strerror or type(error).__name__
 
 
 def _write_durably(path: Path, data: bytes | Path) -> tuple[str, int]:

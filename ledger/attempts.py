@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from ledger.clock import now_us
-from ledger.tables import attempts
+from ledger.tables import attempts, shards
 from ledger.workers import WorkerIdentity
 
 
@@ -45,6 +45,12 @@ def end(
         .where(attempts.c.shard_id.in_(list(shard_ids)), attempts.c.ended_at.is_(None))
         .values(ended_at=now_us(conn), outcome=outcome, detail=detail, engine_seconds=engine_seconds)
     )
+
+
+def losses() -> ColumnElement[int]:
+    """How often the shard of an enclosing query was lost with its supervisor or its lease."""
+    counted = select(func.count()).where(attempts.c.shard_id == shards.c.id, attempts.c.outcome == "lost")
+    return counted.correlate(shards).scalar_subquery()
 
 
 def first_crash_at(conn: Connection, shard_id: str) -> int | None:

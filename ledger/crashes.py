@@ -26,6 +26,10 @@ CRASHES_TO_QUARANTINE: Final = 3
 MAX_CRASHES: Final = 10
 """Crashes after which a lone item is given up even if nothing else shows that engines can run."""
 
+MAX_LOSSES: Final = 10
+"""Losses of a shard that count for nothing. Ten supervisors in a row that die with the same shard are no
+accident any more: it may be what kills their machines, so each further one counts as a crash."""
+
 
 def record_crash(engine: Engine, claim: Claim, *, detail: str) -> bool:
     """Count the death of an engine against the shard it ran.
@@ -50,21 +54,35 @@ def record_crash(engine: Engine, claim: Claim, *, detail: str) -> bool:
         ).one_or_none()
         if analysis is None or shard is None:
             return False
-        attempts.end(conn, [shard.id], outcome="crashed", detail=detail)
-        crashes = shard.crashes + 1
-        error = {"code": "engine_crashed", "detail": detail}
-        if shard.work in DRAWING_WORKS and len(shard.items) > 1:
-            if crashes >= CRASHES_TO_SPLIT and analysis.finish_as is None:
-                _split(conn, shard, crashes)
-                return True
-        elif crashes >= CRASHES_TO_QUARANTINE and (
-            crashes >= MAX_CRASHES or _engine_is_not_at_fault(conn, shard)
-        ):
-            return give_up(conn, analysis, shard, error=error, outcome="crashed", crashes=crashes)
-        freed = rest(
-            conn, analysis, held_by(claim), outcome="crashed", detail=detail, crashes=crashes, error=error
-        )
-        return bool(freed)
+        return count_crash(conn, analysis, shard, detail=detail)
+
+
+def count_crash(conn: Connection, analysis: Row[Any], shard: Row[Any], *, detail: str) -> bool:
+    """Count a death against a RUNNING shard, and split or give it up if it is one too many.
+
+    Args:
+        conn: A writing transaction that holds the analysis's lock.
+        analysis: Its row.
+        shard: The shard's row, read in this transaction.
+        detail: What happened.
+
+    Returns:
+        Whether the shard was still running at the row's epoch.
+    """
+    crashes = shard.crashes + 1
+    error = {"code": "engine_crashed", "detail": detail}
+    if shard.work in DRAWING_WORKS and len(shard.items) > 1:
+        if crashes >= CRASHES_TO_SPLIT and analysis.finish_as is None:
+            attempts.end(conn, [shard.id], outcome="crashed", detail=detail)
+            _split(conn, shard, crashes)
+            return True
+    elif crashes >= CRASHES_TO_QUARANTINE and (
+        crashes >= MAX_CRASHES or _engine_is_not_at_fault(conn, shard)
+    ):
+        return give_up(conn, analysis, shard, error=error, outcome="crashed", crashes=crashes)
+    held = and_(shards.c.id == shard.id, shards.c.epoch == shard.epoch)
+    freed = rest(conn, analysis, held, outcome="crashed", detail=detail, crashes=crashes, error=error)
+    return bool(freed)
 
 
 def _engine_is_not_at_fault(conn: Connection, shard: Row[Any]) -> bool:

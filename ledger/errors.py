@@ -44,5 +44,9 @@ class ArtefactCorrupt(LedgerError):
     """The stored bytes do not have the hash the ledger recorded."""
 
 
+class StoreUnavailable(LedgerError):
+    """The store cannot be used now: full, read-only or away. Nothing of a new artefact is visible."""
+
+
 class ArtefactMissing(ArtefactCorrupt):
     """The ledger names an artefact that is not in the store."""

@@ -16,8 +16,9 @@ from sqlalchemy import (
     update,
 )
 
-from ledger import events
+from ledger import attempts, events
 from ledger.clock import microseconds, now_us
+from ledger.crashes import MAX_LOSSES, count_crash
 from ledger.database import read, write
 from ledger.endings import rest, settle
 from ledger.queue import claimable, waiting
@@ -35,6 +36,8 @@ _OURS: Final = shards.c.analysis_id == analyses.c.id
 
 def expire_leases(engine: Engine) -> int:
     """Free the shards whose leases ran out, by the database's clock; no crash is counted.
+
+    Except for a shard that was lost `ledger.crashes.MAX_LOSSES` times before.
 
     The epoch stays: the next claim raises it, and until then the old holder finds the shard not
     RUNNING.
@@ -71,23 +74,6 @@ def release_boot(engine: Engine, boot_id: str) -> int:
         with write(engine) as conn:
             freed += _free(conn, analysis_id, held, "its process died")
     return freed
-
-
-def extend_leases(engine: Engine, jump_us: int) -> int:
-    """Move every lease by a jump of the database host's clock, in microseconds.
-
-    Embedded mode needs it: SQLite's clock is the host's wall clock.
-
-    Returns:
-        How many leases moved.
-    """
-    with write(engine) as conn:
-        moved = conn.execute(
-            update(shards)
-            .where(shards.c.state == ShardState.RUNNING.value)
-            .values(lease_until=shards.c.lease_until + jump_us)
-        )
-        return moved.rowcount
 
 
 def close_rounds(engine: Engine, analysis_id: str | None = None) -> int:
@@ -181,10 +167,14 @@ def _running_analyses() -> Select[str]:
 
 
 def _free(conn: Connection, analysis_id: str, where: ColumnElement[bool], detail: str) -> int:
+    """Free the running shards of an analysis that ``where`` chooses; how many."""
     analysis = lock_analysis(conn, analysis_id)
     if analysis is None:
         return 0
-    return len(rest(conn, analysis, where, outcome="lost", detail=detail))
+    ours = and_(shards.c.analysis_id == analysis_id, shards.c.state == ShardState.RUNNING.value, where)
+    doomed = conn.execute(select(shards).where(ours, attempts.losses() >= MAX_LOSSES)).all()
+    blamed = sum(count_crash(conn, analysis, shard, detail=f"{detail}, once too often") for shard in doomed)
+    return blamed + len(rest(conn, analysis, where, outcome="lost", detail=detail))
 
 
 def _each(engine: Engine, chosen: Select[str], act: Callable[[Connection, Row[Any]], bool]) -> int:

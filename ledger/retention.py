@@ -4,10 +4,10 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, select
 
-from ledger.artefacts import ArtefactStore
 from ledger.clock import microseconds, now_us
 from ledger.database import read, write
 from ledger.states import TERMINAL_STATUSES
+from ledger.stores import Store
 from ledger.tables import analyses, idempotency, shards
 from ledger.transitions import lock_analysis
 
@@ -16,7 +16,7 @@ DAY_SECONDS: Final = 86_400.0
 
 def collect(
     engine: Engine,
-    store: ArtefactStore,
+    store: Store,
     *,
     orphan_seconds: float = DAY_SECONDS,
     idempotency_seconds: float = DAY_SECONDS,
@@ -58,7 +58,7 @@ def _outlived(engine: Engine) -> list[str]:
         return list(conn.execute(query).scalars())
 
 
-def _remove(engine: Engine, store: ArtefactStore, analysis_id: str) -> int:
+def _remove(engine: Engine, store: Store, analysis_id: str) -> int:
     with write(engine) as conn:
         row = lock_analysis(conn, analysis_id)
         if row is None:

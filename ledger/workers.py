@@ -48,11 +48,27 @@ def seen(engine: Engine, worker: WorkerIdentity, resident: Collection[str]) -> N
         if known is None:
             conn.execute(insert(workers).values(id=worker.id, started_at=now, **state))
             return
-        started = {} if known == worker.boot_id else {"started_at": now}
+        anew = {"started_at": now, "retired_at": None, "retired_because": None}
+        started = {} if known == worker.boot_id else anew
         conn.execute(update(workers).where(workers.c.id == worker.id).values(**state, **started))
 
 
+def retire(engine: Engine, worker: WorkerIdentity, because: str) -> None:
+    """Record that a worker takes itself out of service: it gets no wake-ups any more.
+
+    Args:
+        engine: The ledger.
+        worker: Who.
+        because: Why, for operators.
+    """
+    with write(engine) as conn:
+        known = (workers.c.id == worker.id) & (workers.c.boot_id == worker.boot_id)
+        retired = {"retired_at": now_us(conn), "retired_because": because}
+        conn.execute(update(workers).where(known).values(**retired))
+
+
 def live(conn: Connection, *, within_seconds: float = 30.0) -> Sequence[Row[Any]]:
-    """Workers seen lately, by id."""
+    """Workers seen lately and not retired, by id."""
     since = now_us(conn) - microseconds(within_seconds)
-    return conn.execute(select(workers).where(workers.c.seen_at >= since).order_by(workers.c.id)).all()
+    active = select(workers).where(workers.c.seen_at >= since, workers.c.retired_at.is_(None))
+    return conn.execute(active.order_by(workers.c.id)).all()

@@ -7,8 +7,8 @@ import anyio
 from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from ledger.artefacts import ArtefactStore
 from ledger.database import connect
+from ledger.stores import open_store
 from service.api import analyses, contract, events, health, models, pages, problems, results, signals
 from service.api.context import RequestContext
 from service.api.dependencies import refuse_unknown_parameters
@@ -63,7 +63,7 @@ def _resources(settings: Settings) -> Resources:
     )
     return Resources(
         engine=connect(settings.ledger_url),
-        artefacts=ArtefactStore(settings.artefact_root),
+        artefacts=open_store(settings.artefact_store, settings.artefact_root),
         wakeups=wakeups,
         settings=settings,
     )

@@ -1,9 +1,6 @@
 """Whether the gateway can accept work."""
 
-import os
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -14,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api_schemas.health import Readiness
 from ledger import models
 from ledger.database import read, schema_is_current
+from ledger.errors import LedgerError
 from service.resources import Resources
 from service.settings import TENANT
 
@@ -27,7 +25,7 @@ def readiness(resources: Resources) -> Readiness:
     checks: dict[str, Check] = {
         "database": _check("database", lambda: schema_is_current(resources.engine)),
         "registry": _check("registry", lambda: _registry(resources)),
-        "disk": _check("disk", lambda: _disk(resources.artefacts.root, resources.settings.min_free_bytes)),
+        "disk": _check("disk", lambda: _disk(resources)),
         "redis": "ok" if _redis(resources) else "degraded",
     }
     return Readiness(status="starting" if "failed" in checks.values() else "ready", checks=checks)
@@ -36,7 +34,7 @@ def readiness(resources: Resources) -> Readiness:
 def _check(part: str, works: Callable[[], bool]) -> Check:
     try:
         return "ok" if works() else "failed"
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OSError, LedgerError) as error:
         log.warning("not_ready", part=part, error=type(error).__name__)
         return "failed"
 
@@ -46,8 +44,9 @@ def _registry(resources: Resources) -> bool:
         return models.is_scanned(conn, TENANT)
 
 
-def _disk(folder: Path, min_free_bytes: int) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= min_free_bytes
+def _disk(resources: Resources) -> bool:
+    resources.artefacts.check_writable(resources.settings.min_free_bytes)
+    return True
 
 
 def _redis(resources: Resources) -> bool:

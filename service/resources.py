@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from ledger.artefacts import ArtefactStore
+from ledger.stores import Store
 from service.settings import Settings
 from service.wakeups import Wakeups
 
@@ -14,6 +14,6 @@ class Resources:
     """The ledger, the artefacts, the way to wake workers, and the settings."""
 
     engine: Engine
-    artefacts: ArtefactStore
+    artefacts: Store
     wakeups: Wakeups
     settings: Settings

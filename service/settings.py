@@ -20,6 +20,11 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".tiltscope",
         description="Folder of everything embedded mode keeps; the artefacts lie in `artefacts/` below it.",
     )
+    artefact_store: str = Field(
+        default="",
+        description="Where artefacts are kept: `s3://bucket/prefix`, with credentials and endpoint in the "
+        "usual `AWS_…` variables. Empty is `artefacts/` below `home`, which gateway and workers then share.",
+    )
     database_url: str = Field(
         default="",
         description="The ledger; empty is SQLite under `home`, so that one folder is one installation.",

@@ -23,3 +23,12 @@ def postgres() -> Iterator[Any]:
 
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """The one S3-compatible server of a test run."""
+    from s3_server import s3_server
+
+    with s3_server() as server:
+        yield server

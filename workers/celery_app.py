@@ -4,6 +4,8 @@ Started by ``celery -A workers.celery_app worker -P threads -c 1``.
 """
 
 import atexit
+import os
+import signal
 from typing import Any, Final
 
 from celery import Celery
@@ -50,7 +52,13 @@ def make_app(redis_url: str) -> Celery:
 
 settings: Final = Settings()
 app: Final = make_app(settings.redis_url)
-supervisor: Final = Supervisor(connect(settings.ledger_url), settings.identity(), settings)
+
+
+def _leave() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)  # Celery's own way out: what restarts workers brings a fresh one
+
+
+supervisor: Final = Supervisor(connect(settings.ledger_url), settings.identity(), settings, _leave)
 
 
 def _start(**_: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.artefacts import ArtefactStore
+from ledger.stores import Store
 from workers.settings import Settings
 
 
@@ -21,7 +21,7 @@ class HostContext:
         resident: Weights digests loaded now: shards that want them come here first.
     """
 
-    store: ArtefactStore
+    store: Store
     settings: Settings
     report: Callable[[int], None]
     asked_to_stop: Callable[[], bool]

@@ -12,6 +12,11 @@ from workers.errors import AnalysisFault
 from workers.pipelines.participants import Participant
 
 
+def device() -> str:
+    """Where models run in this process."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class EngineRoom:
     """Loaded models by content, the least recently used one leaving first.
 
@@ -24,7 +29,7 @@ class EngineRoom:
         torch.set_num_threads(threads)
         transformers_logging.disable_progress_bar()  # a log file is no terminal
         self._capacity = capacity
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = device()
         self._engines: OrderedDict[tuple[str, str | None], TransformersEngine] = OrderedDict()
 
     @property

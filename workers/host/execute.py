@@ -8,9 +8,10 @@ import pyarrow as pa
 import structlog
 
 from api_schemas.results import PromptRow, ResultDocument
+from workers.engines.known_answer import known_answer
 from workers.errors import Aborted
 from workers.host.context import HostContext
-from workers.host.engine_room import EngineRoom
+from workers.host.engine_room import EngineRoom, device
 from workers.host.result_files import result_files
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
@@ -31,6 +32,11 @@ log = structlog.get_logger(__name__)
 
 Message = Mapping[str, Any]
 Reply = dict[str, Any]
+
+
+def probe() -> str | None:
+    """Whether the device computes what it should; what is wrong, or None."""
+    return known_answer(device())
 
 
 def execute(message: Message, context: HostContext) -> Reply:

@@ -10,19 +10,34 @@ from typing import Any, Final
 
 import structlog
 
-from ledger.artefacts import ArtefactStore
+from ledger.errors import ArtefactCorrupt, ArtefactMissing, StoreUnavailable
+from ledger.stores import open_store
 from workers.errors import Aborted, AnalysisFault, WorkerError
 from workers.host.channel import Channel
 from workers.host.context import HostContext
 from workers.host.lifeline import die_with_parent
-from workers.host.protocol import ABORTED, DONE, FAILED, PROGRESS, READY, Message, encode
+from workers.host.protocol import (
+    ABORTED,
+    ANALYSIS,
+    DONE,
+    FAILED,
+    PROGRESS,
+    READY,
+    SHARD,
+    STORE,
+    Message,
+    encode,
+)
 from workers.logs import configure_logs, frames
 from workers.settings import Settings
 
 Execute = Callable[[Message, HostContext], dict[str, Any]]
+Probe = Callable[[], str | None]
+"""Computes something whose answer is known; what is wrong, or None."""
 
 EXECUTE: Final = "workers.host.execute:execute"
 EX_SOFTWARE: Final = 70
+EX_PROBE: Final = 71
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     channel.listen()
     faulthandler.enable()
     configure_logs()
-    execute = load(options.execute)
+    execute, probe = load(options.execute), find_probe(options.execute)
     settings = Settings()
     context = HostContext(
-        store=ArtefactStore(settings.artefact_root),
+        store=open_store(settings.artefact_store, settings.artefact_root),
         settings=settings,
         report=lambda completed: channel.send({"event": PROGRESS, "completed": completed}),
         asked_to_stop=channel.aborted,
     )
+    if (wrong := probe()) is not None:
+        log.error("probe_failed", detail=wrong)
+        raise SystemExit(EX_PROBE)
     channel.send({"event": READY, "pid": os.getpid()})
     while True:
         message = channel.next_run()
@@ -62,6 +80,12 @@ def load(name: str) -> Execute:
     return execute
 
 
+def find_probe(name: str) -> Probe:
+    """The ``probe`` beside the function ``module:function``; a module without one is always well."""
+    probe: Probe = getattr(importlib.import_module(name.partition(":")[0]), "probe", lambda: None)
+    return probe
+
+
 def answer(execute: Execute, message: Message, context: HostContext) -> Message:
     """Execute one shard.
 
@@ -73,26 +97,38 @@ def answer(execute: Execute, message: Message, context: HostContext) -> Message:
         reply = {"event": DONE, **execute(message, context)}
         encode(reply)  # what JSON cannot say is a fault of the shard, not the death of its engine
     except AnalysisFault as fault:
-        reply = {"event": FAILED, "kind": "analysis", "code": fault.code, "detail": fault.detail}
-        reply |= {"retryable": False} | ({} if fault.pointer is None else {"pointer": fault.pointer})
+        reply = _failed(fault.code, fault.detail, kind=ANALYSIS, retryable=False)
+        reply |= {} if fault.pointer is None else {"pointer": fault.pointer}
+    except ArtefactCorrupt as error:
+        # Whoever reads it would fail alike, and a result without these rows would not be the planned one.
+        code = "artefact_missing" if isinstance(error, ArtefactMissing) else "artefact_corrupt"
+        log.error(code, shard=message["shard"]["id"], detail=str(error))
+        reply = _failed(code, f"a committed artefact was damaged: {error}", kind=ANALYSIS, retryable=False)
+    except StoreUnavailable as error:
+        reply = _failed("store_unavailable", str(error), kind=STORE, retryable=True)
     except WorkerError as error:
         # An engine has an exception of its own with this code; both mean that somebody asked.
         stopped = error.code == Aborted.code
-        reply = {"event": ABORTED} if stopped else _shard_failed(error.code, str(error), retryable=False)
+        reply = {"event": ABORTED} if stopped else _failed(error.code, str(error), retryable=False)
     except Exception as error:
         log.error("shard_raised", shard=message["shard"]["id"], traceback=frames(error))
         fit = not _spoils_the_process(error)
-        reply = _shard_failed("internal_error", type(error).__qualname__, retryable=True)
+        code = "insufficient_memory" if _is_out_of_memory(error) else "internal_error"
+        reply = _failed(code, type(error).__qualname__, retryable=True)
     return {"resident": sorted(context.resident), **reply, "fit": fit}
 
 
-def _shard_failed(code: str, detail: str, *, retryable: bool) -> Message:
-    return {"event": FAILED, "kind": "shard", "code": code, "detail": detail, "retryable": retryable}
+def _failed(code: str, detail: str, *, kind: str = SHARD, retryable: bool) -> Message:
+    return {"event": FAILED, "kind": kind, "code": code, "detail": detail, "retryable": retryable}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
 
 
 def _spoils_the_process(error: Exception) -> bool:
     """Whether a device error leaves every later call failing too; running out of memory does not."""
-    if "OutOfMemory" in type(error).__name__:
+    if _is_out_of_memory(error):
         return False
     return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 

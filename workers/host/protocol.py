@@ -19,6 +19,12 @@ DONE: Final = "done"
 FAILED: Final = "failed"
 ABORTED: Final = "aborted"
 
+ANALYSIS: Final = "analysis"
+SHARD: Final = "shard"
+STORE: Final = "store"
+"""Whose fault a ``failed`` is, its ``kind``: no shard of the analysis can succeed, this one failed, or the
+artefact store is full, read-only or away."""
+
 ENDINGS: Final = frozenset({DONE, FAILED, ABORTED})
 """The events that end a run."""
 

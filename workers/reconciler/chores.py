@@ -6,8 +6,8 @@ import time
 import structlog
 from sqlalchemy import Engine
 
-from ledger.artefacts import ArtefactStore
 from ledger.retention import collect
+from ledger.stores import open_store
 from workers.logs import frames
 from workers.reconciler.registry import Registry
 from workers.settings import Settings
@@ -26,7 +26,7 @@ class Chores:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
-        self._store = ArtefactStore(settings.artefact_root)
+        self._store = open_store(settings.artefact_store, settings.artefact_root)
         self._registry = Registry(engine, settings.models_root)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)

@@ -1,15 +1,19 @@
-"""Noticing that the wall clock jumped: leases in SQLite are told by it."""
+"""Where the wall clock stands beside the steady one: a change of that is a jump."""
 
 import time
+import uuid
 from collections.abc import Callable
-from typing import Final
+from pathlib import Path
 
-SMALLEST_JUMP: Final = 1.0
-"""Seconds. Smaller ones are slewing and scheduling, and a lease has room for them."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ClockGuard:
     """Compares the wall clock with the monotonic one.
+
+    Attributes:
+        boot: Names the machine's start, which its steady clock counts from; elsewhere than on Linux this
+            process's own.
 
     Args:
         wall: Seconds by the clock that can be set.
@@ -19,15 +23,10 @@ class ClockGuard:
     def __init__(
         self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
     ) -> None:
+        self.boot = _BOOT_ID.read_text().strip() if _BOOT_ID.is_file() else uuid.uuid4().hex
         self._wall = wall
         self._steady = steady
-        self._offset = self._now()
 
-    def jump_us(self) -> int:
-        """Microseconds by which the wall clock jumped since the last call; 0 if it went on as it should."""
-        offset = self._now()
-        jump, self._offset = offset - self._offset, offset
-        return round(jump * 1_000_000) if abs(jump) >= SMALLEST_JUMP else 0
-
-    def _now(self) -> float:
-        return self._wall() - self._steady()
+    def offset_us(self) -> int:
+        """Wall clock minus steady clock, in microseconds."""
+        return round((self._wall() - self._steady()) * 1_000_000)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Engine
 
-from ledger.recovery import close_rounds, enforce_deadlines, expire_leases, extend_leases, settle_cancelled
+from ledger.clock_marks import follow_clock
+from ledger.recovery import close_rounds, enforce_deadlines, expire_leases, settle_cancelled
 from workers.logs import frames
 from workers.reconciler.clock_guard import ClockGuard
 
@@ -31,7 +32,7 @@ class Recovery:
         ]
         if engine.dialect.name == "sqlite":
             # First: a clock put forward would otherwise expire every lease at once.
-            self._steps.insert(0, ("leases_moved_with_clock", self._follow_clock))
+            self._steps.insert(0, ("microseconds_followed", self._follow_clock))
 
     def tick(self) -> None:
         """Run every step once."""
@@ -45,8 +46,7 @@ class Recovery:
                 log.info(name, count=count)
 
     def _follow_clock(self, engine: Engine) -> int:
-        jump = self._clock.jump_us()
-        if jump == 0:
-            return 0
-        log.warning("clock_jumped", seconds=jump / 1_000_000)
-        return extend_leases(engine, jump)
+        jump = follow_clock(engine, boot=self._clock.boot, offset_us=self._clock.offset_us())
+        if jump:
+            log.warning("clock_jumped", seconds=jump / 1_000_000)
+        return abs(jump)

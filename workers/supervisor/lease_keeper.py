@@ -31,7 +31,8 @@ class LeaseKeeper:
 
     def __init__(self, engine: Engine, claim: Claim, *, lease_seconds: float, renew_seconds: float) -> None:
         self.progress: int | None = None
-        self.directive = Directive.CONTINUE
+        self._heard = Directive.CONTINUE
+        self._renewed = time.monotonic()
         self._engine = engine
         self._claim = claim
         self._lease_seconds = lease_seconds
@@ -49,8 +50,17 @@ class LeaseKeeper:
         self._over.set()
         self._thread.join()
 
+    @property
+    def directive(self) -> Directive:
+        """What the ledger last said; ``lost`` also if it has not been heard for most of a lease.
+
+        By the steady clock of the thread that asks: a renewal that hangs cannot delay it.
+        """
+        if time.monotonic() - self._renewed > GIVE_UP * self._lease_seconds:
+            return Directive.LOST
+        return self._heard
+
     def _keep(self) -> None:
-        renewed = time.monotonic()
         while not self._over.wait(self._renew_seconds):
             began = time.monotonic()
             try:
@@ -59,9 +69,7 @@ class LeaseKeeper:
                 )
             except Exception as error:
                 log.warning("renewal_failed", shard=self._claim.shard["id"], error=type(error).__name__)
-                if time.monotonic() - renewed > GIVE_UP * self._lease_seconds:
-                    self.directive = Directive.LOST
                 continue
-            renewed, self.directive = began, directive
+            self._renewed, self._heard = began, directive
             if directive is Directive.LOST:
                 return

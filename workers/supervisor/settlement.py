@@ -18,12 +18,16 @@ from ledger.recovery import close_rounds
 from ledger.shards import Claim
 from ledger.states import DRAWING_WORKS, Directive, Work
 from workers.errors import AnalysisFault
-from workers.host.protocol import Message
+from workers.host.protocol import ANALYSIS, STORE, Message
 from workers.supervisor.lease_keeper import LeaseKeeper
 from workers.supervisor.run import Ending, Outcome
 
 LONGEST_BACKOFF: Final = 60.0
 """Seconds before a failed shard is tried again, at most."""
+
+STORE_SECONDS: Final = 1.0
+"""Before a shard whose artefact could not be stored is tried again: no fault of it, and the worker looks
+whether the store takes anything before it claims again."""
 
 TRIES: Final = 20
 RETRY_SECONDS: Final = 0.5
@@ -62,7 +66,7 @@ def settle(engine: Engine, claim: Claim, outcome: Outcome, lease: LeaseKeeper) -
 
 def refuse(engine: Engine, claim: Claim, fault: AnalysisFault) -> bool:
     """Fail the analysis of a claim that no engine need see."""
-    reply = {"kind": "analysis", "code": fault.code, "detail": fault.detail, "pointer": fault.pointer}
+    reply = {"kind": ANALYSIS, "code": fault.code, "detail": fault.detail, "pointer": fault.pointer}
     return fail_analysis(engine, claim, problem=problem(reply))
 
 
@@ -130,7 +134,12 @@ def _ends_otherwise(engine: Engine, claim: Claim) -> bool:
 
 
 def _fail(engine: Engine, claim: Claim, reply: Message) -> bool:
-    if reply["kind"] == "analysis":
+    if reply["kind"] == STORE:
+        error = {"code": reply["code"], "detail": reply["detail"]}
+        return release(
+            engine, claim, reason=reply["code"], penalty=False, not_before_seconds=STORE_SECONDS, error=error
+        )
+    if reply["kind"] == ANALYSIS:
         return fail_analysis(engine, claim, problem=problem(reply), usage=reply.get("usage"))
     if reply["retryable"]:
         return _penalise(engine, claim, reply["code"], reply["detail"])

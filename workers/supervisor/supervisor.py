@@ -1,28 +1,35 @@
 """The loop that claims shards, has an engine host run them, and records what came of it."""
 
 import os
-import shutil
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 from sqlalchemy import Engine
 
 from ledger.claims import claim_next, release
+from ledger.errors import DATABASE_AWAY, StoreUnavailable
 from ledger.shards import Claim
-from ledger.workers import WorkerIdentity, seen
+from ledger.stores import open_store
+from ledger.workers import WorkerIdentity, retire, seen
 from workers.errors import AnalysisFault
+from workers.host.protocol import ANALYSIS, STORE
 from workers.logs import frames
 from workers.settings import Settings
 from workers.supervisor.engine_host import EngineHost, HostDied, host_environment
+from workers.supervisor.fitness import Fitness
 from workers.supervisor.lease_keeper import LeaseKeeper
-from workers.supervisor.run import LOOK_SECONDS, Ending, run_shard
+from workers.supervisor.run import LOOK_SECONDS, Ending, Outcome, run_shard
 from workers.supervisor.run_message import run_message
 from workers.supervisor.settlement import refuse, settle
 
 PRESENCE_SECONDS: Final = 5.0
 """Between two signs of life in the ledger; wake-ups are published for workers seen in the last 30 s."""
+
+STORE_SECONDS: Final = 5.0
+"""Between two looks at whether the artefact store takes anything, while it does."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,13 +44,24 @@ class Supervisor:
         engine: The ledger.
         identity: Who claims.
         settings: How.
+        on_retired: Called once when this worker takes itself out of service, for its process to end.
     """
 
-    def __init__(self, engine: Engine, identity: WorkerIdentity, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        identity: WorkerIdentity,
+        settings: Settings,
+        on_retired: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._identity = identity
         self._settings = settings
+        self._on_retired = on_retired
         self._host: EngineHost | None = None
+        self._fitness = Fitness()
+        self._store = open_store(settings.artefact_store, settings.artefact_root)
+        self._store_checked_at: float | None = None
         self._draining = threading.Event()
         self._wanted = threading.Event()
         self._sweeps = threading.Condition()
@@ -111,10 +129,11 @@ class Supervisor:
 
     def _run_next(self) -> bool:
         """Claim a shard and run it; whether to look for another."""
-        if self._draining.is_set() or self._disk_is_full():
+        if self._draining.is_set() or not self._store_is_ready():
             return False
         host = self._ready_host()
         if host is None:
+            self._retire_if_unfit()
             return False
         claim = claim_next(
             self._engine,
@@ -126,6 +145,7 @@ class Supervisor:
         if claim is None:
             return False
         self._hold(host, claim)
+        self._retire_if_unfit()
         return True
 
     def _hold(self, host: EngineHost, claim: Claim) -> None:
@@ -146,14 +166,40 @@ class Supervisor:
                 )
                 if outcome.ending is Ending.CRASHED:
                     log.error("engine_crashed", shard=claim.shard["id"], detail=outcome.detail)
+                self._take_note(claim, outcome)
                 settle(self._engine, claim, outcome, keeper)
             except AnalysisFault as fault:
                 refuse(self._engine, claim, fault)
+            except DATABASE_AWAY:
+                # No fault of the shard: if it cannot be given back either, its lease runs out.
+                host.kill()
+                release(self._engine, claim, reason="database_away", penalty=False)
+                raise
             except Exception:
                 # Nobody knows what the host is doing now.
                 host.kill()
                 release(self._engine, claim, reason="supervisor_failed", penalty=True)
                 raise
+
+    def _take_note(self, claim: Claim, outcome: Outcome) -> None:
+        kind = outcome.reply.get("kind")
+        if kind == STORE:
+            self._store_checked_at = None
+        self._fitness.shard_ended(
+            claim.shard["id"], outcome.ending, blames_shard=kind not in (ANALYSIS, STORE)
+        )
+
+    def _retire_if_unfit(self) -> None:
+        """Leave for good rather than spoil one shard after the other; what runs elsewhere goes on."""
+        why = self._fitness.why_unfit
+        if why is None or self._draining.is_set():
+            return
+        log.error("worker_retires", why=why)
+        self.drain()
+        try:
+            retire(self._engine, self._identity, why)
+        finally:
+            self._on_retired()
 
     def _ready_host(self) -> EngineHost | None:
         """A host that awaits a shard: the lease of a shard starts after the engine has."""
@@ -162,7 +208,8 @@ class Supervisor:
         if self._host is not None:
             self._host.kill()  # what the dead one had started
         settings = self._settings
-        host = EngineHost(settings.host_program, host_environment(os.environ, settings.threads))
+        environment = host_environment(os.environ, settings.threads, settings.gpu)
+        host = EngineHost(settings.host_program, environment)
         self._host = host
         deadline = time.monotonic() + settings.start_limit_seconds
         try:
@@ -170,20 +217,28 @@ class Supervisor:
                 if self._draining.is_set() or time.monotonic() > deadline:
                     host.kill()
                     log.error("host_not_ready", pid=host.pid, draining=self._draining.is_set())
+                    self._fitness.engine_started(ready=False)
                     return None
         except HostDied as death:
             log.error("host_did_not_start", pid=host.pid, detail=death.detail)
+            self._fitness.engine_started(ready=False)
             return None
+        self._fitness.engine_started(ready=True)
         log.info("host_ready", pid=host.pid)
         return host
 
-    def _disk_is_full(self) -> bool:
-        root = self._settings.artefact_root
-        root.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(root).free
-        if free >= self._settings.min_free_bytes:
+    def _store_is_ready(self) -> bool:
+        """Whether an artefact could be stored: work that cannot be kept is not begun."""
+        now = time.monotonic()
+        if self._store_checked_at is not None and now - self._store_checked_at < STORE_SECONDS:
+            return True
+        try:
+            self._store.check_writable(self._settings.min_free_bytes)
+        except StoreUnavailable as error:
+            log.error("store_unavailable", detail=str(error))
+            self._store_checked_at = None
             return False
-        log.error("disk_full", free_bytes=free)
+        self._store_checked_at = now
         return True
 
     def _be_seen(self) -> None:

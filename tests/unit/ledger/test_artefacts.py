@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger.artefacts import ArtefactStore, Stored, shard_key
-from ledger.errors import ArtefactConflict, ArtefactCorrupt, ArtefactMissing, InvalidKey
+from ledger.errors import ArtefactConflict, ArtefactCorrupt, ArtefactMissing, InvalidKey, StoreUnavailable
 
 KEY = "default/anl_1/r001-s00042-sample.e7.parquet"
 
@@ -68,7 +68,7 @@ class TestPut:
             raise OSError("no space left on device")
 
         monkeypatch.setattr(os, "fsync", die)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(StoreUnavailable):
             store.put(KEY, b"rows")
         assert files(store) == []
 

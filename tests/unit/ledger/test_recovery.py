@@ -6,6 +6,7 @@ from sqlalchemy import update
 
 from ledger.claims import renew
 from ledger.clock import now_us
+from ledger.crashes import CRASHES_TO_QUARANTINE, MAX_LOSSES
 from ledger.database import read, write
 from ledger.quarantine import quarantine
 from ledger.recovery import (
@@ -13,7 +14,6 @@ from ledger.recovery import (
     due_wakeups,
     enforce_deadlines,
     expire_leases,
-    extend_leases,
     release_boot,
     settle_cancelled,
 )
@@ -78,13 +78,26 @@ class TestReleaseBoot:
         assert renew(bench.engine, mine) == Directive.CONTINUE
 
 
-class TestExtendLeases:
-    def test_a_clock_jump_expires_nobody(self, bench):
-        bench.started()
+class TestLosses:
+    def lose(self, bench, shard_id):
+        """Claim the shard, and let its lease run out as a dead machine would."""
         claim = bench.claim()
-        hour = 3_600_000_000
-        assert extend_leases(bench.engine, hour) == 1
-        assert bench.shard(claim.shard["id"]).lease_until == claim.shard["lease_until"] + hour
+        assert claim.shard["id"] == shard_id
+        bench.age_leases()
+        assert expire_leases(bench.engine) == 1
+
+    def test_ten_count_for_nothing_and_then_each_is_a_crash(self, bench):
+        """What kills its supervisor's machine each time must not be tried for ever."""
+        analysis_id = bench.started(bench.sample(0, prompts=(3,)))
+        shard_id = bench.shards(analysis_id)[1].id
+        for _ in range(MAX_LOSSES):
+            self.lose(bench, shard_id)
+        assert (bench.shard(shard_id).state, bench.shard(shard_id).crashes) == ("READY", 0)
+        for _ in range(CRASHES_TO_QUARANTINE):
+            self.lose(bench, shard_id)
+        given_up = bench.shard(shard_id)
+        assert (given_up.state, given_up.error["code"]) == ("QUARANTINED", "engine_crashed")
+        assert [error["prompt_id"] for error in bench.analysis(analysis_id).errors] == ["p3"]
 
 
 class TestDeadlines:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from ledger.artefacts import ArtefactStore
+from ledger.errors import ArtefactCorrupt, ArtefactMissing, StoreUnavailable
 from workers.errors import Aborted, AnalysisFault, WorkerError
 from workers.host.context import HostContext
 from workers.host.main import answer, load
@@ -62,6 +63,26 @@ def test_a_result_is_sent_with_what_is_resident(context):
             AnalysisFault("model_changed", "replaced"),
             {"event": "failed", "kind": "analysis", "code": "model_changed", "detail": "replaced"}
             | {"retryable": False},
+        ),
+        (
+            ArtefactMissing("default/a/b is not in the store"),
+            {"event": "failed", "kind": "analysis", "code": "artefact_missing", "retryable": False}
+            | {"detail": "a committed artefact was damaged: default/a/b is not in the store"},
+        ),
+        (
+            ArtefactCorrupt("default/a/b does not have the recorded hash"),
+            {"event": "failed", "kind": "analysis", "code": "artefact_corrupt", "retryable": False}
+            | {"detail": "a committed artefact was damaged: default/a/b does not have the recorded hash"},
+        ),
+        (
+            StoreUnavailable("the artefact disk refuses: No space left on device"),
+            {"event": "failed", "kind": "store", "code": "store_unavailable", "retryable": True}
+            | {"detail": "the artefact disk refuses: No space left on device"},
+        ),
+        (
+            OutOfMemoryError("CUDA out of memory"),
+            {"event": "failed", "kind": "shard", "code": "insufficient_memory", "retryable": True}
+            | {"detail": "OutOfMemoryError"},
         ),
         (Aborted("asked"), {"event": "aborted"}),
         (EngineAborted("asked"), {"event": "aborted"}),

@@ -70,3 +70,12 @@ def test_without_the_database_the_holder_gives_up_before_the_lease_ends(engine, 
     with keeper(engine, claim(), lease_seconds=0.4) as lease:
         tried.wait(60)
         wait_for(lambda: lease.directive is Directive.LOST)
+
+
+def test_a_renewal_that_hangs_does_not_keep_the_holder_from_giving_up(engine, submit, claim, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr(lease_keeper, "renew", lambda *args, **options: answers.wait(60))
+    submit()
+    with keeper(engine, claim(), lease_seconds=0.2) as lease:
+        wait_for(lambda: lease.directive is Directive.LOST)
+        answers.set()

@@ -46,6 +46,7 @@ def failed(**body):
         (Outcome(Ending.CRASHED, detail="killed by SIGKILL"), "READY", 1, 0),
         (failed(retryable=True), "READY", 0, 1),
         (failed(retryable=False), "QUARANTINED", 0, 0),
+        (failed(kind="store", retryable=True), "READY", 0, 0),
     ],
 )
 def test_what_counts_against_a_shard(engine, sample, outcome, state, crashes, failures):
