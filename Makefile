@@ -12,10 +12,11 @@ export OMP_NUM_THREADS ?= 1
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/.installed: pyproject.toml constraints/cpu.txt
+$(VENV)/.installed: pyproject.toml tiltscope/pyproject.toml constraints/cpu.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e ./tiltscope -e '.[dev]'
+	@test -x $(BIN)/tiltscope || $(BIN)/python -m pip install --quiet --force-reinstall --no-deps -e ./tiltscope
 	@touch $@
 
 setup: $(VENV)/.installed ## create .venv with everything in it
@@ -38,8 +39,9 @@ test: lint ## lint and the test suite, with a real Redis
 test-all: lint ## the slow studies too
 	@$(BIN)/pytest -q
 
-openapi: setup ## write docs/openapi.json anew
+openapi: setup ## write docs/openapi.json anew, and the client's typed documents from it
 	@$(BIN)/python -m service.openapi > docs/openapi.json
+	@$(BIN)/python -m tiltscope.codegen
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .tiltscope

@@ -7,7 +7,6 @@ COPY api_schemas api_schemas
 COPY ledger ledger
 COPY service service
 COPY workers workers
-COPY tiltscope tiltscope
 RUN pip install --no-cache-dir '.[gateway,postgres]'
 USER tiltscope
 ENV TILTSCOPE_HOME=/data TILTSCOPE_HOST=0.0.0.0 TILTSCOPE_PORT=8000

@@ -9,7 +9,6 @@ COPY api_schemas api_schemas
 COPY ledger ledger
 COPY service service
 COPY workers workers
-COPY tiltscope tiltscope
 RUN if [ "$TORCH" = cuda ]; then extra='worker,gpu,postgres'; constraint=''; \
     else extra='worker,postgres'; constraint='-c constraints/cpu.txt'; fi; \
     pip install --no-cache-dir $constraint ".[$extra]"

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +21,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tiltscope import progress
+from tiltscope import Tiltscope, progress
 from tiltscope.broker import free_port
 from tiltscope.embedded import EmbeddedService, Layout
 from tiltscope.errors import TiltscopeError
-from tiltscope.http import Service
 from tiltscope.requests import read_prompts
 from tiltscope.summary import summarise
 
 EXAMPLES = Path(__file__).resolve().parent
 HOME = EXAMPLES.parent / ".tiltscope" / "demo"
+LOOK_SECONDS = 0.3
+"""Between two looks: quick enough for a bar that moves and a worker that comes back."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def main() -> None:
             embedded = EmbeddedService(layout, say=out.print)
             embedded.start()
         try:
-            with Service(layout.url) as service:
+            with Tiltscope(layout.url) as service:
                 right = run_chaos(embedded, service) if chaos else run(embedded, service)
         finally:
             embedded.stop()
@@ -106,23 +108,22 @@ def main() -> None:
     sys.exit(0 if right else 1)
 
 
-def run(embedded: EmbeddedService, service: Service) -> bool:
+def run(embedded: EmbeddedService, service: Tiltscope) -> bool:
     """Both cases, calmly; True if both verdicts are what the models were built to give."""
-    ids = [service.submit(case.request)["id"] for case in CASES]
+    ids = [service.analyses.submit(case.request).id for case in CASES]
     with progress.bar(out) as shown:
         tasks = [shown.add_task(f"{c.candidate:10}", total=None, detail="queued") for c in CASES]
         for analysis_id, task in zip(ids, tasks, strict=True):
 
-            def follow(analysis: dict[str, Any], task: Any = task) -> None:
-                embedded.watch_once()
-                progress.show(shown, task, analysis)
+            def follow(state: progress.State, task: Any = task) -> None:
+                progress.show(shown, task, state)
 
-            progress.require_result(progress.wait(service, analysis_id, follow))
+            until_ended(embedded, service, analysis_id, follow)
     right = True
     for case, analysis_id in zip(CASES, ids, strict=True):
-        analysis = service.get(f"/v1/analyses/{analysis_id}")
-        result = service.get(f"/v1/analyses/{analysis_id}/result")
-        rows = list(service.pages(f"/v1/analyses/{analysis_id}/prompts", {"limit": 100}))
+        analysis = service.analyses.get(analysis_id).model_dump(mode="json")
+        result = service.analyses.result(analysis_id).model_dump(mode="json")
+        rows = [row.model_dump(mode="json") for row in service.analyses.prompts(analysis_id)]
         out.print()
         out.print(f"[bold]tiny-base → {case.candidate}[/bold]: {case.story}")
         summarise(out, analysis, result)
@@ -183,15 +184,15 @@ def fixed_plan(result: dict[str, Any]) -> int:
     return 2 * n * int(frame["prompts"])
 
 
-def save_report(service: Service, case: Case, analysis_id: str) -> None:
+def save_report(service: Tiltscope, case: Case, analysis_id: str) -> None:
     """Keep the HTML report."""
     target = HOME / "reports" / f"{case.candidate}.html"
     target.parent.mkdir(exist_ok=True)
-    target.write_bytes(service.call("GET", f"/v1/analyses/{analysis_id}/report").content)
+    service.analyses.report(analysis_id, target)
     out.print(f"report: [bold]{target}[/bold]")
 
 
-def run_chaos(embedded: EmbeddedService, service: Service) -> bool:
+def run_chaos(embedded: EmbeddedService, service: Tiltscope) -> bool:
     """One case calmly, then with kill -9 of the engine and of the worker; True if the numbers agree."""
     case = CASES[0]
     calm = finished(embedded, service, case, "calm run")
@@ -206,23 +207,40 @@ def run_chaos(embedded: EmbeddedService, service: Service) -> bool:
 
 def finished(
     embedded: EmbeddedService,
-    service: Service,
+    service: Tiltscope,
     case: Case,
     title: str,
-    interfere: Callable[[dict[str, Any]], None] = lambda _: None,
+    interfere: Callable[[progress.State], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run one case to its result."""
-    analysis_id = service.submit(case.request)["id"]
+    analysis_id = service.analyses.submit(case.request).id
     with progress.bar(out) as shown:
         task = shown.add_task(f"{title:12}", total=None, detail="queued")
 
-        def follow(analysis: dict[str, Any]) -> None:
-            progress.show(shown, task, analysis)
-            interfere(analysis)
-            embedded.watch_once()
+        def follow(state: progress.State) -> None:
+            progress.show(shown, task, state)
+            interfere(state)
 
-        progress.require_result(progress.wait(service, analysis_id, follow))
-    return service.get(f"/v1/analyses/{analysis_id}/result")
+        until_ended(embedded, service, analysis_id, follow)
+    return service.analyses.result(analysis_id).model_dump(mode="json")
+
+
+def until_ended(
+    embedded: EmbeddedService,
+    service: Tiltscope,
+    analysis_id: str,
+    follow: Callable[[progress.State], None],
+) -> None:
+    """Look again and again, and restart what died: the launcher and the client share this thread."""
+    while True:
+        embedded.watch_once()
+        analysis = service.analyses.get(analysis_id)
+        state = progress.state_of(analysis)
+        follow(state)
+        if state.has_ended:
+            progress.require_result(analysis)
+            return
+        time.sleep(LOOK_SECONDS)
 
 
 class Killer:
@@ -232,8 +250,8 @@ class Killer:
         self._embedded = embedded
         self._engine_killed = self._worker_killed = False
 
-    def __call__(self, analysis: dict[str, Any]) -> None:
-        fraction = analysis["progress"]["fraction"]
+    def __call__(self, state: progress.State) -> None:
+        fraction = state.completed / max(state.total, 1)
         worker = self._embedded.child("worker-1").pid
         if worker is None:
             return

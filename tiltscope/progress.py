@@ -1,18 +1,65 @@
-"""Live progress of an analysis in a terminal."""
+"""Live progress of analyses, in a terminal, in a notebook, or wherever a function takes it."""
 
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from tiltscope import notebook
+from tiltscope.documents import Analysis
 from tiltscope.errors import AnalysisError
-from tiltscope.http import Service
+from tiltscope.server_events import Event
 
-LIVE = {"queued", "running", "cancelling"}
-POLL_SECONDS = 0.3
-"""Between two looks: quick enough for a bar that moves, slow enough to be no load."""
+LIVE = frozenset({"queued", "running", "cancelling"})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far an analysis is.
+
+    Attributes:
+        analysis_id: Its id.
+        status: `queued`, `running`, ... or how it ended.
+        phase: What it is doing.
+        completed: Rows done of those planned so far.
+        total: Rows planned so far; grows when a round is added.
+    """
+
+    analysis_id: str
+    status: str = "queued"
+    phase: str = "planning"
+    completed: int = 0
+    total: int = 0
+
+    def after(self, event: Event) -> "State":
+        """The state that an event leads to."""
+        data = event.data
+        if event.type in {"status", "done"}:
+            return replace(self, status=data["status"], phase=data.get("phase", self.phase))
+        if event.type == "progress":
+            return replace(self, phase=data["phase"], completed=data["completed"], total=data["total"])
+        return self
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status not in LIVE
+
+    def __str__(self) -> str:
+        if self.has_ended or not self.total:
+            return self.status
+        return f"{self.phase}  {self.completed:,}/{self.total:,}"
+
+
+Observer = Callable[[State], None]
+
+
+def state_of(analysis: Analysis) -> State:
+    """The state in an analysis object."""
+    now = analysis.progress
+    return State(analysis.id, analysis.status, now.phase, now.completed, now.total)
 
 
 def bar(console: Console) -> Progress:
@@ -28,45 +75,56 @@ def bar(console: Console) -> Progress:
     )
 
 
-def show(progress: Progress, task: TaskID, analysis: dict[str, Any]) -> None:
-    """Put an analysis object's state on its bar."""
-    state = analysis["progress"]
-    total, completed = max(state["total"], 1), state["completed"]
-    done = analysis["status"] not in LIVE
-    detail = analysis["status"] if done else f"{state['phase']}  {completed:,}/{state['total']:,}"
-    progress.update(task, total=total, completed=total if done else completed, detail=detail)
+def show(progress: Progress, task: TaskID, state: State) -> None:
+    """Put a state on its bar."""
+    total = max(state.total, 1)
+    completed = total if state.has_ended else state.completed
+    progress.update(task, total=total, completed=completed, detail=str(state))
 
 
-def wait(
-    service: Service,
-    analysis_id: str,
-    on_change: Callable[[dict[str, Any]], None] = lambda _: None,
-    timeout_seconds: float | None = None,
-) -> dict[str, Any]:
-    """Poll until the analysis has ended.
+@contextmanager
+def observed(analysis_id: str, progress: bool | Observer) -> Iterator[Callable[[Event], None]]:
+    """A function to feed events to; what shows them is there meanwhile."""
+    with _observer(analysis_id, progress) as observer:
+        state = State(analysis_id)
+        observer(state)
 
-    Raises:
-        AnalysisError: `timeout_seconds` passed first; the analysis goes on.
-    """
-    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    while True:
-        analysis = service.get(f"/v1/analyses/{analysis_id}")
-        on_change(analysis)
-        if analysis["status"] not in LIVE:
-            return analysis
-        if deadline is not None and time.monotonic() > deadline:
-            raise AnalysisError(
-                f"{analysis_id} is still {analysis['status']}; it goes on: `tiltscope wait {analysis_id}`"
-            )
-        time.sleep(POLL_SECONDS)
+        def tell(event: Event) -> None:
+            nonlocal state
+            state = state.after(event)
+            observer(state)
+
+        yield tell
 
 
-def require_result(analysis: dict[str, Any]) -> None:
+@contextmanager
+def _observer(analysis_id: str, progress: bool | Observer) -> Iterator[Observer]:
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield lambda _: None
+    elif notebook.is_notebook():
+        yield notebook.ProgressLine().show
+    else:
+        with in_terminal(analysis_id, Console(stderr=True)) as observer:
+            yield observer
+
+
+@contextmanager
+def in_terminal(title: str, console: Console) -> Iterator[Observer]:
+    """A bar while the block runs."""
+    with bar(console) as shown:
+        task = shown.add_task(title, total=None, detail="")
+        yield lambda state: show(shown, task, state)
+
+
+def require_result(analysis: Analysis) -> None:
     """Raise what went wrong with an analysis that has no result.
 
     Raises:
-        AnalysisError: it failed, or ended before its pilot round.
+        AnalysisError: it failed.
     """
-    if analysis["status"] == "failed":
-        error = analysis["error"] or {}
-        raise AnalysisError(f"{analysis['id']} failed: {error.get('title')}: {error.get('detail')}")
+    if analysis.status == "failed":
+        problem = analysis.error
+        why = f"{problem.title}: {problem.detail}" if problem is not None else "no reason was given"
+        raise AnalysisError(f"{analysis.id} failed: {why}", analysis)

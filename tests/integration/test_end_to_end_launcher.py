@@ -30,7 +30,7 @@ class Launcher:
         self.home, self.url = home, f"http://127.0.0.1:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TILTSCOPE_")}
         self._said = home.with_name(f"{home.name}-{port}.err")
-        command = [sys.executable, "-c", "from tiltscope.cli import main; main()", "up"]
+        command = [sys.executable, "-m", "tiltscope", "up"]
         with self._said.open("wb") as said:
             self.process = subprocess.Popen(
                 [*command, "--models", str(models), "--port", str(port)],

@@ -1,0 +1,234 @@
+"""The Python client and the command line against the real service."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from embedded_stack import EmbeddedStack, Findings
+
+from tiltscope import AsyncTiltscope, ConflictError, InvalidRequestError, NotFoundError, Tiltscope
+from tiltscope.broker import free_port
+
+
+@pytest.fixture(scope="module")
+def finished(stack: EmbeddedStack, undisturbed: Findings) -> str:
+    """The id of a finished comparison."""
+    return str(undisturbed.document["analysis_id"])
+
+
+def test_from_prompts_to_a_result(stack: EmbeddedStack, comparison: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text("".join(json.dumps(prompt) + "\n" for prompt in comparison["prompts"]["inline"]))
+    states = []
+    with Tiltscope(stack.service.layout.url) as client:
+        analysis = client.analyses.create(
+            reference="tiny-base",
+            candidate="tiny-grpo",
+            prompts=file,
+            name="through the client",
+            labels={"run": "client"},
+            budget=comparison["budget"],
+            seed=11,
+        )
+        result = client.analyses.wait(analysis.id, progress=states.append)
+        assert [one.id for one in client.analyses.list(label="run:client")] == [analysis.id]
+        rows = client.analyses.prompts(analysis.id).all()
+        page = client.analyses.report(analysis.id, tmp_path / "report.html")
+    assert states[-1].status == "succeeded"
+    assert max(state.completed for state in states) > 0
+    assert result.verdict is not None
+    assert result.gain is not None
+    assert [row.prompt_id for row in rows] == [p["id"] for p in comparison["prompts"]["inline"]]
+    assert (tmp_path / "report.html").read_bytes() == page
+    assert page.startswith(b"<!doctype html>")
+
+
+def test_a_result_is_read_whole_and_nothing_is_left_untyped(
+    stack: EmbeddedStack, undisturbed: Findings
+) -> None:
+    with Tiltscope(stack.service.layout.url) as client:
+        result = client.analyses.result(undisturbed.document["analysis_id"])
+        rows = client.analyses.prompts(result.analysis_id).all()
+    assert result.model_dump(mode="json", exclude_unset=True) == undisturbed.document
+    assert [row.model_dump(mode="json", exclude_unset=True) for row in rows] == undisturbed.rows
+    assert result.model_extra == {}
+    estimates = result.estimates()
+    assert estimates["gain.total"].value == undisturbed.document["gain"]["total"]["value"]
+    curve = undisturbed.document["support"]["candidate"]["pass_at_k"]
+    four = next(point["estimate"]["value"] for point in curve if point["k"] == 4)
+    assert estimates["support.candidate.pass_at_k[k=4].estimate"].value == four
+
+
+def test_tables_and_plots(stack: EmbeddedStack, finished: str, tmp_path: Path) -> None:
+    with Tiltscope(stack.service.layout.url) as client:
+        result = client.analyses.result(finished)
+        frame = client.analyses.prompts(finished).to_pandas()
+        lazy = client.analyses.prompts(finished).to_polars()
+    assert frame["prompt_id"].tolist() == lazy["prompt_id"].to_list()
+    assert result.to_pandas().loc["gain.total", "value"] == result.gain.total.value
+    assert result.to_polars().height == len(result.estimates())
+    figure = result.plot()
+    titles = [axes.get_title() or axes.get_title(loc="left") for axes in figure.axes]
+    assert [title.split()[0] for title in titles] == ["Gain", "pass@k", "KL(candidate", "Prompts"]
+    figure.savefig(tmp_path / "result.png")
+    assert (tmp_path / "result.png").stat().st_size > 10_000
+
+
+def test_the_asynchronous_client(stack: EmbeddedStack, finished: str, undisturbed: Findings) -> None:
+    async def go() -> tuple[Any, list[str], list[str]]:
+        async with AsyncTiltscope(stack.service.layout.url) as client:
+            result = await client.analyses.wait(finished)
+            models = [model.id async for model in client.models.list()]
+            events = [event.type async for event in client.analyses.events(finished)]
+            return result, models, events
+
+    result, models, events = asyncio.run(go())
+    assert result.gain.total.value == undisturbed.document["gain"]["total"]["value"]
+    assert "tiny-grpo" in models
+    assert events[-1] == "done"
+
+
+def test_waiting_outlives_the_gateway(stack: EmbeddedStack, comparison: dict[str, Any]) -> None:
+    """Events come without gap or repeat though the gateway is killed while they are followed."""
+    with Tiltscope(stack.service.layout.url) as client:
+        analysis = client.analyses.submit({**comparison, "seed": 417})
+        seen = []
+        for event in client.analyses.events(analysis.id):
+            seen.append(event.id)
+            if event.id in {2, 4}:
+                os.kill(stack.part("gateway").pid, signal.SIGKILL)
+                stack.until(lambda: stack.service.child("gateway").pid, "the gateway is back")
+                stack.until(stack.is_ready, "the gateway answers")
+        assert client.analyses.wait(analysis.id).verdict is not None
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) > 4
+
+
+def test_errors_say_what_they_are(stack: EmbeddedStack, comparison: dict[str, Any]) -> None:
+    with Tiltscope(stack.service.layout.url) as client:
+        with pytest.raises(InvalidRequestError) as invalid:
+            client.analyses.create(
+                reference="tiny-base", prompts=[{"id": "p", "prompt": "1+1=", "answr": "2"}]
+            )
+        assert invalid.value.errors[0]["pointer"] == "/prompts/inline/0/answr"
+        with pytest.raises(NotFoundError):
+            client.analyses.get("anl_none")
+        analysis = client.analyses.submit({**comparison, "seed": 418})
+        with pytest.raises(ConflictError) as early:
+            client.analyses.result(analysis.id)
+        assert early.value.code == "result_not_ready"
+        client.analyses.cancel(analysis.id)
+        client.analyses.until_ended(analysis.id)
+        client.analyses.update(analysis.id, name="short", labels={"kept": "no"})
+        assert client.analyses.get(analysis.id).name == "short"
+        client.analyses.delete(analysis.id)
+        with pytest.raises(NotFoundError):
+            client.analyses.get(analysis.id)
+
+
+def run(*arguments: str, url: str, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "TILTSCOPE_URL": url, "COLUMNS": "100", "NO_COLOR": "1", **more}
+    command = [sys.executable, "-m", "tiltscope", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+class TestCommandLine:
+    @pytest.fixture
+    def url(self, stack: EmbeddedStack) -> str:
+        return stack.service.layout.url
+
+    def test_submit_and_wait(self, url: str, comparison: dict[str, Any], tmp_path: Path) -> None:
+        request = tmp_path / "request.json"
+        request.write_text(json.dumps(comparison))
+        first = run(
+            "submit", "--request", str(request), "--key", "once", "--label", "ci:yes", "--json", url=url
+        )
+        again = run("submit", "--request", str(request), "--key", "once", "--label", "ci:yes", url=url)
+        analysis = json.loads(first.stdout)
+        assert analysis["labels"] == {"ci": "yes"}
+        assert again.stdout.strip() == analysis["id"]
+        waited = run("wait", analysis["id"], "--json", url=url)
+        assert json.loads(waited.stdout)["analysis_id"] == analysis["id"]
+        shown = run("wait", analysis["id"], url=url)
+        assert "Gain in success probability" in shown.stdout
+        assert max(map(len, shown.stdout.splitlines())) <= 100
+
+    @pytest.mark.parametrize("command", ["show", "result", "report", "logs", "cancel"])
+    def test_what_takes_an_id(self, url: str, finished: str, tmp_path: Path, command: str) -> None:
+        file = str(tmp_path / "r.html")
+        options = ["--output", file] if command == "report" else []
+        plain = run(command, finished, *options, url=url)
+        as_json = run(command, finished, *options, "--json", url=url)
+        if command == "cancel":
+            assert (plain.returncode, as_json.returncode) in {(0, 0), (3, 3)}
+            return
+        assert plain.returncode == as_json.returncode == 0, plain.stderr + as_json.stderr
+        assert plain.stdout != as_json.stdout
+        documents = [json.loads(line) for line in as_json.stdout.splitlines()] if command == "logs" else []
+        assert documents or json.loads(as_json.stdout)
+
+    def test_lists(self, url: str, finished: str) -> None:
+        found = json.loads(run("ls", "--limit", "3", "--json", url=url).stdout)
+        assert 0 < len(found) <= 3
+        assert finished in run("ls", "--limit", "100", url=url).stdout
+        assert "tiny-base" in run("models", "ls", url=url).stdout
+        assert {m["id"] for m in json.loads(run("models", "ls", "--json", url=url).stdout)} >= {"tiny-base"}
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "said"),
+        [
+            (["submit"], 2, "--reference and --prompts"),
+            (["submit", "--nonsense"], 2, "nonsense"),
+            (["submit", "--reference", "a", "--prompts", "none.jsonl"], 2, "cannot read none.jsonl"),
+            (["show", "anl_none"], 3, "no such analysis"),
+            (["models", "add", "x", "/nowhere"], 6, "/nowhere is no folder"),
+        ],
+    )
+    def test_exit_codes(self, url: str, arguments: list[str], code: int, said: str) -> None:
+        done = run(*arguments, url=url)
+        assert done.returncode == code
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+    def test_nobody_there_is_4(self) -> None:
+        done = run("ls", url=f"http://127.0.0.1:{free_port()}")
+        assert done.returncode == 4
+        assert "tiltscope up" in done.stderr
+
+    def test_no_result_is_5(self, url: str, comparison: dict[str, Any], tmp_path: Path) -> None:
+        request = tmp_path / "request.json"
+        request.write_text(json.dumps({**comparison, "seed": 419}))
+        analysis_id = run("submit", "--request", str(request), url=url).stdout.strip()
+        done = run("wait", analysis_id, "--timeout", "0", url=url)
+        assert done.returncode == 5
+        assert f"tiltscope wait {analysis_id}" in done.stderr
+        run("cancel", analysis_id, url=url)
+
+    def test_every_command_has_help_with_an_example(self) -> None:
+        listed = run("--help", url="").stdout
+        commands = re.findall(r"^  (\w+) ", listed.partition("Commands:")[2], re.MULTILINE)
+        assert {"up", "submit", "wait", "ls", "show", "cancel", "result", "report", "logs"} <= set(commands)
+        for command in [[name] for name in commands if name != "models"] + [
+            ["models", "add"],
+            ["models", "ls"],
+        ]:
+            helped = run(*command, "--help", url="")
+            assert helped.returncode == 0
+            assert f"tiltscope {' '.join(command)}" in helped.stdout
+            assert "Example" in helped.stdout
+
+    def test_a_shell_completes_commands(self) -> None:
+        env = {"_TILTSCOPE_COMPLETE": "complete_bash", "COMP_WORDS": "tiltscope re", "COMP_CWORD": "1"}
+        program = str(Path(sys.executable).with_name("tiltscope"))
+        done = subprocess.run(
+            [program], env={**os.environ, **env}, capture_output=True, text=True, check=False
+        )
+        assert set(done.stdout.split()) >= {"result", "report"}

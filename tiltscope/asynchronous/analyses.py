@@ -1,0 +1,242 @@
+"""Analyses: what the service is for."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tiltscope import payloads, requests
+from tiltscope.asynchronous.follow import Deadline, ended, events
+from tiltscope.asynchronous.pages import Pages
+from tiltscope.asynchronous.transport import Transport
+from tiltscope.connection import Call, key_header, unreachable
+from tiltscope.documents import (
+    Analysis,
+    AnalysisList,
+    Artifact,
+    ArtifactList,
+    PromptRow,
+    PromptRowList,
+)
+from tiltscope.files import replacing
+from tiltscope.progress import Observer, observed, require_result
+from tiltscope.result import Result
+from tiltscope.server_events import Event
+
+PATH = "/v1/analyses"
+
+
+class Analyses:
+    """`client.analyses`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def create(
+        self,
+        *,
+        reference: requests.Participant,
+        candidate: requests.Participant | None = None,
+        candidates: Iterable[requests.Participant] | None = None,
+        prompts: requests.PromptSource | None = None,
+        signal: str | Mapping[str, Any] = "exact",
+        kind: str | None = None,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        policy: payloads.Policy | None = None,
+        budget: payloads.Budget | None = None,
+        decision: payloads.Decision | None = None,
+        inverse_temperatures: Iterable[float] | None = None,
+        deadline_seconds: int | None = None,
+        seed: int | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        **more: Any,
+    ) -> Analysis:
+        """Submit an analysis; it runs on, whatever becomes of this client.
+
+        Args:
+            reference: Registry id of the model before post-training, or an import `imp_...`.
+            candidate: The model after it.
+            candidates: Several checkpoints in training order, for kind `trajectory`.
+            prompts: A JSON Lines file, prompts, or a data set's id `ds_...`.
+            signal: A verifier's kind such as `exact`, or its settings.
+            kind: What to find; follows from the candidates by default.
+            name: To find it by.
+            labels: To filter by.
+            policy: Decoding policy.
+            budget: K_use, K_probe and samples.
+            decision: Thresholds of the verdict.
+            inverse_temperatures: 1/reward.
+            deadline_seconds: When to give up.
+            seed: Of every random stream.
+            limit: Only the first so many prompts, for a quick look.
+            idempotency_key: The same key never makes a second analysis; a new one by default.
+            **more: Fields of the request that this client does not know by name.
+
+        Raises:
+            UsageError: the prompts cannot be read.
+            InvalidRequestError: the service refused; `errors` has the places.
+        """
+        body = requests.analysis_request(
+            reference=reference,
+            candidate=candidate,
+            candidates=candidates,
+            prompts=prompts,
+            signal=signal,
+            kind=kind,
+            limit=limit,
+            name=name,
+            labels=None if labels is None else dict(labels),
+            policy=policy,
+            budget=budget,
+            decision=decision,
+            inverse_temperatures=None if inverse_temperatures is None else list(inverse_temperatures),
+            deadline_seconds=deadline_seconds,
+            seed=seed,
+            **more,
+        )
+        return await self.submit(body, idempotency_key=idempotency_key)
+
+    async def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Analysis:
+        """Submit a request as the contract has it; a retry after a lost answer makes no second analysis."""
+        call = Call("POST", PATH, json=dict(request), headers=key_header(idempotency_key))
+        return await self._transport.document(call, Analysis)
+
+    async def get(self, analysis_id: str) -> Analysis:
+        """The state of an analysis."""
+        return await self._transport.document(Call("GET", f"{PATH}/{analysis_id}"), Analysis)
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        kind: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Analyses, newest first.
+
+        Args:
+            status: Only those in this status.
+            kind: Only those of this kind.
+            label: Only those with this label, as `key:value`.
+            limit: At most so many.
+        """
+        params = {"status": status, "kind": kind, "label": label}
+        call = Call("GET", PATH, params)
+        return Pages(self._transport, call, AnalysisList, lambda page: page.data, limit)
+
+    async def update(
+        self, analysis_id: str, *, name: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> Analysis:
+        """Change the name or the labels; labels are replaced as a whole."""
+        body: dict[str, Any] = {} if name is None else {"name": name}
+        body |= {} if labels is None else {"labels": dict(labels)}
+        return await self._transport.document(Call("PATCH", f"{PATH}/{analysis_id}", json=body), Analysis)
+
+    async def cancel(self, analysis_id: str) -> Analysis:
+        """Ask for an end; what is committed is kept, and asking again changes nothing."""
+        call = Call("POST", f"{PATH}/{analysis_id}/cancel", headers=key_header())
+        return await self._transport.document(call, Analysis)
+
+    async def delete(self, analysis_id: str) -> None:
+        """Remove a finished analysis and its files."""
+        await self._transport.send(Call("DELETE", f"{PATH}/{analysis_id}"))
+
+    async def events(self, analysis_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """What happens to an analysis, event by event until it ends, over broken connections too.
+
+        Args:
+            analysis_id: Its id.
+            after: Leave out events up to this number.
+        """
+        async for event in events(self._transport, analysis_id, after, Deadline(analysis_id, None)):
+            yield event
+
+    async def wait(
+        self, analysis_id: str, *, progress: bool | Observer = False, timeout: float | None = None
+    ) -> Result:
+        """Wait for the end of an analysis and fetch its result.
+
+        Args:
+            analysis_id: Its id.
+            progress: True shows a bar, in a terminal or a notebook; or a function of the state so far.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            WaitTimeoutError: the time is over; the analysis goes on.
+            AnalysisError: it ended without a result.
+        """
+        await self.until_ended(analysis_id, progress=progress, timeout=timeout)
+        return await self.result(analysis_id)
+
+    async def until_ended(
+        self, analysis_id: str, *, progress: bool | Observer = False, timeout: float | None = None
+    ) -> Analysis:
+        """Like `wait`, but fetches no result.
+
+        Raises:
+            WaitTimeoutError: the time is over; the analysis goes on.
+            AnalysisError: it ended without a result.
+        """
+        deadline = Deadline(analysis_id, timeout)
+        with ExitStack() as shown:
+            tell = shown.enter_context(observed(analysis_id, progress))
+            async for event in ended(self._transport, analysis_id, deadline):
+                tell(event)
+        analysis = await self.get(analysis_id)
+        require_result(analysis)
+        return analysis
+
+    async def result(self, analysis_id: str) -> Result:
+        """What an analysis found.
+
+        Raises:
+            ConflictError: there is no result, or not yet (`result_not_ready`).
+        """
+        return await self._transport.document(Call("GET", f"{PATH}/{analysis_id}/result"), Result)
+
+    def prompts(
+        self, analysis_id: str, *, sort: str | None = None, order: str | None = None, limit: int | None = None
+    ) -> Pages[PromptRow]:
+        """What was found about each prompt.
+
+        Args:
+            analysis_id: Its id.
+            sort: `regime`, `gain` or `price`; by default the order of the request.
+            order: `asc` or `desc`.
+            limit: At most so many.
+        """
+        call = Call("GET", f"{PATH}/{analysis_id}/prompts", {"sort": sort, "order": order})
+        return Pages(self._transport, call, PromptRowList, lambda page: page.data, limit)
+
+    async def report(self, analysis_id: str, path: str | Path | None = None) -> bytes:
+        """The self-contained HTML report; also written to `path`, if given."""
+        response = await self._transport.send(Call("GET", f"{PATH}/{analysis_id}/report"))
+        if path is not None:
+            Path(path).write_bytes(response.content)
+        return response.content
+
+    def artifacts(self, analysis_id: str) -> Pages[Artifact]:
+        """The files of a finished analysis."""
+        call = Call("GET", f"{PATH}/{analysis_id}/artifacts")
+        return Pages(self._transport, call, ArtifactList, lambda page: page.data, paged=False)
+
+    async def download(self, analysis_id: str, name: str, path: str | Path) -> Path:
+        """Stream one of its files to disk; a file that arrived half is never left under its name.
+
+        Raises:
+            UnreachableError: the connection broke.
+        """
+        call = Call("GET", f"{PATH}/{analysis_id}/artifacts/{name}")
+        with replacing(Path(path)) as file:
+            try:
+                async with self._transport.open(call) as response:
+                    async for chunk in response.aiter_bytes():
+                        file.write(chunk)
+            except httpx.TransportError as error:
+                raise unreachable(self._transport.url, error) from error
+        return Path(path)

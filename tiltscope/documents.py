@@ -1,0 +1,495 @@
+"""What the service answers.
+
+Generated from docs/openapi.json by `make openapi`: change the contract, not this file.
+"""
+
+from typing import Any, Literal
+
+from tiltscope.document import Document, EstimateDocument
+
+
+class ItemError(Document):
+    """A part of the plan that could not be done."""
+
+    prompt_id: str | None = None
+    code: str
+    detail: str
+
+
+class Links(Document):
+    """Where to go from here."""
+
+    self: str
+    cancel: str
+    events: str
+    result: str
+    report: str
+
+
+class Progress(Document):
+    """How far an analysis is; `total` grows when a round is added."""
+
+    phase: Literal["planning", "sampling", "verifying", "scoring", "estimating", "reporting"] | str
+    completed: int
+    total: int
+    fraction: float
+    eta_seconds: float | None = None
+
+
+class Usage(Document):
+    """What an analysis has spent, over all sides and nulls; `samples` counts new draws."""
+
+    samples: int
+    sampled_tokens: int
+    scored_tokens: int
+    cached_samples: int
+    engine_seconds: float
+
+
+class Artifact(Document):
+    """A stored file and the hash it is checked against before it is sent."""
+
+    object: Literal["artifact"]
+    name: str
+    media_type: str
+    bytes: int
+    sha256: str
+    href: str
+
+
+class DatasetEstimate(EstimateDocument):
+    """A mean over prompts: the interval is for the population of prompts."""
+
+    value: float | None = None
+    std_error: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    confidence: float | None = None
+    n: int
+    unit: str
+    status: Literal["ok", "unreliable", "undefined", "censored"] | str
+    reason: str
+    sampling_std_error: float | None = None
+    """Standard error for exactly these prompts: sampling alone."""
+
+
+class ClosureCheck(Document):
+    """An identity that must hold, and by how much it does."""
+
+    check: str
+    residual: float | None = None
+    tolerance: float
+    passed: bool
+    blocking: bool
+
+
+class Confirmation(Document):
+    """One requirement of a confirmed creation claim."""
+
+    check: str
+    passed: bool
+    detail: str
+
+
+class Estimate(EstimateDocument):
+    """A number with its error, or the reason why there is none."""
+
+    value: float | None = None
+    std_error: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    confidence: float | None = None
+    n: int
+    unit: str
+    status: Literal["ok", "unreliable", "undefined", "censored"] | str
+    reason: str
+
+
+class FieldProblem(Document):
+    """One fault of a request and where it is: a place in the body, or a parameter."""
+
+    detail: str
+    pointer: str | None = None
+    """JSON Pointer (RFC 6901) into the body."""
+    parameter: str | None = None
+    """Name of the query parameter, path parameter or header."""
+
+
+class LiteratureRule(Document):
+    """What the single-budget rule `unseen in K samples` would have said."""
+
+    budget: int
+    unreached: int
+    created_claims: int
+
+
+class Liveness(Document):
+    """The event loop turns."""
+
+    status: Literal["ok"]
+
+
+class Model(Document):
+    """A registered model: what its id stands for, by content."""
+
+    id: str
+    object: Literal["model"]
+    kind: Literal["model", "adapter"] | str
+    status: Literal["ready", "invalid"] | str
+    detail: str | None = None
+    architecture: str | None = None
+    parameters: int | None = None
+    bytes: int | None = None
+    context_length: int | None = None
+    base: str | None = None
+    weights_digest: str | None = None
+    adapter_digest: str | None = None
+    tokenizer_digest: str | None = None
+
+
+class Null(Document):
+    """A null experiment on samples already drawn."""
+
+    null: str
+    status: Literal["passed", "failed", "not_run"] | str
+    expected: dict[str, float]
+    observed: dict[str, float]
+    reason: str
+
+
+class Readiness(Document):
+    """What the gateway needs, part by part; `degraded` parts do not keep it from accepting work."""
+
+    status: Literal["ready", "starting"] | str
+    checks: dict[str, Literal["ok", "degraded", "failed"] | str]
+
+
+class Warning(Document):
+    """Something a reader must know before quoting a number."""
+
+    code: str
+    detail: str
+
+
+class SignalDescription(Document):
+    """A verifier on offer and the JSON Schema of its settings."""
+
+    object: Literal["signal"]
+    kind: str
+    version: str
+    description: str
+    needs_answer: bool
+    settings_schema: dict[str, Any]
+
+
+class VerdictAtK(Document):
+    """The verdict had K_probe been something else."""
+
+    k_probe: int
+    label: Literal["elicitation", "creation", "mixed", "inconclusive"] | str
+    creation_share_lower: float | None = None
+    creation_share_upper: float | None = None
+
+
+class ArtifactList(Document):
+    """The files of one analysis, by name."""
+
+    object: Literal["list"]
+    data: list[Artifact]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class Certificate(Document):
+    """The KL certificate -log a <= (KL + H(b))/b, beside the budget it is held against."""
+
+    price_bound: DatasetEstimate
+    budget: float
+    certified_prompts: int
+
+
+class FreeEnergyAtBeta(Document):
+    """Free-energy terms at one inverse temperature, means over prompts."""
+
+    inverse_temperature: float
+    log_partition: DatasetEstimate
+    equilibrium: DatasetEstimate
+    free_energy: DatasetEstimate
+    gap: DatasetEstimate
+
+
+class Gain(Document):
+    """E_q[r] - E_p[r], split; the parts sum to the total."""
+
+    total: DatasetEstimate
+    elicited: DatasetEstimate
+    created: DatasetEstimate
+    lost: DatasetEstimate
+    undetermined: DatasetEstimate
+
+
+class MeanEnergy(Document):
+    """Mean energy E = -r of each side."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+
+
+class PassAtK(Document):
+    """One point of a pass@k curve."""
+
+    k: int
+    estimate: DatasetEstimate
+
+
+class SideEntropy(Document):
+    """Entropy of the sampled sequences, nats a sequence."""
+
+    reference: DatasetEstimate | None = None
+    candidate: DatasetEstimate | None = None
+
+
+class CoveragePoint(Document):
+    """Share of prompts whose success probability is at least tau."""
+
+    tau: float
+    estimate: Estimate
+
+
+class CreationShare(Document):
+    """The partially identified share of created gain: [created, created + undetermined] / gain."""
+
+    lower: Estimate
+    upper: Estimate
+
+
+class Diagnostics(Document):
+    """What grades the estimates; means over the prompts where defined."""
+
+    ess: Estimate | None = None
+    pareto_k: Estimate | None = None
+    overlap: Estimate | None = None
+    singular_mass: DatasetEstimate | None = None
+    chance_floor: Estimate | None = None
+    truncated_share: dict[str, float]
+    unparsed_share: dict[str, float]
+    duplicate_share: dict[str, float]
+
+
+class FreeEnergyRow(Document):
+    """Free-energy terms of one prompt at one inverse temperature."""
+
+    inverse_temperature: float
+    log_partition: Estimate
+    equilibrium: Estimate
+    free_energy: Estimate | None = None
+    gap: Estimate | None = None
+
+
+class PositionKL(Document):
+    """Nats of KL(q||p) at one token position, mean over candidate samples (0 once ended)."""
+
+    position: int
+    estimate: Estimate
+
+
+class Retention(Document):
+    """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
+
+    budget: int
+    srr: Estimate
+    ndr: Estimate
+    sds: Estimate
+    nscr: Estimate
+    null: dict[str, Estimate] | None = None
+
+
+class SideRow(Document):
+    """One side of one prompt.
+
+    `success` is the chance of one success: for the reference the point that pools scored draws where
+    that is sound, else the pilot's rate; its interval may use every sample. A row's `gain` is of the
+    pilots alone.
+    """
+
+    successes: int
+    samples: int
+    success: Estimate
+    price: Estimate
+    class_at_k_use: Literal["in", "out", "undetermined"] | str
+    class_at_k_probe: Literal["in", "out", "undetermined"] | str
+
+
+class Problem(Document):
+    """A problem (RFC 9457) with a stable code."""
+
+    type: str | None = None
+    title: str
+    status: int
+    detail: str
+    code: str
+    """Stable; branch on this."""
+    request_id: str | None = None
+    instance: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+class ModelList(Document):
+    """One page of models, by id."""
+
+    object: Literal["list"]
+    data: list[Model]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class SignalList(Document):
+    """Every verifier on offer."""
+
+    object: Literal["list"]
+    data: list[SignalDescription]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class SideSupport(Document):
+    """What one side reaches."""
+
+    success: DatasetEstimate
+    pass_at_k: list[PassAtK]
+    coverage: list[CoveragePoint]
+    outcomes: dict[str, int]
+    behaviour_entropy: Estimate | None = None
+    unseen_mass: Estimate | None = None
+
+
+class Verdict(Document):
+    """The answer."""
+
+    label: Literal["elicitation", "creation", "mixed", "inconclusive"] | str
+    sentence: str
+    creation_share: CreationShare
+    findings: list[str]
+    reasons: list[str]
+    by_k_probe: list[VerdictAtK]
+    gain_p_value: float
+    """One-sided sign-flip test of a gain among the prompts that are not lost."""
+    certified: dict[str, int]
+    """Prompts certified elicited, confirmed created."""
+    samples_to_settle: int | None = None
+    """Further samples that would settle what is undetermined, if known."""
+
+
+class FreeEnergy(Document):
+    """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
+
+    kl: DatasetEstimate
+    kl_k1: DatasetEstimate
+    kl_per_token: DatasetEstimate
+    tilt: DatasetEstimate
+    drift: DatasetEstimate
+    escape: DatasetEstimate
+    retreat: DatasetEstimate | None = None
+    mean_energy: MeanEnergy
+    matched_inverse_temperature: DatasetEstimate
+    by_inverse_temperature: list[FreeEnergyAtBeta]
+    entropy: SideEntropy | None = None
+    by_position: list[PositionKL] | None = None
+    certificate: Certificate | None = None
+    closure: list[ClosureCheck]
+
+
+class PromptRow(Document):
+    """What was found about one prompt."""
+
+    prompt_id: str
+    family: str | None = None
+    split: str | None = None
+    regime: (
+        Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
+        | str
+        | None
+    ) = None
+    confirmed: bool | None = None
+    confirmation: list[Confirmation] | None = None
+    gain: Estimate | None = None
+    reference: SideRow
+    candidate: SideRow | None = None
+    kl: Estimate | None = None
+    tilt: Estimate | None = None
+    drift: Estimate | None = None
+    escape: Estimate | None = None
+    log_partition: list[FreeEnergyRow] | None = None
+    evidence: list[str]
+    samples_to_settle: int | None = None
+
+
+class Analysis(Document):
+    """An analysis."""
+
+    id: str
+    object: Literal["analysis"]
+    kind: Literal["support", "free_energy", "capability"] | str
+    name: str | None = None
+    labels: dict[str, str]
+    status: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled", "expired"] | str
+    partial: bool
+    version: int
+    progress: Progress
+    spec: dict[str, Any]
+    usage: Usage
+    error: Problem | None = None
+    errors: list[ItemError]
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    deadline_at: str | None = None
+    retained_until: str | None = None
+    links: Links
+
+
+class Support(Document):
+    """Reach of the sides, and the regimes of the prompts."""
+
+    reference: SideSupport
+    candidate: SideSupport | None = None
+    regimes: dict[str, int] | None = None
+    literature_rule: LiteratureRule | None = None
+    retention: Retention | None = None
+    crossing_k: Estimate | None = None
+
+
+class PromptRowList(Document):
+    """One page of prompt rows."""
+
+    object: Literal["list"]
+    data: list[PromptRow]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class AnalysisList(Document):
+    """One page of analyses, newest first."""
+
+    object: Literal["list"]
+    data: list[Analysis]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class ResultDocument(Document):
+    """Everything one analysis found."""
+
+    object: Literal["analysis.result"]
+    analysis_id: str
+    kind: Literal["support", "free_energy", "capability"] | str
+    partial: bool
+    frame: dict[str, Any]
+    verdict: Verdict | None = None
+    gain: Gain | None = None
+    support: Support
+    free_energy: FreeEnergy | None = None
+    nulls: list[Null]
+    diagnostics: Diagnostics
+    usage: dict[str, Any]
+    warnings: list[Warning]

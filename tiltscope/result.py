@@ -1,0 +1,91 @@
+"""The result of an analysis, with what one does with it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from tiltscope import tables
+from tiltscope.document import EstimateDocument
+from tiltscope.documents import ResultDocument
+
+LIST_KEYS = (
+    "k",
+    "tau",
+    "inverse_temperature",
+    "position",
+    "k_probe",
+    "candidate",
+    "null",
+    "check",
+    "code",
+    "name",
+)
+"""Fields that name an entry of a list, so that a path says `pass_at_k[k=8]` and not `pass_at_k[3]`."""
+
+_ESTIMATE_KEYS = {"value", "ci_low", "ci_high", "n", "unit", "status", "reason"}
+
+
+class Result(ResultDocument):
+    """Everything one analysis found; `Estimate`s print with their intervals."""
+
+    def estimates(self) -> dict[str, EstimateDocument]:
+        """Every estimate by its path, such as `support.candidate.pass_at_k[k=8].estimate`."""
+        return dict(_estimates("", self))
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame of the estimates by path; `analyses.prompts(id)` has the rows by prompt.
+
+        Raises:
+            SetupError: pandas is not installed.
+        """
+        return tables.to_pandas(self._rows()).set_index("path")
+
+    def to_polars(self) -> Any:
+        """A polars DataFrame of the estimates; `analyses.prompts(id)` has the rows by prompt.
+
+        Raises:
+            SetupError: polars is not installed.
+        """
+        return tables.to_polars(self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        names = EstimateDocument.model_fields
+        return [
+            {"path": path, **{name: getattr(estimate, name) for name in names}}
+            for path, estimate in self.estimates().items()
+        ]
+
+    def plot(self) -> Any:
+        """A matplotlib Figure: the verdict and the gain split, pass@k with bands, the decomposition.
+
+        Raises:
+            SetupError: matplotlib is not installed.
+        """
+        from tiltscope.plots.figure import result_figure
+
+        return result_figure(self)
+
+
+def _estimates(path: str, node: Any) -> Iterator[tuple[str, EstimateDocument]]:
+    if isinstance(node, EstimateDocument):
+        yield path, node
+    elif isinstance(node, BaseModel):
+        for name, value in node:
+            yield from _estimates(f"{path}.{name}" if path else name, value)
+    elif isinstance(node, dict) and node.keys() >= _ESTIMATE_KEYS:  # in a field that a later version added
+        yield path, EstimateDocument.model_validate(node)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield from _estimates(f"{path}.{name}", value)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _estimates(f"{path}[{_entry_name(value, index)}]", value)
+
+
+def _entry_name(entry: Any, index: int) -> str:
+    for key in LIST_KEYS:
+        value = getattr(entry, key, None)
+        if isinstance(value, int | float | str):
+            return f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+    return str(index)
