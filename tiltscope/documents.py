@@ -171,6 +171,29 @@ class Warning(Document):
     detail: str
 
 
+class Sample(Document):
+    """One completion; its token ids and their log-probabilities are in `samples.parquet`."""
+
+    prompt_id: str
+    side: str
+    """Whose: `reference`, `candidate` or an arm."""
+    index: int
+    """Number of the draw, from 0, per prompt and side."""
+    text: str
+    finish_reason: str
+    """`eos`, `stop` or `length`."""
+    outcome: Literal["correct", "incorrect", "unparsed", "truncated", "verifier_error"] | str | None = None
+    """None if it was not judged."""
+    reward: float | None = None
+    behaviour: str | None = None
+    """What kind of success this is, where the signal says."""
+    detail: str | None = None
+    """Why the verifier decided so, where it says."""
+    tokens: int
+    logprob: float | None = None
+    """Of the completion under the policy it was drawn by; nats."""
+
+
 class SignalDescription(Document):
     """A verifier on offer and the JSON Schema of its settings."""
 
@@ -242,6 +265,17 @@ class PassAtK(Document):
     estimate: DatasetEstimate
 
 
+class PositionKL(Document):
+    """Nats at one token position, means over prompts (0 once a sample ended); each sums to its KL.
+
+    `estimate` is of KL(q||p) along candidate samples, `reverse` of KL(p||q) along reference samples.
+    """
+
+    position: int
+    estimate: DatasetEstimate
+    reverse: DatasetEstimate | None = None
+
+
 class SideEntropy(Document):
     """Entropy of the sampled sequences, nats a sequence."""
 
@@ -284,13 +318,6 @@ class FreeEnergyRow(Document):
     equilibrium: Estimate
     free_energy: Estimate | None = None
     gap: Estimate | None = None
-
-
-class PositionKL(Document):
-    """Nats of KL(q||p) at one token position, mean over candidate samples (0 once ended)."""
-
-    position: int
-    estimate: Estimate
 
 
 class Retention(Document):
@@ -343,6 +370,15 @@ class ModelList(Document):
     next_cursor: str | None = None
 
 
+class SampleList(Document):
+    """One page of samples, by side, prompt and draw."""
+
+    object: Literal["list"]
+    data: list[Sample]
+    has_more: bool
+    next_cursor: str | None = None
+
+
 class SignalList(Document):
     """Every verifier on offer."""
 
@@ -350,6 +386,28 @@ class SignalList(Document):
     data: list[SignalDescription]
     has_more: bool
     next_cursor: str | None = None
+
+
+class FreeEnergy(Document):
+    """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
+
+    kl: DatasetEstimate
+    kl_k1: DatasetEstimate
+    kl_per_token: DatasetEstimate
+    kl_reverse: DatasetEstimate | None = None
+    """KL(p||q) along reference draws, y ~ p."""
+    kl_reverse_k1: DatasetEstimate | None = None
+    tilt: DatasetEstimate
+    drift: DatasetEstimate
+    escape: DatasetEstimate
+    retreat: DatasetEstimate | None = None
+    mean_energy: MeanEnergy
+    matched_inverse_temperature: DatasetEstimate
+    by_inverse_temperature: list[FreeEnergyAtBeta]
+    entropy: SideEntropy | None = None
+    by_position: list[PositionKL] | None = None
+    certificate: Certificate | None = None
+    closure: list[ClosureCheck]
 
 
 class SideSupport(Document):
@@ -380,25 +438,6 @@ class Verdict(Document):
     """Further samples that would settle what is undetermined, if known."""
 
 
-class FreeEnergy(Document):
-    """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
-
-    kl: DatasetEstimate
-    kl_k1: DatasetEstimate
-    kl_per_token: DatasetEstimate
-    tilt: DatasetEstimate
-    drift: DatasetEstimate
-    escape: DatasetEstimate
-    retreat: DatasetEstimate | None = None
-    mean_energy: MeanEnergy
-    matched_inverse_temperature: DatasetEstimate
-    by_inverse_temperature: list[FreeEnergyAtBeta]
-    entropy: SideEntropy | None = None
-    by_position: list[PositionKL] | None = None
-    certificate: Certificate | None = None
-    closure: list[ClosureCheck]
-
-
 class PromptRow(Document):
     """What was found about one prompt."""
 
@@ -416,6 +455,7 @@ class PromptRow(Document):
     reference: SideRow
     candidate: SideRow | None = None
     kl: Estimate | None = None
+    kl_reverse: Estimate | None = None
     tilt: Estimate | None = None
     drift: Estimate | None = None
     escape: Estimate | None = None

@@ -55,12 +55,35 @@ class Policy(TypedDict, total=False):
     stop: list[str]
 
 
-class Extract(TypedDict, total=False):
-    """How to find the answer inside a completion; a text without a match is `unparsed`."""
+class AnsweredBehaviour(TypedDict, total=False):
+    """Label a success with the accepted answer that it gave: the modes of a prompt with several answers."""
 
+    by: Required[Literal["answer"]]
+
+
+class CapturedBehaviour(TypedDict, total=False):
+    """Label a success with what a pattern captures in its text; no match leaves it without a label."""
+
+    by: Required[Literal["capture"]]
     pattern: Required[str]
-    """RE2; group 1 if there is one, else the whole match."""
+    """RE2 over the whole text; group 1 if there is one, else the whole match."""
     which: Literal["first", "last"]
+
+
+class Extract(TypedDict, total=False):
+    """How to find the answer inside a completion; a text without one is `unparsed`."""
+
+    find: Literal["pattern", "boxed", "last_number", "after"]
+    r"""`pattern`: what an RE2 pattern matches. `boxed`: the content of \boxed{…}, braces balanced.
+    `last_number`: the last decimal number. `after`: the rest of the line after `marker`, without a
+    colon, emphasis, dollar signs and the final full stop.
+    """
+    pattern: str | None
+    """With `pattern`: RE2; group 1 if there is one, else the whole match."""
+    marker: str | None
+    """With `after`: the words before the answer, in any case."""
+    which: Literal["first", "last"]
+    """Which counts where there are several; `last_number` is always the last."""
 
 
 class Message(TypedDict, total=False):
@@ -70,29 +93,11 @@ class Message(TypedDict, total=False):
     content: Required[str]
 
 
-class ExactSignal(TypedDict, total=False):
-    """Accept a text that equals an answer, white space at both ends ignored."""
+class NamedPattern(TypedDict, total=False):
+    """A label and the pattern of the texts that bear it."""
 
-    kind: Required[Literal["exact"]]
-    extract: Extract | None
-
-
-class NumericSignal(TypedDict, total=False):
-    """Accept a text that reads as a number close to an answer."""
-
-    kind: Required[Literal["numeric"]]
-    extract: Extract | None
-    absolute_tolerance: float
-    relative_tolerance: float
-
-
-class RegexSignal(TypedDict, total=False):
-    """Accept a text that an RE2 pattern matches; without `pattern`, each prompt's answer is the pattern."""
-
-    kind: Required[Literal["regex"]]
-    extract: Extract | None
-    pattern: str | None
-    match: Literal["search", "full"]
+    label: Required[str]
+    pattern: Required[str]
 
 
 class Prompt(TypedDict, total=False):
@@ -105,16 +110,60 @@ class Prompt(TypedDict, total=False):
     """Encoded by the tokenizer's chat template with a generation prompt."""
     answer: str | None
     answers: list[str] | None
+    choices: list[str] | None
+    """The options of a multiple-choice prompt, in order: A, B, C, … (signal `choice`)."""
+    tests: str | None
+    """Python that runs after the completion and raises if it is wrong (signal `python`)."""
     family: str | None
     """Prompts of one family are resampled together."""
     split: str | None
     metadata: dict[str, Any] | None
 
 
+class NamedBehaviour(TypedDict, total=False):
+    """Label a success with the first name whose pattern is found in its text."""
+
+    by: Required[Literal["patterns"]]
+    patterns: Required[list[NamedPattern]]
+    otherwise: str | None
+    """The label of a success that no pattern names."""
+
+
 class InlinePrompts(TypedDict, total=False):
     """Prompts carried in the request itself."""
 
     inline: Required[list[Prompt]]
+
+
+class ExactSignal(TypedDict, total=False):
+    """Accept a text that equals an answer, white space at both ends ignored."""
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["exact"]]
+
+
+class NumericSignal(TypedDict, total=False):
+    """Accept a text that reads as a number close to an answer."""
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["numeric"]]
+    absolute_tolerance: float
+    relative_tolerance: float
+
+
+class RegexSignal(TypedDict, total=False):
+    """Accept a text that an RE2 pattern matches; without `pattern`, each prompt's answer is the pattern."""
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["regex"]]
+    pattern: str | None
+    match: Literal["search", "full"]
 
 
 class AnalysisRequest(TypedDict, total=False):
