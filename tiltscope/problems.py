@@ -19,6 +19,7 @@ BY_STATUS: dict[int, type[errors.ServiceError]] = {
     413: errors.InvalidRequestError,
     415: errors.InvalidRequestError,
     422: errors.InvalidRequestError,
+    428: errors.InvalidRequestError,
     429: errors.RateLimitedError,
     502: errors.UnavailableError,
     503: errors.UnavailableError,

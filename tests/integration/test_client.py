@@ -71,6 +71,9 @@ def test_tables_and_plots(stack: EmbeddedStack, finished: str, tmp_path: Path) -
         result = client.analyses.result(finished)
         frame = client.analyses.prompts(finished).to_pandas()
         lazy = client.analyses.prompts(finished).to_polars()
+        samples = client.analyses.samples(finished, prompt_id=frame["prompt_id"][0], limit=5).all()
+    assert len(samples) == 5
+    assert {sample.prompt_id for sample in samples} == {frame["prompt_id"][0]}
     assert frame["prompt_id"].tolist() == lazy["prompt_id"].to_list()
     assert result.to_pandas().loc["gain.total", "value"] == result.gain.total.value
     assert result.to_polars().height == len(result.estimates())
@@ -128,6 +131,8 @@ def test_errors_say_what_they_are(stack: EmbeddedStack, comparison: dict[str, An
         client.analyses.until_ended(analysis.id)
         client.analyses.update(analysis.id, name="short", labels={"kept": "no"})
         assert client.analyses.get(analysis.id).name == "short"
+        with pytest.raises(ConflictError):
+            client.analyses.update(analysis.id, name="late", if_match='W/"0-0-0"')
         client.analyses.delete(analysis.id)
         with pytest.raises(NotFoundError):
             client.analyses.get(analysis.id)

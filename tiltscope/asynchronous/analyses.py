@@ -19,6 +19,8 @@ from tiltscope.documents import (
     ArtifactList,
     PromptRow,
     PromptRowList,
+    Sample,
+    SampleList,
 )
 from tiltscope.files import replacing
 from tiltscope.progress import Observer, observed, require_result
@@ -130,12 +132,28 @@ class Analyses:
         return Pages(self._transport, call, AnalysisList, lambda page: page.data, limit)
 
     async def update(
-        self, analysis_id: str, *, name: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        analysis_id: str,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        if_match: str = "*",
     ) -> Analysis:
-        """Change the name or the labels; labels are replaced as a whole."""
+        """Change the name or the labels; labels are replaced as a whole.
+
+        Args:
+            analysis_id: Its id.
+            name: A new name.
+            labels: New labels.
+            if_match: Change only the version with this entity tag; by default any.
+
+        Raises:
+            ConflictError: it is at another version.
+        """
         body: dict[str, Any] = {} if name is None else {"name": name}
         body |= {} if labels is None else {"labels": dict(labels)}
-        return await self._transport.document(Call("PATCH", f"{PATH}/{analysis_id}", json=body), Analysis)
+        call = Call("PATCH", f"{PATH}/{analysis_id}", json=body, headers={"If-Match": if_match})
+        return await self._transport.document(call, Analysis)
 
     async def cancel(self, analysis_id: str) -> Analysis:
         """Ask for an end; what is committed is kept, and asking again changes nothing."""
@@ -212,6 +230,28 @@ class Analyses:
         """
         call = Call("GET", f"{PATH}/{analysis_id}/prompts", {"sort": sort, "order": order})
         return Pages(self._transport, call, PromptRowList, lambda page: page.data, limit)
+
+    def samples(
+        self,
+        analysis_id: str,
+        *,
+        prompt_id: str | None = None,
+        side: str | None = None,
+        outcome: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[Sample]:
+        """What the models wrote, and how it was judged.
+
+        Args:
+            analysis_id: Its id.
+            prompt_id: Only of this prompt.
+            side: Only of this side, such as `reference`.
+            outcome: Only those judged so, such as `correct`.
+            limit: At most so many.
+        """
+        params = {"prompt_id": prompt_id, "side": side, "outcome": outcome}
+        call = Call("GET", f"{PATH}/{analysis_id}/samples", params)
+        return Pages(self._transport, call, SampleList, lambda page: page.data, limit)
 
     async def report(self, analysis_id: str, path: str | Path | None = None) -> bytes:
         """The self-contained HTML report; also written to `path`, if given."""
