@@ -73,6 +73,17 @@ class DatasetEstimate(EstimateDocument):
     """Standard error for exactly these prompts: sampling alone."""
 
 
+class ClassesAtK(Document):
+    """How many prompts are in, out of reach or undetermined at one budget, each at level alpha."""
+
+    k: int
+    epsilon: float
+    """Least chance of success that counts as within reach."""
+    budget_nats: float
+    """The same as a price: -log epsilon."""
+    prompts: dict[str, int]
+
+
 class ClosureCheck(Document):
     """An identity that must hold, and by how much it does."""
 
@@ -231,6 +242,13 @@ class Certificate(Document):
     certified_prompts: int
 
 
+class CoveragePoint(Document):
+    """Share of prompts whose success probability is at least tau."""
+
+    tau: float
+    estimate: DatasetEstimate
+
+
 class FreeEnergyAtBeta(Document):
     """Free-energy terms at one inverse temperature, means over prompts."""
 
@@ -281,13 +299,6 @@ class SideEntropy(Document):
 
     reference: DatasetEstimate | None = None
     candidate: DatasetEstimate | None = None
-
-
-class CoveragePoint(Document):
-    """Share of prompts whose success probability is at least tau."""
-
-    tau: float
-    estimate: Estimate
 
 
 class CreationShare(Document):
@@ -343,8 +354,15 @@ class SideRow(Document):
     samples: int
     success: Estimate
     price: Estimate
+    margin: Estimate | None = None
+    """Budget at k_probe minus price, nats; within reach if not negative."""
     class_at_k_use: Literal["in", "out", "undetermined"] | str
     class_at_k_probe: Literal["in", "out", "undetermined"] | str
+    behaviours: dict[str, int] | None = None
+    """The labels that occur most, with their counts."""
+    behaviour_entropy: Estimate | None = None
+    unseen_mass: Estimate | None = None
+    novel_mass: Estimate | None = None
 
 
 class Problem(Document):
@@ -388,6 +406,22 @@ class SignalList(Document):
     next_cursor: str | None = None
 
 
+class SideSupport(Document):
+    """What one side reaches."""
+
+    success: DatasetEstimate
+    pass_at_k: list[PassAtK]
+    coverage: list[CoveragePoint]
+    classes: list[ClassesAtK] | None = None
+    outcomes: dict[str, int]
+    behaviour_entropy: DatasetEstimate | None = None
+    """Entropy of the behaviours of successes, nats."""
+    unseen_mass: DatasetEstimate | None = None
+    """Good-Turing mass of behaviours that the pilot did not show."""
+    novel_mass: DatasetEstimate | None = None
+    """The candidate's mass on behaviours that no reference sample showed."""
+
+
 class FreeEnergy(Document):
     """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
 
@@ -408,17 +442,6 @@ class FreeEnergy(Document):
     by_position: list[PositionKL] | None = None
     certificate: Certificate | None = None
     closure: list[ClosureCheck]
-
-
-class SideSupport(Document):
-    """What one side reaches."""
-
-    success: DatasetEstimate
-    pass_at_k: list[PassAtK]
-    coverage: list[CoveragePoint]
-    outcomes: dict[str, int]
-    behaviour_entropy: Estimate | None = None
-    unseen_mass: Estimate | None = None
 
 
 class Verdict(Document):
