@@ -206,13 +206,16 @@ class Sample(Document):
 
 
 class SignalDescription(Document):
-    """A verifier on offer and the JSON Schema of its settings."""
+    """A signal, the JSON Schema of its settings, and whether this deployment offers it."""
 
     object: Literal["signal"]
     kind: str
     version: str
     description: str
     needs_answer: bool
+    available: bool
+    unavailable_because: str | None = None
+    example: SignalExample
     settings_schema: dict[str, Any]
 
 
@@ -398,7 +401,7 @@ class SampleList(Document):
 
 
 class SignalList(Document):
-    """Every verifier on offer."""
+    """Every signal."""
 
     object: Literal["list"]
     data: list[SignalDescription]

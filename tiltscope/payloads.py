@@ -135,6 +135,32 @@ class InlinePrompts(TypedDict, total=False):
     inline: Required[list[Prompt]]
 
 
+class ChoiceSignal(TypedDict, total=False):
+    """Accept a text that names the right option, by letter or by its words.
+
+    A prompt's `answer` is a letter or an option of its `choices`.
+    """
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["choice"]]
+
+
+class ContainsSignal(TypedDict, total=False):
+    """Accept a text in which an answer stands."""
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["contains"]]
+    match: Literal["any", "all"]
+    """Whether one answer suffices, or all must stand."""
+    ignore_case: bool
+    whole_words: bool
+    """Letters, digits or an underscore right beside an answer spoil it: 42 is not in 142."""
+
+
 class ExactSignal(TypedDict, total=False):
     """Accept a text that equals an answer, white space at both ends ignored."""
 
@@ -142,6 +168,32 @@ class ExactSignal(TypedDict, total=False):
     behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
     """How to label a success with the behaviour it shows; without it all successes are one."""
     kind: Required[Literal["exact"]]
+
+
+class JsonSchemaSignal(TypedDict, total=False):
+    """Accept a text that is JSON and satisfies a schema; without `json_schema`, a prompt's answer is one.
+
+    A code fence around the document is ignored. Patterns are RE2, and a schema refers to nothing
+    outside.
+    """
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["json_schema"]]
+    json_schema: dict[str, Any] | None
+
+
+class MathSignal(TypedDict, total=False):
+    r"""Accept a text whose expression equals an answer as mathematics, by math-verify.
+
+    Without `extract` the text is searched for LaTeX, \boxed{} and expressions.
+    """
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["math"]]
 
 
 class NumericSignal(TypedDict, total=False):
@@ -175,7 +227,15 @@ class AnalysisRequest(TypedDict, total=False):
     reference: Required[ModelParticipant]
     candidate: ModelParticipant | None
     prompts: Required[InlinePrompts]
-    signal: Required[ExactSignal | NumericSignal | RegexSignal]
+    signal: Required[
+        ExactSignal
+        | NumericSignal
+        | RegexSignal
+        | ChoiceSignal
+        | ContainsSignal
+        | MathSignal
+        | JsonSchemaSignal
+    ]
     policy: Policy
     budget: Budget
     arms: list[dict[str, Any]]
