@@ -41,7 +41,7 @@ test-all: lint ## the slow studies too
 
 openapi: setup ## write docs/openapi.json anew, and the client's typed documents from it
 	@$(BIN)/python -m service.openapi > docs/openapi.json
-	@$(BIN)/python -m tiltscope.codegen
+	@$(BIN)/python -m service.client
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .tiltscope

@@ -205,18 +205,13 @@ class Sample(Document):
     """Of the completion under the policy it was drawn by; nats."""
 
 
-class SignalDescription(Document):
-    """A signal, the JSON Schema of its settings, and whether this deployment offers it."""
+class SignalExample(Document):
+    """A signal, a prompt, and what becomes of some completions."""
 
-    object: Literal["signal"]
-    kind: str
-    version: str
-    description: str
-    needs_answer: bool
-    available: bool
-    unavailable_because: str | None = None
-    example: SignalExample
-    settings_schema: dict[str, Any]
+    signal: dict[str, Any]
+    prompt: dict[str, Any]
+    accepted: str
+    refused: str
 
 
 class VerdictAtK(Document):
@@ -400,13 +395,18 @@ class SampleList(Document):
     next_cursor: str | None = None
 
 
-class SignalList(Document):
-    """Every signal."""
+class SignalDescription(Document):
+    """A signal, the JSON Schema of its settings, and whether this deployment offers it."""
 
-    object: Literal["list"]
-    data: list[SignalDescription]
-    has_more: bool
-    next_cursor: str | None = None
+    object: Literal["signal"]
+    kind: str
+    version: str
+    description: str
+    needs_answer: bool
+    available: bool
+    unavailable_because: str | None = None
+    example: SignalExample
+    settings_schema: dict[str, Any]
 
 
 class SideSupport(Document):
@@ -512,6 +512,15 @@ class Analysis(Document):
     deadline_at: str | None = None
     retained_until: str | None = None
     links: Links
+
+
+class SignalList(Document):
+    """Every signal."""
+
+    object: Literal["list"]
+    data: list[SignalDescription]
+    has_more: bool
+    next_cursor: str | None = None
 
 
 class Support(Document):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiltscope.codegen import documents, twins
-from tiltscope.codegen.contract import Contract, annotation
+from service.client import documents, twins
+from service.client.contract import Contract, annotation
 
 PACKAGE = Path(__file__).parents[3] / "tiltscope"
 HOW = "it is generated: `make openapi` writes it anew"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tiltscope.codegen.documents import formatted
+from service.client.documents import formatted
 
 NOTE = "# Generated from tiltscope/asynchronous by `make openapi`: change that, not this file.\n"
 WORDS = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tiltscope.codegen.contract import Contract, annotation, class_name
+from service.client.contract import Contract, annotation, class_name
 
 NOTE = "Generated from docs/openapi.json by `make openapi`: change the contract, not this file."
 ROOT = Path(__file__).parents[2]

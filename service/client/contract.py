@@ -48,9 +48,8 @@ def references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if isinstance(reference := node.get("$ref"), str):
             yield reference.removeprefix(PREFIX)
-        for key, child in node.items():
-            if key not in {"discriminator", "examples", "example"}:
-                yield from references(child)
+        for child in node.values():
+            yield from references(child)
     elif isinstance(node, list):
         for child in node:
             yield from references(child)
