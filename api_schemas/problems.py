@@ -17,6 +17,7 @@ class FieldProblem(Document):
         str | None,
         Field(description="JSON Pointer (RFC 6901) into the body.", examples=["/policy/temperature"]),
     ] = None
+    line: Annotated[int | None, Field(description="Line of an uploaded file, from 1.")] = None
     parameter: Annotated[
         str | None, Field(description="Name of the query parameter, path parameter or header.")
     ] = None

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from api_schemas.base import Document, JsonObject
+from api_schemas.datasets import DATASET_ID
 
 MAX_INLINE_PROMPTS = 1_000
 """Inline prompts a request: more belong in a data set, so that a retry does not resend megabytes."""
@@ -75,7 +76,28 @@ class Prompt(Document):
         return self
 
 
+class DatasetPrompts(Document):
+    """Prompts kept under an id: see POST /v1/datasets."""
+
+    dataset: Annotated[str, StringConstraints(pattern=DATASET_ID)] = Field(
+        examples=["ds_01JD8ZC6Q5V6TQ3N4R5S6T7V8W"]
+    )
+
+
 class InlinePrompts(Document):
     """Prompts carried in the request itself."""
 
     inline: Annotated[list[Prompt], Field(min_length=1, max_length=MAX_INLINE_PROMPTS)]
+
+
+def _where(value: object) -> str:
+    if isinstance(value, DatasetPrompts) or (isinstance(value, dict) and "dataset" in value):
+        return "dataset"
+    return "inline"
+
+
+Prompts = Annotated[
+    Annotated[InlinePrompts, Tag("inline")] | Annotated[DatasetPrompts, Tag("dataset")],
+    Discriminator(_where),
+]
+"""In the request itself, or in a data set."""

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from api_schemas.base import Document
-from api_schemas.prompts import InlinePrompts
+from api_schemas.prompts import Prompts
 from api_schemas.signals import Signal
 
 MODEL_ID = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
@@ -131,7 +131,7 @@ class AnalysisRequest(Document):
     labels: Annotated[dict[LabelKey, LabelText], Field(max_length=16)] = Field(default={})
     reference: ModelParticipant
     candidate: ModelParticipant | None = None
-    prompts: InlinePrompts
+    prompts: Prompts
     signal: Signal
     policy: Policy = Policy()
     budget: Budget = Budget()

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, and_, select
 from ledger import attempts, events
 from ledger.clock import now_us
 from ledger.database import write
+from ledger.datasets import prompt_ids
 from ledger.endings import fail, settle
 from ledger.shards import Claim, held_by
 from ledger.states import DRAWING_WORKS, ShardState
@@ -92,11 +93,10 @@ def give_up(
 def _list_errors(
     conn: Connection, analysis: Row[Any], items: Sequence[Sequence[int]], problem: Mapping[str, Any]
 ) -> None:
-    prompts = (analysis.spec.get("prompts") or {}).get("inline") or []
+    known = prompt_ids(conn, analysis)
     listed = list(analysis.errors)
     for index in dict.fromkeys(item[0] for item in items):
-        known = index < len(prompts) and prompts[index].get("id")
-        entry = {"prompt_id": str(known or index), **problem}
+        entry = {"prompt_id": known[index] if index < len(known) else str(index), **problem}
         if entry not in listed:
             listed.append(entry)
     touch_analysis(conn, analysis.id, errors=listed)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from ledger.clock import microseconds, now_us
 from ledger.database import read, write
+from ledger.datasets import is_artefact
 from ledger.states import TERMINAL_STATUSES
 from ledger.stores import Store
 from ledger.tables import analyses, idempotency, shards
@@ -75,7 +76,7 @@ def _is_named(conn: Connection, key: str) -> bool:
     named = conn.execute(
         select(shards.c.id).where(shards.c.analysis_id == analysis_id, shards.c.artefact_key == key)
     ).first()
-    if named is not None:
+    if named is not None or is_artefact(conn, key):
         return True
     artifacts = conn.execute(
         select(analyses.c.artifacts).where(analyses.c.id == analysis_id, analyses.c.tenant_id == tenant_id)

@@ -203,6 +203,34 @@ registry_scans = Table(
     Column("scanned_at", BigInteger, nullable=False),
 )
 
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("name", Text),
+    Column("sha256", Text, nullable=False),  # of the artefact: equal content has one id
+    Column("bytes", BigInteger, nullable=False),
+    Column("artefact_key", Text, nullable=False),
+    Column("prompts", Integer, nullable=False),
+    Column("families", Integer, nullable=False),
+    Column("splits", Document, nullable=False),  # name -> prompts
+    Column("prompt_ids", Document, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "sha256"),
+    Index(None, "artefact_key"),
+)
+
+uses = Table(
+    "uses",
+    metadata,
+    Column("analysis_id", Text, ForeignKey("analyses.id", ondelete="CASCADE"), nullable=False),
+    Column("resource_id", Text, nullable=False),  # a data set or an import
+    PrimaryKeyConstraint("analysis_id", "resource_id"),
+    Index(None, "resource_id"),
+)
+
 outbox = Table(
     "outbox",
     metadata,

@@ -9,7 +9,18 @@ from starlette.concurrency import run_in_threadpool
 
 from ledger.database import connect
 from ledger.stores import open_store
-from service.api import analyses, contract, events, health, models, pages, problems, results, signals
+from service.api import (
+    analyses,
+    contract,
+    datasets,
+    events,
+    health,
+    models,
+    pages,
+    problems,
+    results,
+    signals,
+)
 from service.api.context import RequestContext
 from service.api.dependencies import refuse_unknown_parameters
 from service.api.loopback import LoopbackOnly
@@ -35,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(RequestContext)
     problems.install(app)
-    for part in (analyses, results, events, models, signals, health, pages):
+    for part in (analyses, results, events, datasets, models, signals, health, pages):
         app.include_router(part.router)
     contract.install(app)
     return app

@@ -41,6 +41,12 @@ class InvalidJson(ApiError):
     status_code, code = 400, "invalid_json"
 
 
+class InvalidBody(ApiError):
+    """The body is not what it says it is."""
+
+    status_code, code = 400, "invalid_body"
+
+
 class InvalidHeader(ApiError):
     """A request header has no meaning."""
 

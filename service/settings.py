@@ -49,6 +49,18 @@ class Settings(BaseSettings):
         description="Bytes of a request body: 1,000 inline prompts of 8 KB. Hostile JSON takes twenty times "
         "its length once parsed.",
     )
+    max_dataset_bytes: int = Field(
+        default=256 << 20,
+        ge=1,
+        description="Bytes of a data set, received and inflated: 100,000 prompts of 2.6 KB. It is "
+        "never in memory as a whole.",
+    )
+    max_dataset_prompts: int = Field(
+        default=100_000,
+        ge=1,
+        description="Prompts of a data set: above any benchmark in use. Every worker that runs one holds it "
+        "in memory.",
+    )
     max_json_depth: int = Field(
         default=64,
         ge=1,

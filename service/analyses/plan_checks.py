@@ -6,19 +6,21 @@ from api_schemas.prompts import Prompt
 from api_schemas.requests import AnalysisRequest
 from service.analyses.findings import Finding
 from service.analyses.model_checks import sides
+from service.analyses.prompt_source import PromptSource
 
 
-def check_plan(request: AnalysisRequest, *, max_samples: int) -> list[Finding]:
+def check_plan(request: AnalysisRequest, source: PromptSource, *, max_samples: int) -> list[Finding]:
     """Check the ids of the prompts and the number of samples that may be drawn.
 
     Args:
         request: The request.
+        source: Its prompts.
         max_samples: Samples an analysis may plan, over prompts and sides.
     """
     return [
-        *_check_ids(request.prompts.inline),
-        *_check_samples(request, max_samples),
-        *_check_tokens(request),
+        *_check_ids(source.inline),
+        *_check_samples(request, source.count, max_samples),
+        *_check_tokens(request, source.count),
     ]
 
 
@@ -36,27 +38,27 @@ def _check_ids(prompts: Sequence[Prompt]) -> Iterator[Finding]:
             first[prompt.id] = index
 
 
-def _check_samples(request: AnalysisRequest, max_samples: int) -> Iterator[Finding]:
+def _check_samples(request: AnalysisRequest, prompts: int, max_samples: int) -> Iterator[Finding]:
     field = "max_samples_per_prompt" if request.budget.adaptive else "samples_per_prompt"
     each: int = getattr(request.budget, field)
-    streams = len(request.prompts.inline) * len(sides(request))
+    streams = prompts * len(sides(request))
     if each * streams <= max_samples:
         return
     affordable = max_samples // streams
     yield Finding(
         "too_many_samples",
-        f"{each:,} samples for each of {len(request.prompts.inline):,} prompts and {len(sides(request))} "
+        f"{each:,} samples for each of {prompts:,} prompts and {len(sides(request))} "
         f"sides are {each * streams:,}, more than the {max_samples:,} an analysis may plan; allow at most "
         f"{affordable:,} here, or ask about fewer prompts",
         f"/budget/{field}",
     )
 
 
-def _check_tokens(request: AnalysisRequest) -> Iterator[Finding]:
+def _check_tokens(request: AnalysisRequest, prompts: int) -> Iterator[Finding]:
     """The pilot is drawn whole or not at all, so a token budget has to hold it."""
     limit, each = request.budget.max_total_tokens, request.policy.max_new_tokens
     samples = request.budget.samples_per_prompt
-    prompts, count = len(request.prompts.inline), len(sides(request))
+    count = len(sides(request))
     pilot = prompts * count * samples * each
     if limit is None or pilot <= limit:
         return

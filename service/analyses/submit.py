@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from api_schemas.analyses import Analysis
+from api_schemas.prompts import DatasetPrompts
 from api_schemas.requests import AnalysisRequest
-from ledger import analyses, idempotency, models
+from ledger import analyses, datasets, idempotency, models, uses
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
-from service.analyses.findings import refuse
+from service.analyses.findings import Finding, refuse
 from service.analyses.model_checks import check_models, sides
 from service.analyses.plan_checks import check_plan
+from service.analyses.prompt_source import prompt_source
 from service.analyses.representation import represent
 from service.analyses.signal_checks import check_signal
-from service.errors import ValidationFailed
+from service.errors import Conflict, ValidationFailed
 from service.resources import Resources
 from service.settings import TENANT
 
@@ -73,11 +77,15 @@ def _check(resources: Resources, request: AnalysisRequest) -> None:
             if (row := models.get(conn, TENANT, model_id)) is not None
         }
         known = [row.id for row in models.list_page(conn, TENANT, limit=OFFERED_MODELS)]
-    findings = [
-        *check_models(request, found, known),
-        *check_plan(request, max_samples=settings.max_planned_samples),
-        *check_signal(request.signal, request.prompts.inline, max_patterns=settings.max_distinct_patterns),
-    ]
+        source = prompt_source(conn, request.prompts)
+    findings = check_models(request, found, known)
+    if isinstance(source, Finding):
+        refuse([*findings, source], listed=settings.max_listed_faults)
+        raise AssertionError("unreachable: there is a finding")
+    prompts = source.prompts(resources)
+    judged = check_signal(request.signal, prompts, max_patterns=settings.max_distinct_patterns)
+    findings += check_plan(request, source, max_samples=settings.max_planned_samples)
+    findings += source.placed(judged, listed=settings.max_listed_faults)
     refuse(findings, listed=settings.max_listed_faults)
 
 
@@ -96,6 +104,7 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
             deadline_seconds=request.deadline_seconds,
             retention_seconds=resources.settings.retention_seconds,
         )
+        _hold(conn, row.id, request)
         analysis = represent(conn, row)
         if key is not None:
             idempotency.store(
@@ -109,6 +118,16 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
                 analysis_id=analysis.id,
             )
     return analysis
+
+
+def _hold(conn: Connection, analysis_id: str, request: AnalysisRequest) -> None:
+    """Keep what the request names from being deleted while the analysis is there."""
+    if not isinstance(request.prompts, DatasetPrompts):
+        return
+    dataset_id = request.prompts.dataset
+    if datasets.get(conn, TENANT, dataset_id, keep=True) is None:
+        raise Conflict("the data set was deleted meanwhile; upload it again", code="dataset_deleted")
+    uses.record(conn, analysis_id, [dataset_id])
 
 
 def _replay(resources: Resources, key: str | None, digest: str) -> Accepted | None:

@@ -9,9 +9,10 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope
 
-from service.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from service.errors import InvalidJson, UnsupportedMediaType
 from service.settings import Settings
 from service.strict_json import parse
+from service.uploads.bodies import pieces
 
 
 class StrictJsonRoute(APIRoute):
@@ -46,8 +47,9 @@ class _ParsedRequest(Request):
 
 async def _parsed(request: Request) -> _ParsedRequest:
     settings: Settings = request.app.state.settings
-    _require_json(request.headers.get("content-type"))
-    raw = await _read(request, settings.max_body_bytes)
+    _require_json(request)
+    content_pieces = pieces(request, max_bytes=settings.max_body_bytes, setting="TILTSCOPE_MAX_BODY_BYTES")
+    raw = b"".join([piece async for piece in content_pieces])
     if not raw.strip():
         raise InvalidJson("the body is empty; send a JSON object")
     content = await run_in_threadpool(
@@ -56,9 +58,19 @@ async def _parsed(request: Request) -> _ParsedRequest:
     return _ParsedRequest(request.scope, request.receive, raw, content)
 
 
-def _require_json(content_type: str | None) -> None:
+def media_type_of(request: Request) -> str:
+    """The body's media type without parameters; that of unknown bytes if the request has none."""
+    return _content_type(request).get_content_type()
+
+
+def _content_type(request: Request) -> Message:
     message = Message()
-    message["content-type"] = content_type or "application/octet-stream"
+    message["content-type"] = request.headers.get("content-type") or "application/octet-stream"
+    return message
+
+
+def _require_json(request: Request) -> None:
+    message = _content_type(request)
     subtype = message.get_content_subtype()
     is_json = message.get_content_maintype() == "application" and (
         subtype == "json" or subtype.endswith("+json")
@@ -66,25 +78,3 @@ def _require_json(content_type: str | None) -> None:
     charset = message.get_param("charset", "utf-8")
     if not is_json or str(charset).lower() not in {"utf-8", "utf8"}:
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`, in UTF-8")
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit)
-    chunks: list[bytes] = []
-    length = 0
-    async for chunk in request.stream():
-        length += len(chunk)
-        if length > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    # The rest of the body is not read, so that the connection is of no further use.
-    return BodyTooLarge(
-        f"the body has more than {limit:,} bytes (TILTSCOPE_MAX_BODY_BYTES); send fewer prompts at once",
-        headers={"Connection": "close"},
-    )

@@ -44,7 +44,7 @@ Policies add up: the report's own, in its head, names its one script and its sty
 @router.get("/result", operation_id="analyses_result", response_model=ResultDocument)
 def result(analysis_id: AnalysisId, resources: ResourcesDep, if_none_match: IfNoneMatch = None) -> Response:
     """What the analysis found; 409 `result_not_ready` before there is a result."""
-    return _send(open_outcome(resources, analysis_id, results.RESULT), if_none_match)
+    return send_file(open_outcome(resources, analysis_id, results.RESULT), if_none_match)
 
 
 @router.get(
@@ -117,7 +117,7 @@ def artifact(
 ) -> Response:
     """A file, checked against its hash; takes `Range`."""
     stored = open_artifact(resources, analysis_id, name)
-    return _send(stored, if_none_match, download=True)
+    return send_file(stored, if_none_match, download=True)
 
 
 @router.get(
@@ -128,10 +128,11 @@ def artifact(
 )
 def report(analysis_id: AnalysisId, resources: ResourcesDep, if_none_match: IfNoneMatch = None) -> Response:
     """The report for people; it loads nothing."""
-    return _send(open_outcome(resources, analysis_id, results.REPORT), if_none_match)
+    return send_file(open_outcome(resources, analysis_id, results.REPORT), if_none_match)
 
 
-def _send(stored: StoredFile, if_none_match: str | None, *, download: bool = False) -> Response:
+def send_file(stored: StoredFile, if_none_match: str | None, *, download: bool = False) -> Response:
+    """A stored file as a response, or 304; `Range` is served."""
     headers = {"ETag": f'"{stored.sha256}"'}
     if stored.media_type.startswith("text/html"):
         headers["Content-Security-Policy"] = REPORT_POLICY

@@ -12,6 +12,7 @@ from workers.engines.known_answer import known_answer
 from workers.errors import Aborted
 from workers.host.context import HostContext
 from workers.host.engine_room import EngineRoom, device
+from workers.host.prompts import named_prompts
 from workers.host.result_files import result_files
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
@@ -68,7 +69,9 @@ class Shard:
         self.message = message
         self.context = context
         self.row: Message = message["shard"]
-        self.spec = AnalysisSpec.from_request(message["analysis"]["spec"])
+        self.spec = AnalysisSpec.from_request(
+            message["analysis"]["spec"], named_prompts(message.get("dataset"), context)
+        )
         self.participants = {
             stream: Participant.from_message(stream, model) for stream, model in message["models"].items()
         }

@@ -1,5 +1,6 @@
 """The analysis as the pipelines see it: plain values, read once from the stored request."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,13 +77,20 @@ class AnalysisSpec:
         return threshold
 
     @classmethod
-    def from_request(cls, request: dict[str, Any]) -> "AnalysisSpec":
-        """Read a request that the gateway validated and completed."""
+    def from_request(
+        cls, request: dict[str, Any], prompts: tuple[PromptSpec, ...] | None = None
+    ) -> "AnalysisSpec":
+        """Read a request that the gateway validated and completed.
+
+        Args:
+            request: The request.
+            prompts: Its prompts, where it only names them.
+        """
         policy = request["policy"]
         return cls(
             kind=request["kind"],
             streams=(REFERENCE,) if request["candidate"] is None else (REFERENCE, CANDIDATE),
-            prompts=tuple(_prompt(i, p) for i, p in enumerate(request["prompts"]["inline"])),
+            prompts=prompt_specs(request["prompts"]["inline"]) if prompts is None else prompts,
             signal=request["signal"],
             policy=Policy(**{**policy, "stop": tuple(policy["stop"])}),
             budget=Budget(**request["budget"]),
@@ -90,6 +98,11 @@ class AnalysisSpec:
             inverse_temperatures=tuple(request["inverse_temperatures"]),
             seed=request["seed"],
         )
+
+
+def prompt_specs(prompts: Iterable[dict[str, Any]]) -> tuple[PromptSpec, ...]:
+    """Prompts with every default filled in, in order."""
+    return tuple(_prompt(index, prompt) for index, prompt in enumerate(prompts))
 
 
 def _prompt(index: int, prompt: dict[str, Any]) -> PromptSpec:

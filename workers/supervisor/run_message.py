@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select
 
-from ledger import models
+from ledger import datasets, models
 from ledger.database import read
 from ledger.progress import usage
 from ledger.shards import Claim, failures_for, inputs_for
@@ -57,6 +57,7 @@ def run_message(engine: Engine, claim: Claim) -> Message:
             stream: _model(conn, analysis["tenant_id"], side["model"], pointer, shard["work"])
             for stream, (side, pointer) in _participants(analysis["spec"]).items()
         }
+        dataset = _dataset(conn, analysis)
         inputs = inputs_for(conn, shard)
         failures = failures_for(conn, analysis["id"]) if collects else []
         # Summed over every shard: only for those who report it.
@@ -77,6 +78,7 @@ def run_message(engine: Engine, claim: Claim) -> Message:
             "created_at": analysis["created_at"],
         },
         "models": found,
+        "dataset": dataset,
         "inputs": inputs,
         "failures": failures,
         "partial": analysis["finish_as"] is not None or bool(failures),
@@ -97,6 +99,17 @@ def _model(conn: Connection, tenant_id: str, model_id: str, pointer: str, work: 
     if row.state != "ready" and not known:
         raise AnalysisFault("invalid_model", f"model `{model_id}` cannot be used: {row.error}", pointer)
     return {name: row._mapping[name] for name in _MODEL_FIELDS}
+
+
+def _dataset(conn: Connection, analysis: Mapping[str, Any]) -> dict[str, str] | None:
+    """Where the prompts are, if they are not in the request."""
+    dataset_id = analysis["spec"]["prompts"].get("dataset")
+    if dataset_id is None:
+        return None
+    row = datasets.get(conn, analysis["tenant_id"], dataset_id)
+    if row is None:
+        raise AnalysisFault("unknown_dataset", f"no data set `{dataset_id}` any more", "/prompts/dataset")
+    return {"artefact_key": row.artefact_key, "sha256": row.sha256}
 
 
 def _planned_keys(conn: Connection, shard: Mapping[str, Any]) -> set[str]:

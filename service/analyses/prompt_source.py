@@ -1,0 +1,58 @@
+"""Where an analysis's prompts are: in the request, or in a data set."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from api_schemas.prompts import DatasetPrompts, InlinePrompts, Prompt
+from ledger import datasets
+from service.analyses.findings import Finding
+from service.datasets.read import prompts_of
+from service.resources import Resources
+from service.settings import TENANT
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSource:
+    """The prompts of a request.
+
+    Attributes:
+        count: How many there are.
+        inline: Those in the request; none if they are in a data set.
+        dataset: Id of the data set.
+    """
+
+    count: int
+    inline: Sequence[Prompt] = ()
+    dataset: str | None = None
+
+    def prompts(self, resources: Resources) -> Iterable[Prompt]:
+        """Every prompt in order; those of a data set are read one by one."""
+        return self.inline if self.dataset is None else prompts_of(resources, self.dataset)
+
+    def placed(self, findings: Iterable[Finding], *, listed: int) -> Iterator[Finding]:
+        """Findings about the prompts, each at a place that the request has."""
+        if self.dataset is None:
+            return iter(findings)
+        return (replace(finding, pointer=_outside(finding.pointer)) for finding in islice(findings, listed))
+
+
+def prompt_source(conn: Connection, prompts: InlinePrompts | DatasetPrompts) -> PromptSource | Finding:
+    """The prompts a request names, or why there are none."""
+    if isinstance(prompts, InlinePrompts):
+        return PromptSource(count=len(prompts.inline), inline=prompts.inline)
+    row = datasets.get(conn, TENANT, prompts.dataset)
+    if row is None:
+        return Finding(
+            "unknown_dataset",
+            "there is no such data set; POST /v1/datasets keeps one, GET /v1/datasets lists them",
+            "/prompts/dataset",
+        )
+    return PromptSource(count=row.prompts, dataset=row.id)
+
+
+def _outside(pointer: str) -> str:
+    """A data set's prompts have no place in the request: the data set is named instead."""
+    return "/prompts/dataset" if pointer.startswith("/prompts") else pointer
