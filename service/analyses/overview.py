@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from ledger import analyses
 from ledger.database import read
 from ledger.progress import progress
-from service.analyses.representation import timestamp
 from service.resources import Resources
 from service.settings import TENANT
+from service.timestamps import timestamp
 
 
 @dataclass(frozen=True, slots=True)

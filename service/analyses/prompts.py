@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
 from api_schemas.results import PromptRowList, Regime
+from service.analyses.outcomes import open_outcome
 from service.analyses.results import PROMPTS
-from service.analyses.stored_files import StoredFile, open_outcome
 from service.cursors import decode, encode
 from service.resources import Resources
+from service.stored_files import StoredFile
 
 Sort = Literal["regime", "gain", "price"]
 Order = Literal["asc", "desc"]

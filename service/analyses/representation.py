@@ -1,7 +1,6 @@
 """From the ledger's rows to the analysis object."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -10,6 +9,7 @@ from api_schemas.analyses import LIVE, Analysis, ItemError, Links, Progress, Usa
 from api_schemas.problems import Problem
 from ledger.clock import now_us
 from ledger.progress import progress, usage
+from service.timestamps import timestamp
 
 PATH = "/v1/analyses"
 
@@ -49,13 +49,6 @@ def links(analysis_id: str) -> Links:
         result=f"{own}/result",
         report=f"{own}/report",
     )
-
-
-def timestamp(microseconds: int) -> str:
-    """RFC 3339 in UTC of microseconds since the Unix epoch."""
-    seconds, rest = divmod(microseconds, 1_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def entity_tag(analysis: Analysis) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from api_schemas.samples import Outcome, SampleList
+from service.analyses.outcomes import open_outcomes
 from service.analyses.results import SAMPLES, SAMPLES_INDEX
-from service.analyses.stored_files import StoredFile, checked, open_outcomes, unreadable
 from service.cursors import decode, encode
 from service.resources import Resources
+from service.stored_files import StoredFile, checked, unreadable
 
 Block = Mapping[str, Any]
 Row = dict[str, Any]

@@ -11,13 +11,14 @@ from api_schemas.artifacts import ArtifactList
 from api_schemas.results import PromptRowList, ResultDocument
 from api_schemas.samples import Outcome, Sample, SampleList
 from service.analyses import results
+from service.analyses.outcomes import open_artifact, open_outcome
 from service.analyses.prompts import Order, Sort, prompts_page, prompts_table
 from service.analyses.samples import SampleFilter, open_samples, samples_page
-from service.analyses.stored_files import StoredFile, open_artifact, open_outcome
 from service.api.bodies import StrictJsonRoute
 from service.api.dependencies import After, AnalysisId, Limit, ResourcesDep
 from service.api.preferences import names
 from service.csv_text import columns_of, csv_chunks, flatten
+from service.stored_files import StoredFile
 
 router = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["results"], route_class=StrictJsonRoute)
 IfNoneMatch = Annotated[str | None, Header(description="An `ETag` from before.")]

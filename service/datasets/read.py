@@ -12,12 +12,12 @@ from api_schemas.prompts import Prompt
 from ledger import datasets
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
-from service.analyses.representation import timestamp
-from service.analyses.stored_files import StoredFile, checked
 from service.cursors import decode, encode
 from service.errors import Conflict, NotFound
 from service.resources import Resources
 from service.settings import TENANT
+from service.stored_files import StoredFile, checked
+from service.timestamps import timestamp
 
 MEDIA_TYPE: Final = "application/jsonl"
 _LISTING: Final = {"route": "datasets_list"}

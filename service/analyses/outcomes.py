@@ -1,43 +1,14 @@
-"""Files of finished analyses: found by name, and checked against their hashes before a byte is sent."""
+"""Files of finished analyses, by name."""
 
-import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from api_schemas.analyses import LIVE
 from ledger.database import read
 from service.analyses.read import find
 from service.analyses.representation import links
-from service.errors import ApiError, Conflict, NotFound
+from service.errors import Conflict, NotFound
 from service.resources import Resources
-
-REMEMBERED_FILES: Final = 4_096
-"""Files whose hash is not computed anew while they lie untouched: each range of a file would cost it."""
-
-
-class ArtifactUnreadable(ApiError):
-    """A stored file is gone, or is not what was stored."""
-
-    status_code, code = 500, "artifact_unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file of an analysis.
-
-    Attributes:
-        name: Name within the analysis.
-        path: Where it lies.
-        media_type: What it is.
-        sha256: Hash of its bytes, in hex.
-    """
-
-    name: str
-    path: Path
-    media_type: str
-    sha256: str
+from service.stored_files import StoredFile, checked
 
 
 def open_artifact(resources: Resources, analysis_id: str, name: str) -> StoredFile:
@@ -86,38 +57,5 @@ def open_outcomes(resources: Resources, analysis_id: str, *names: str) -> list[S
     )
 
 
-def checked(stored: StoredFile) -> StoredFile:
-    """The same file, its bytes found to have the recorded hash.
-
-    Raises:
-        ArtifactUnreadable: they do not.
-    """
-    try:
-        intact = _is_intact(stored.path, stored.sha256, _signature(stored.path))
-    except FileNotFoundError as error:
-        raise unreadable("is gone") from error
-    if not intact:
-        raise unreadable("was altered after it was stored")
-    return stored
-
-
-def unreadable(what: str) -> ArtifactUnreadable:
-    """The answer for a file that must not be sent."""
-    return ArtifactUnreadable(f"the stored file {what}; restore it from a backup, or run the analysis again")
-
-
 def _stored(resources: Resources, name: str, entry: dict[str, Any]) -> StoredFile:
     return StoredFile(name, resources.artefacts.path_of(entry["key"]), entry["media_type"], entry["sha256"])
-
-
-def _signature(path: Path) -> tuple[int, ...]:
-    """Changes whenever a file is written or replaced."""
-    stat = path.stat()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-@lru_cache(maxsize=REMEMBERED_FILES)
-def _is_intact(path: Path, sha256: str, _signature: tuple[int, ...]) -> bool:
-    """Whether a file has a hash; read piece by piece, because samples may be larger than memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
