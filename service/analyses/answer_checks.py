@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from api_schemas.prompts import Prompt
@@ -43,7 +43,7 @@ def needs_answers(signal: Signal) -> bool:
     return True
 
 
-def check_answers(signal: Signal, prompts: Sequence[Prompt], max_patterns: int) -> Iterator[Finding]:
+def check_answers(signal: Signal, prompts: Iterable[Prompt], max_patterns: int) -> Iterator[Finding]:
     """Check the answers of every prompt.
 
     Args:
