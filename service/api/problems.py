@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from api_schemas.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from ledger.errors import StoreUnavailable
 from service.errors import ApiError, Unavailable, ValidationFailed
 from service.pointers import resolve
 
@@ -27,6 +28,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(StoreUnavailable, _store_error)
     for away in (OperationalError, InterfaceError, PoolTimeout, DBAPIError):
         app.add_exception_handler(away, _database_error)
 
@@ -133,6 +135,17 @@ async def _database_error(request: Request, error: Exception) -> Response:
     unavailable = Unavailable(
         "the database is away; nothing was changed, so try again shortly",
         code="database_unavailable",
+        headers={"Retry-After": str(request.app.state.settings.retry_after_seconds)},
+    )
+    return await _api_error(request, unavailable)
+
+
+async def _store_error(request: Request, error: Exception) -> Response:
+    """503 for a store that is full or away: nothing of what was to be stored is visible."""
+    log.error("store_unavailable", error=str(error), request_id=_request_id(request))
+    unavailable = Unavailable(
+        "the store of files is full or away; nothing was changed, so try again later",
+        code="store_unavailable",
         headers={"Retry-After": str(request.app.state.settings.retry_after_seconds)},
     )
     return await _api_error(request, unavailable)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from ledger.database import write
+from ledger.errors import StoreUnavailable
 from ledger.retention import collect
 from ledger.tables import datasets
 from service.datasets import lines as dataset_lines
@@ -285,3 +286,14 @@ def test_the_same_upload_twice_at_once_is_kept_once(
     answer = keep(jsonl(PROMPTS))
     assert (answer.status_code, answer.json()) == (200, first)
     assert len(list(worker.store.keys_older_than(-60))) == 1
+
+
+def test_a_full_store_is_said_so(keep: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise StoreUnavailable("no space left on device")
+
+    monkeypatch.setattr(type(gateway.app.state.resources.artefacts), "put", full)
+    answer = keep(jsonl(PROMPTS))
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert gateway.get("/v1/datasets").json()["data"] == []
