@@ -9,33 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api_schemas.base import Document
+from api_schemas.estimates import DatasetEstimate, Estimate
+from api_schemas.free_energy import FreeEnergy
 from api_schemas.requests import Kind
 
 VerdictLabel = Literal["elicitation", "creation", "mixed", "inconclusive"]
 Regime = Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
 ReachClass = Literal["in", "out", "undetermined"]
-
-
-class Estimate(Document):
-    """A number with its error, or the reason why there is none."""
-
-    value: float | None
-    std_error: float | None
-    ci_low: float | None
-    ci_high: float | None
-    confidence: float | None
-    n: int
-    unit: str
-    status: Literal["ok", "unreliable", "undefined", "censored"]
-    reason: str
-
-
-class DatasetEstimate(Estimate):
-    """A mean over prompts: the interval is for the population of prompts."""
-
-    sampling_std_error: Annotated[
-        float | None, Field(description="Standard error for exactly these prompts: sampling alone.")
-    ]
 
 
 class PassAtK(Document):
@@ -110,82 +90,6 @@ class Support(Document):
     literature_rule: LiteratureRule | None = None
     retention: Retention | None = None
     crossing_k: Estimate | None = None
-
-
-class MeanEnergy(Document):
-    """Mean energy E = -r of each side."""
-
-    reference: DatasetEstimate
-    candidate: DatasetEstimate
-
-
-class SideEntropy(Document):
-    """Entropy of the sampled sequences, nats a sequence."""
-
-    reference: DatasetEstimate | None = None
-    candidate: DatasetEstimate | None = None
-
-
-class FreeEnergyAtBeta(Document):
-    """Free-energy terms at one inverse temperature, means over prompts."""
-
-    inverse_temperature: float
-    log_partition: DatasetEstimate
-    equilibrium: DatasetEstimate
-    free_energy: DatasetEstimate
-    gap: DatasetEstimate
-
-
-class PositionKL(Document):
-    """Nats at one token position, means over prompts (0 once a sample ended); each sums to its KL.
-
-    `estimate` is of KL(q||p) along candidate samples, `reverse` of KL(p||q) along reference samples.
-    """
-
-    position: int
-    estimate: DatasetEstimate
-    reverse: DatasetEstimate | None = None
-
-
-class Certificate(Document):
-    """The KL certificate -log a <= (KL + H(b))/b, beside the budget it is held against."""
-
-    price_bound: DatasetEstimate
-    budget: float
-    certified_prompts: int
-
-
-class ClosureCheck(Document):
-    """An identity that must hold, and by how much it does."""
-
-    check: str
-    residual: float | None
-    tolerance: float
-    passed: bool
-    blocking: bool
-
-
-class FreeEnergy(Document):
-    """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
-
-    kl: DatasetEstimate
-    kl_k1: DatasetEstimate
-    kl_per_token: DatasetEstimate
-    kl_reverse: Annotated[
-        DatasetEstimate | None, Field(description="KL(p||q) along reference draws, y ~ p.")
-    ] = None
-    kl_reverse_k1: DatasetEstimate | None = None
-    tilt: DatasetEstimate
-    drift: DatasetEstimate
-    escape: DatasetEstimate
-    retreat: DatasetEstimate | None = None
-    mean_energy: MeanEnergy
-    matched_inverse_temperature: DatasetEstimate
-    by_inverse_temperature: list[FreeEnergyAtBeta]
-    entropy: SideEntropy | None = None
-    by_position: list[PositionKL] | None = None
-    certificate: Certificate | None = None
-    closure: list[ClosureCheck]
 
 
 class VerdictAtK(Document):
@@ -323,6 +227,29 @@ class FreeEnergyRow(Document):
     gap: Estimate | None = None
 
 
+class BehaviourCount(Document):
+    """How often one side showed a behaviour."""
+
+    successes: int
+    samples: int
+
+
+class BehaviourRow(Document):
+    """A behaviour of the candidate on one prompt; null is a success without a label."""
+
+    behaviour: str | None
+    reference: BehaviourCount
+    candidate: BehaviourCount
+    class_at_k_probe: ReachClass
+
+
+class DriftPartsRow(Document):
+    """Drift of one prompt, between behaviours and within them."""
+
+    strategy_level: Estimate
+    within_strategy: Estimate
+
+
 class PromptRow(Document):
     """What was found about one prompt."""
 
@@ -340,6 +267,8 @@ class PromptRow(Document):
     tilt: Estimate | None = None
     drift: Estimate | None = None
     escape: Estimate | None = None
+    drift_parts: DriftPartsRow | None = None
+    behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
     evidence: list[str]
     samples_to_settle: int | None

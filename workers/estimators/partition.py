@@ -127,7 +127,12 @@ def dense_log_partition(
 
 
 def thermodynamic_integration(
-    inverse_temperatures: Floats, mean_rewards: Floats, std_errors: Floats, confidence: float = 0.95
+    inverse_temperatures: Floats,
+    mean_rewards: Floats,
+    std_errors: Floats,
+    confidence: float = 0.95,
+    *,
+    independent: bool = True,
 ) -> Estimate:
     """Estimate log Z_β = ∫₀^β E_{p_t}[r] dt from mean rewards measured at each t; nats.
 
@@ -136,9 +141,11 @@ def thermodynamic_integration(
 
     Args:
         inverse_temperatures: Increasing grid from 0 to β > 0. Shape ``(m,)``, m >= 2.
-        mean_rewards: E_{p_t}[r] at each grid point, from independent samples of p_t. Shape ``(m,)``.
+        mean_rewards: E_{p_t}[r] at each grid point. Shape ``(m,)``.
         std_errors: Their standard errors. Shape ``(m,)``.
         confidence: Coverage of the interval's sampling part.
+        independent: Whether each point has samples of its own; else their errors add up as if they moved
+            together, which is the most they can.
 
     Raises:
         ValueError: The grid does not start at 0 or does not increase, or shapes differ.
@@ -149,13 +156,17 @@ def thermodynamic_integration(
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     padded = np.concatenate([[0.0], steps, [0.0]])
     left, right, middle = padded[1:], padded[:-1], (padded[1:] + padded[:-1]) / 2
-    value, error = float(middle @ mean_rewards), float(np.sqrt(middle**2 @ std_errors**2))
-    sums = [(float(side @ mean_rewards), float(np.sqrt(side**2 @ std_errors**2))) for side in (left, right)]
+
+    def spread(weights: Floats) -> float:
+        return float(np.sqrt(weights**2 @ std_errors**2) if independent else weights @ std_errors)
+
+    value, error = float(middle @ mean_rewards), spread(middle)
+    sums = [(float(side @ mean_rewards), spread(side)) for side in (left, right)]
     return Estimate(
         value=value,
         std_error=error,
-        ci_low=min(value, *(total - z * spread for total, spread in sums)),
-        ci_high=max(value, *(total + z * spread for total, spread in sums)),
+        ci_low=min(value, *(total - z * apart for total, apart in sums)),
+        ci_high=max(value, *(total + z * apart for total, apart in sums)),
         confidence=confidence,
         n=t.size,
         unit=NATS,

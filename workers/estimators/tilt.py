@@ -1,6 +1,7 @@
 """Matched tilts p_β ∝ p·exp(β r): the β that reaches a mean reward, and its cost in nats."""
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,11 @@ from scipy.special import entr, logsumexp, rel_entr
 from workers.estimators.estimate import Estimate
 
 Floats = NDArray[np.float64]
+
+#: Relative variance beyond which a second-order bias correction is no longer one (about 4 successes).
+LARGEST_RELATIVE_VARIANCE: Final = 0.25
+#: Relative rounding of a mean of float64 rewards.
+ROUNDING: Final = 1e-12
 
 
 def bernoulli_kl(b: float, a: float) -> float:
@@ -69,6 +75,9 @@ def matched_tilt(
     kept = logw > -math.inf
     r, logw = rewards[kept], logw[kept] - logsumexp(logw[kept])
     low, high = float(r.min()), float(r.max())
+    for extreme in (low, high):  # the mean of equal rewards may be a rounding apart from them
+        if abs(mean_reward - extreme) <= ROUNDING * (1 + abs(extreme)):
+            mean_reward = extreme
     if mean_reward < low or mean_reward > high:
         return math.copysign(math.inf, mean_reward - high), math.inf
     if low == high:
@@ -79,6 +88,21 @@ def matched_tilt(
     beta = _solve(r, logw, mean_reward)
     log_partition = float(logsumexp(logw + beta * (r - mean_reward)))
     return beta, max(-log_partition, 0.0)
+
+
+def tilted_moments(rewards: Floats, beta: float, log_weights: Floats | None = None) -> tuple[float, float]:
+    """Mean E_{p_β}[r] and variance Var_{p_β}(r) of the reward under the tilt: response and heat capacity.
+
+    Args:
+        rewards: r of each atom of p. Shape ``(n,)``, n >= 1.
+        beta: Finite inverse temperature, 1/reward.
+        log_weights: Log-probability of each atom up to a constant; equal weights if None. Shape ``(n,)``.
+    """
+    exponents = beta * rewards if log_weights is None else beta * rewards + log_weights
+    weights = np.exp(exponents - float(exponents.max()))
+    weights /= weights.sum()
+    mean = float(weights @ rewards)
+    return mean, float(weights @ (rewards - mean) ** 2)
 
 
 def bernoulli_range(a_low: float, a_high: float, b_low: float, b_high: float) -> tuple[float, float]:

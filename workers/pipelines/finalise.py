@@ -12,10 +12,11 @@ import pyarrow as pa
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
 from workers.pipelines.chance import ChanceFloor, chance_floors
+from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
 from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
 from workers.pipelines.document import Json
-from workers.pipelines.free_energy_section import closure_checks, free_energy_section
+from workers.pipelines.free_energy_section import free_energy_section
 from workers.pipelines.judge import Judge
 from workers.pipelines.observations import PromptObservations, observe
 from workers.pipelines.participants import Participant, share_tokenizer

@@ -5,31 +5,30 @@ from collections.abc import Callable, Sequence
 from itertools import compress, zip_longest
 
 import numpy as np
-from numpy.typing import NDArray
 
-from workers.estimators import closure
-from workers.estimators.closure import Check, ScoredPair
+from workers.estimators.closure import Check
 from workers.estimators.counts import log_budget
 from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
 from workers.estimators.kl import KLResult, by_position
 from workers.estimators.sample_mean import mean_estimate
 from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
+from workers.pipelines.closure_checks import check_json
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import families_of, mean_success
-from workers.pipelines.observations import ScoredPair as ObservedPair
-from workers.pipelines.prompt_result import CONFIDENCE, FreeEnergyTerms, PromptResult, printed_successes
+from workers.pipelines.observations import Floats, ScoredPair, SideObservations
+from workers.pipelines.prompt_energy import is_dense
+from workers.pipelines.prompt_result import (
+    CONFIDENCE,
+    FreeEnergyTerms,
+    PromptResult,
+    printed_successes,
+    terms_of,
+)
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
-
-Floats = NDArray[np.float64]
 
 POSITIONS = 64
 """Token positions listed: a chart has no room for more, and the prompts' Parquet file has them all."""
-
-
-def terms_of(results: Sequence[PromptResult]) -> list[FreeEnergyTerms]:
-    """The prompts' token-level terms."""
-    return [result.terms for result in results if result.terms is not None]
 
 
 def free_energy_section(
@@ -55,51 +54,72 @@ def free_energy_section(
         "tilt": nats(lambda t: t.decomposition.tilt),
         "drift": nats(lambda t: t.decomposition.drift),
         "escape": nats(lambda t: t.decomposition.escape),
-        "mean_energy": _mean_energy(results, rng),
+        "mean_energy": _mean_energy(spec, results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
         "by_inverse_temperature": _rows([term.rows for term in terms], rng, families),
         "certificate": _certificate(spec, terms, mean),
-        "closure": [_check_json(check) for check in checks],
+        "closure": [check_json(check) for check in checks],
     }
     retreating = [t.decomposition.is_retreat for t in terms]
     if any(retreating):
         retreats = [t.decomposition.escape for t in compress(terms, retreating)]
         left = list(compress(families, retreating))
         section["retreat"] = mean_json(mean_over_prompts(retreats, rng, CONFIDENCE, least=0.0, families=left))
+    if any(term.strategies is not None for term in terms):
+        section["drift_parts"] = {
+            "strategy_level": nats(lambda t: _parts_of_drift(t)[0]),
+            "within_strategy": nats(lambda t: _parts_of_drift(t)[1]),
+        }
+        section["behaviours"] = _behaviours(spec, terms)
+    if terms:
+        section["response"] = _response(terms, rng, families)
     if any(result.observed.pair is not None for result in results):
         section["entropy"] = _entropy(results, rng)
         section["by_position"] = _by_position(results, rng)
     return section
 
 
-def closure_checks(spec: AnalysisSpec, results: Sequence[PromptResult]) -> list[Check]:
-    """Identities that must hold; a failed blocking one makes the verdict inconclusive."""
-    terms = terms_of(results)
-    pairs = [result.observed.pair for result in results if result.observed.pair is not None]
-    ratios = [ScoredPair(pair.reference_log_ratio, -pair.candidate_log_ratio) for pair in pairs]
-    sums = [
-        closure.sum_identity(t.kl.rb, t.decomposition.tilt, t.decomposition.drift, t.decomposition.escape)
-        for t in terms
+def _parts_of_drift(terms: FreeEnergyTerms) -> tuple[Estimate, Estimate]:
+    """Strategy-level and within-strategy drift; a prompt without a labelled success has only the latter."""
+    drift = terms.decomposition.drift
+    if terms.strategies is None:
+        return Estimate(value=0.0, n=drift.n, unit="nats"), drift
+    return terms.strategies.strategy, terms.strategies.within
+
+
+def _response(
+    terms: Sequence[FreeEnergyTerms], rng: np.random.Generator, families: Sequence[str]
+) -> list[Json]:
+    """Means over prompts of the response and the heat capacity at each inverse temperature."""
+
+    def mean(estimates: Sequence[Estimate], least: float = -math.inf) -> Json:
+        return mean_json(mean_over_prompts(estimates, rng, CONFIDENCE, least=least, families=families))
+
+    return [
+        {
+            "inverse_temperature": points[0].inverse_temperature,
+            "mean_reward": mean([point.mean_reward for point in points]),
+            "heat_capacity": mean([point.heat_capacity for point in points], 0.0),
+        }
+        for points in zip(*(term.response for term in terms), strict=True)
     ]
-    gaps = [check for result in results for check in _gap_checks(result)]
-    forward = _differences([(pair.kl, pair.candidate_log_ratio) for pair in pairs])
-    reverse = _differences([(pair.reverse_kl, pair.reference_log_ratio) for pair in pairs])
-    checks = [_worst(found) for found in (sums, gaps) if found]
-    if pairs:
-        checks += [
-            closure.rao_blackwell_against_k1(forward),
-            closure.rao_blackwell_against_k1(reverse, direction="reverse"),
-            closure.overlap_identity(ratios),
-            closure.mean_weight(ratios),
-            closure.overlap(ratios),
-            closure.weight_deficit(ratios),
-        ]
-    return checks
 
 
-def _differences(estimates: Sequence[tuple[Floats, Floats]]) -> list[Floats]:
-    """RB - k1 by sample, of the prompts where both are finite."""
-    return [rb - k1 for rb, k1 in estimates if np.isfinite(rb).all() and np.isfinite(k1).all()]
+def _behaviours(spec: AnalysisSpec, terms: Sequence[FreeEnergyTerms]) -> Json:
+    """How many behaviours of the candidate were judged, and how they were."""
+    judged = [b for t in terms if t.strategies is not None for b in t.strategies.behaviours]
+    alpha = spec.thresholds.alpha
+    return {
+        "judged": len(judged),
+        "within_reach": sum(b.reach == "in" for b in judged),
+        "out_of_reach": sum(b.reach == "out" for b in judged),
+        "undetermined": sum(b.reach == "undetermined" for b in judged),
+        "error_control": (
+            "within each prompt, e-BH over the behaviours of the candidate's pilot keeps the false "
+            f"discovery rate of `out` at {alpha:g}, by counts of the reference's samples alone; `in` "
+            f"holds for each behaviour at {alpha:g}"
+        ),
+    }
 
 
 def row_json(row: TiltRow) -> Json:
@@ -113,38 +133,7 @@ def row_json(row: TiltRow) -> Json:
     }
 
 
-def _gap_checks(result: PromptResult) -> list[Check]:
-    """F - F* against KL(q||p_beta)/beta = (KL(q||p) - beta E_q[r] + log Z)/beta, term by term."""
-    terms, pair = result.terms, result.observed.pair
-    if terms is None or pair is None or terms.kl.rb.value is None:
-        return []
-    mean_reward = float(pair.correct[pair.n_p :].mean())
-    checks = []
-    for row in terms.rows:
-        values = (row.free_energy.value, row.equilibrium.value, row.log_partition.value)
-        if None in values:
-            continue
-        free, least, log_z = (value for value in values if value is not None)
-        to_tilt = terms.kl.rb.value - row.inverse_temperature * mean_reward + log_z
-        checks.append(closure.gap_identity(free, least, to_tilt, row.inverse_temperature))
-    return checks
-
-
-def _worst(checks: Sequence[Check]) -> Check:
-    return max(checks, key=lambda check: check.residual / check.tolerance if check.tolerance else math.inf)
-
-
-def _check_json(check: Check) -> Json:
-    return {
-        "check": check.check,
-        "residual": check.residual,
-        "tolerance": check.tolerance,
-        "passed": check.passed,
-        "blocking": check.blocking,
-    }
-
-
-def _mean_energy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
+def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
     """E = -r of both sides."""
     sides = {
         REFERENCE: [r.observed.reference for r in results],
@@ -152,9 +141,21 @@ def _mean_energy(results: Sequence[PromptResult], rng: np.random.Generator) -> J
     }
     energies = {}
     for stream, observed in sides.items():
-        mean = mean_success(results, observed, printed_successes(results, stream), rng)
+        if is_dense(spec):
+            mean = _mean_reward(results, observed, rng)
+        else:
+            mean = mean_success(results, observed, printed_successes(results, stream), rng)
         energies[stream] = mean_json(PromptMean(_negated(mean.population), mean.sampling_std_error))
     return energies
+
+
+def _mean_reward(
+    results: Sequence[PromptResult], sides: Sequence[SideObservations], rng: np.random.Generator
+) -> PromptMean:
+    """Mean of the pilots' rewards."""
+    pilots = [side.rewards[: side.pilot_n] for side in sides]
+    means = [mean_estimate(rewards, rng, unit="reward", confidence=CONFIDENCE) for rewards in pilots]
+    return mean_over_prompts(means, rng, CONFIDENCE, families=families_of(results))
 
 
 def _negated(estimate: Estimate) -> Estimate:
@@ -238,7 +239,7 @@ def _contributions(
     results: Sequence[PromptResult],
     rng: np.random.Generator,
     kl: Callable[[FreeEnergyTerms], KLResult],
-    token_kl: Callable[[ObservedPair], Sequence[Floats]],
+    token_kl: Callable[[ScoredPair], Sequence[Floats]],
 ) -> list[Json]:
     kept = [r for r in results if r.terms is not None and kl(r.terms).rb.value is not None]
     tables = [token_kl(r.observed.pair) for r in kept if r.observed.pair is not None]

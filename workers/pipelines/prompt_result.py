@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from workers.engines.policy import Policy
 from workers.estimators.certificate import Certificate, certify
 from workers.estimators.counts import epsilon, log_budget
-from workers.estimators.decomposition import CandidateScores, Decomposition, decompose
+from workers.estimators.decomposition import Decomposition
 from workers.estimators.estimate import Estimate
 from workers.estimators.evidence import SideEvidence
 from workers.estimators.gain import PromptRecord, SideSamples, gain_estimate
 from workers.estimators.kl import KLResult, sequence_kl, undefined_kl
-from workers.estimators.partition import binary_log_partition
+from workers.estimators.reading import CandidateScores
 from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, classify_regime
+from workers.estimators.response import ResponsePoint
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
 from workers.pipelines.assessment import (
     SideAssessment,
@@ -27,6 +28,8 @@ from workers.pipelines.assessment import (
     reference_bounds,
 )
 from workers.pipelines.observations import Floats, PromptObservations, ScoredPair, SideObservations
+from workers.pipelines.prompt_decomposition import Strategies, decomposed
+from workers.pipelines.prompt_energy import log_partitions, response
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec, PromptSpec
 
 ALPHA = 0.05
@@ -43,13 +46,16 @@ NOT_SCORED = "not_scored"
 class FreeEnergyTerms:
     """Token-level terms of one prompt; see `workers.estimators` for each.
 
-    `kl` is KL(q‖p) along candidate draws, `reverse` KL(p‖q) along reference draws.
+    `kl` is KL(q‖p) along candidate draws, `reverse` KL(p‖q) along reference draws; `strategies` is None where
+    successes bear no labels.
     """
 
     kl: KLResult
     reverse: KLResult
     decomposition: Decomposition
+    strategies: Strategies | None
     rows: tuple[TiltRow, ...]
+    response: tuple[ResponsePoint, ...]
     certificate: Certificate
 
 
@@ -72,6 +78,11 @@ class PromptResult:
     candidate: SideAssessment | None
     printed: Mapping[str, SideEvidence]
     terms: FreeEnergyTerms | None
+
+
+def terms_of(results: Sequence[PromptResult]) -> list[FreeEnergyTerms]:
+    """The prompts' token-level terms."""
+    return [result.terms for result in results if result.terms is not None]
 
 
 def estimate_prompt(
@@ -140,21 +151,28 @@ def _terms(
     kl = _kl(prompt.pair, rng, missing_scores)
     reverse = _reverse_kl(prompt.pair, rng, missing_scores)
     scores = _scores(prompt.pair, candidate)
-    decomposition = decompose(
+    decomposition, strategies = decomposed(
+        spec,
+        prompt,
+        candidate,
         scores,
         kl.rb,
         success,
-        reference.probe.label,
+        reference.probe,
         rng,
         leans_out=_leans_out(spec, reference),
         confidence=CONFIDENCE,
     )
-    log_partitions = [binary_log_partition(success, beta) for beta in spec.inverse_temperatures]
-    rewards = scores.is_success.astype(np.float64)
-    rows = tilt_rows(spec.inverse_temperatures, log_partitions, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
+    log_z = log_partitions(spec, prompt, success, rng)
+    rewards = candidate.rewards[: candidate.pilot_n]
+    if prompt.pair is not None:
+        rewards = prompt.pair.rewards[prompt.pair.n_p :]
+    rows = tilt_rows(spec.inverse_temperatures, log_z, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
     b = candidate_bounds(spec, candidate, ALPHA / 2).success
     budget = log_budget(spec.budget.k_probe, spec.thresholds.reach)
-    return FreeEnergyTerms(kl, reverse, decomposition, tuple(rows), certify(kl.rb, b, budget))
+    curve = tuple(response(spec, prompt, success))
+    certificate = certify(kl.rb, b, budget)
+    return FreeEnergyTerms(kl, reverse, decomposition, strategies, tuple(rows), curve, certificate)
 
 
 def _kl(pair: ScoredPair | None, rng: np.random.Generator, missing_scores: str) -> KLResult:

@@ -9,8 +9,12 @@ from workers.pipelines.behaviour_section import is_labelled, row_behaviours_json
 from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.free_energy_section import row_json
 from workers.pipelines.observations import SideObservations
+from workers.pipelines.prompt_decomposition import Strategies
 from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+
+LISTED_BEHAVIOURS = 100
+"""Behaviours a row lists: a label that is nearly unique to each sample is no behaviour, and fills no page."""
 
 
 def prompt_rows(
@@ -54,7 +58,32 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Jso
             "escape": estimate_json(result.terms.decomposition.escape),
             "log_partition": [row_json(r) for r in result.terms.rows],
         }
+        if result.terms.strategies is not None:
+            row |= _strategies(result, result.terms.strategies)
     return row
+
+
+def _strategies(result: PromptResult, strategies: Strategies) -> Json:
+    """What a labeller adds: the candidate's behaviours, most frequent first, and the split of drift."""
+    samples = {
+        "reference": result.observed.reference.n,
+        "candidate": 0 if result.observed.candidate is None else result.observed.candidate.pilot_n,
+    }
+    return {
+        "drift_parts": {
+            "strategy_level": estimate_json(strategies.strategy),
+            "within_strategy": estimate_json(strategies.within),
+        },
+        "behaviours": [
+            {
+                "behaviour": found.label,
+                "reference": {"successes": found.reference, "samples": samples["reference"]},
+                "candidate": {"successes": found.candidate, "samples": samples["candidate"]},
+                "class_at_k_probe": found.reach,
+            }
+            for found in strategies.behaviours[:LISTED_BEHAVIOURS]
+        ],
+    }
 
 
 def _side(

@@ -11,10 +11,11 @@ from scipy.special import rel_entr
 
 from workers.estimators.closure import sum_identity
 from workers.estimators.counts import clopper_pearson
-from workers.estimators.decomposition import CandidateScores, Decomposition, decompose, exact_terms
+from workers.estimators.decomposition import Decomposition, decompose, exact_terms
 from workers.estimators.estimate import Estimate
 from workers.estimators.kl import TRUNCATED_SUPPORT, sequence_kl
 from workers.estimators.partition import gap, log_partition
+from workers.estimators.reading import CandidateScores
 from workers.estimators.sample_mean import mean_estimate
 from workers.estimators.tilt import matched_inverse_temperature, matched_tilt
 

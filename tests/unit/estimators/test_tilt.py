@@ -118,3 +118,10 @@ def test_matched_estimate_is_the_image_of_the_box() -> None:
     assert got.confidence == pytest.approx(0.96)
     open_ended = matched_estimate(reference, 0.6, (0.0, 0.3, 0.0, 1.0), 40, 0.02)
     assert (open_ended.ci_low, open_ended.ci_high, open_ended.status) == (None, None, "censored")
+
+
+def test_a_mean_a_rounding_beyond_the_extreme_is_the_extreme() -> None:
+    rewards = np.array([0.1, 0.9, 0.9])
+    mean = float(np.nextafter(0.9, 1.0))
+    assert matched_tilt(rewards, mean) == (math.inf, pytest.approx(math.log(1.5)))
+    assert matched_tilt(rewards, 0.9 + 1e-6)[1] == math.inf

@@ -1,13 +1,18 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from planted import Law, PlantedPrompt, bernoulli_law, planted, planted_run, random_law
 
-from workers.estimators.tilt import bernoulli_kl
-from workers.pipelines.free_energy_section import closure_checks, free_energy_section, terms_of
+from workers.estimators.partition import dense_log_partition
+from workers.estimators.tilt import bernoulli_kl, matched_tilt, tilted_moments
+from workers.pipelines.closure_checks import closure_checks
+from workers.pipelines.free_energy_section import free_energy_section
 from workers.pipelines.plan import plan_pilot
+from workers.pipelines.prompt_result import terms_of
 from workers.pipelines.score_agreement import agreement_checks
+from workers.pipelines.verify import verify_samples
 
 BUDGET = {"samples_per_prompt": 64, "max_samples_per_prompt": 64}
 
@@ -211,3 +216,139 @@ def test_the_certificate_counts_prompts_whose_kl_proves_reach(results_of):
     _, _, section = section_of(results_of, run_of(*close, *far))
     assert section["certificate"]["certified_prompts"] == 3
     assert section["certificate"]["budget"] == pytest.approx(-math.log(1 - 0.5 ** (1 / 256)))
+
+
+def labelled(p_plan, p_tool, q_plan, q_tool, name):
+    """Success by plan ("00") or by tool ("11"); failures alike."""
+
+    def law(plan, tool):
+        joint = np.full((10, 10), (1 - plan - tool) / 98)
+        joint[0, 0], joint[1, 1] = plan, tool
+        first = joint.sum(axis=1)
+        return Law(first, joint / first[:, None])
+
+    return PlantedPrompt(name, law(p_plan, p_tool), law(q_plan, q_tool), ("00", "11"))
+
+
+BEHAVIOURS = {
+    "signal": {"kind": "exact", "behaviour": {"by": "answer"}},
+    "budget": {"k_use": 2, "k_probe": 16, "samples_per_prompt": 400, "max_samples_per_prompt": 400},
+}
+
+
+def exact_parts(p_plan, p_tool, q_plan, q_tool, out):
+    """Escape, tilt, drift and strategy-level drift by hand: plan, tool and failures are three atoms."""
+    p, q = np.array([p_plan, p_tool, 1 - p_plan - p_tool]), np.array([q_plan, q_tool, 1 - q_plan - q_tool])
+    kl = float(np.sum(q * np.log(q / p)))
+    if not out:
+        tilt = bernoulli_kl(q[0] + q[1], p[0] + p[1])
+        return {"escape": 0.0, "tilt": tilt, "drift": kl - tilt, "strategy": kl - tilt}
+    escape = bernoulli_kl(q_tool, p_tool)
+    tilt = (1 - q_tool) * bernoulli_kl(q_plan / (1 - q_tool), p_plan / (1 - p_tool))
+    return {"escape": escape, "tilt": tilt, "drift": kl - escape - tilt, "strategy": 0.0}
+
+
+@pytest.mark.parametrize(("masses", "out"), [((0.4, 0.2, 0.3, 0.6), False), ((0.4, 1e-4, 0.3, 0.6), True)])
+def test_behaviours_split_escape_tilt_and_drift(results_of, masses, out):
+    prompts = [labelled(*masses, f"p{i}") for i in range(6)]
+    results, checks, section = section_of(results_of, run_of(*prompts, **BEHAVIOURS))
+    exact = exact_parts(*masses, out)
+    for name in ("escape", "tilt", "drift"):
+        found = section[name]
+        slack = 4.5 * (found["sampling_std_error"] or 0.0) + 0.01
+        assert abs(found["value"] - exact[name]) <= slack, name
+    strategy = section["drift_parts"]["strategy_level"]["value"]
+    assert strategy == pytest.approx(exact["strategy"], abs=0.08)
+    within = section["drift_parts"]["within_strategy"]["value"]
+    assert strategy + within == pytest.approx(section["drift"]["value"], abs=1e-9)
+    named = {b.label: b.reach for b in results[0].terms.strategies.behaviours}
+    assert named == {"00": "in", "11": "out" if out else "in"}
+    assert section["behaviours"]["out_of_reach"] == (6 if out else 0)
+    assert all(check.passed for check in checks if check.blocking)
+
+
+def test_an_out_prompt_has_every_behaviour_out(results_of):
+    prompts = [labelled(1e-5, 1e-5, 0.4, 0.3, f"p{i}") for i in range(3)]
+    _, _, section = section_of(results_of, run_of(*prompts, **BEHAVIOURS))
+    assert section["escape"]["value"] > 5
+    assert section["tilt"]["value"] == 0.0
+
+
+def dense_run(*prompts, **changes):
+    """Reward i/10 + j/100 of the text "ij"; a success from 0.5 on."""
+    run = run_of(*prompts, **changes)
+    run.spec = replace(run.spec, signal={**run.spec.signal, "success_threshold": 0.5})
+
+    def verify(samples):
+        table = verify_samples(run.spec, samples, lambda _: None)
+        rewards = [int(t[0]) / 10 + int(t[1]) / 100 for t in samples["text"].to_pylist()]
+        columns = {name: table[name] for name in table.schema.names}
+        columns["reward"] = rewards
+        columns["outcome"] = ["correct" if r >= 0.5 else "incorrect" for r in rewards]
+        return type(table).from_pydict(columns, schema=table.schema)
+
+    run.verify = verify
+    return run
+
+
+REWARD = np.arange(10)[:, None] / 10 + np.arange(10)[None, :] / 100
+
+
+def test_dense_rewards_have_their_own_tilt_and_partition_function(results_of):
+    rng = np.random.default_rng(3)
+    prompts = []
+    for i in range(12):
+        p, noise = random_law(rng, 10), random_law(rng, 10)
+        joint = noise.joint * np.exp(2.0 * REWARD)
+        first = joint.sum(axis=1) / joint.sum()
+        prompts.append(PlantedPrompt(f"p{i}", p, Law(first, joint / joint.sum(axis=1, keepdims=True))))
+    run = dense_run(*prompts, budget={"samples_per_prompt": 200, "max_samples_per_prompt": 200, "k_probe": 8})
+    results, checks, section = section_of(results_of, run)
+    assert {r.reference.probe.label for r in results} == {"in"}
+    tilts = [matched_tilt(REWARD.ravel(), float((p.q.joint * REWARD).sum()), log_of(p.p))[1] for p in prompts]
+    assert near(section["tilt"], np.mean(tilts))
+    assert near(section["drift"], np.mean([p.kl for p in prompts]) - np.mean(tilts))
+    assert near(section["mean_energy"]["candidate"], -np.mean([(p.q.joint * REWARD).sum() for p in prompts]))
+    for row in section["by_inverse_temperature"]:
+        beta = row["inverse_temperature"]
+        log_z = np.mean([math.log((p.p.joint * np.exp(beta * REWARD)).sum()) for p in prompts])
+        assert near(row["log_partition"], log_z)
+        free = np.mean([p.kl / beta - (p.q.joint * REWARD).sum() for p in prompts])
+        assert near(row["free_energy"], free)
+    for point in section["response"][:: len(section["response"]) - 1]:
+        beta = point["inverse_temperature"]
+        moments = [tilted_moments(REWARD.ravel(), beta, log_of(p.p)) for p in prompts]
+        assert near(point["mean_reward"], np.mean([mean for mean, _ in moments]))
+        assert near(point["heat_capacity"], np.mean([variance for _, variance in moments]))
+    assert all(check.passed for check in checks if check.blocking)
+
+
+def log_of(law):
+    with np.errstate(divide="ignore"):
+        return np.log(law.joint.ravel())
+
+
+def test_a_partition_function_that_one_sample_carries_is_integrated(results_of):
+    """Reward 0.99 has chance 1e-3 under p and nearly 1 under q: only pooled samples know Z at β = 20."""
+    prompts = [PlantedPrompt(f"p{i}", bernoulli_law(1e-3, "99"), bernoulli_law(0.9, "99")) for i in range(6)]
+    beta = 20.0
+    run = dense_run(*prompts, inverse_temperatures=[beta], budget={"k_probe": 8})
+    results, _, _ = section_of(results_of, run)
+    truth = math.log((prompts[0].p.joint * np.exp(beta * REWARD)).sum())
+    for result in results:
+        (row,) = result.terms.rows
+        rewards = result.observed.reference.rewards
+        alone = dense_log_partition(rewards, beta, np.random.default_rng(0))
+        if alone.status != "unreliable":
+            continue
+        assert row.log_partition.value == pytest.approx(truth, abs=0.2)
+        assert abs(alone.value - truth) > abs(row.log_partition.value - truth)
+
+
+def test_response_of_a_verifier_peaks_at_the_price(results_of):
+    prompts = [planted(f"p{i}", math.exp(-4), 0.9) for i in range(4)]
+    budget = {"samples_per_prompt": 2000, "max_samples_per_prompt": 2000}
+    _, _, section = section_of(results_of, run_of(*prompts, budget=budget))
+    peak = max(section["response"], key=lambda point: point["heat_capacity"]["value"])
+    assert peak["inverse_temperature"] == pytest.approx(4.0, abs=0.5)
+    assert section["response"][0]["mean_reward"]["value"] == pytest.approx(math.exp(-4), abs=0.004)
