@@ -3,15 +3,17 @@
 import argparse
 import json
 import statistics
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from exact_success import exact_success
+from peft import PeftConfig, PeftModel
 from prompt_files import CONTENTS, read_prompts
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-MODELS: Final = ("tiny-base", "tiny-grpo", "tiny-sft", "tiny-new")
+MODELS: Final = ("tiny-base", "tiny-grpo", "tiny-sft", "tiny-lora", "tiny-new")
 EXAMPLES: Final = Path(__file__).resolve().parents[1]
 
 Prices = dict[str, dict[str, dict[str, float]]]
@@ -19,9 +21,16 @@ Prices = dict[str, dict[str, dict[str, float]]]
 
 
 def load(folder: Path) -> tuple[Any, Any]:
-    """Model in float32 and evaluation mode, and its tokenizer."""
-    network = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32)
-    return network.eval(), AutoTokenizer.from_pretrained(str(folder))
+    """Model in float32 and evaluation mode, and its tokenizer; an adapter is merged into its base."""
+    adapts = (folder / "adapter_config.json").is_file()
+    base = folder.parent / PeftConfig.from_pretrained(folder).base_model_name_or_path if adapts else folder
+    network = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32)
+    if adapts:
+        with warnings.catch_warnings():
+            # PEFT asks transformers for something that transformers calls deprecated.
+            warnings.simplefilter("ignore", FutureWarning)
+            network = PeftModel.from_pretrained(network, folder).merge_and_unload()
+    return network.eval(), AutoTokenizer.from_pretrained(str(base))
 
 
 def measure(models: Path, prompts: Path) -> Prices:

@@ -47,13 +47,6 @@ def _check_side(
     elif row.state != "ready":
         reason = row.error or "it could not be read"
         yield Finding("invalid_model", f"model `{model_id}` cannot be used: {reason}", pointer)
-    elif row.kind != "model":
-        yield Finding(
-            "unsupported_model",
-            f"`{model_id}` is an adapter, and adapters cannot be run yet: merge it into its base "
-            f"`{row.base}` and register the merged model",
-            pointer,
-        )
     elif row.context_length is not None and new_tokens >= row.context_length:
         yield Finding(
             "context_exceeded",

@@ -1,10 +1,12 @@
 """Tiny random language models as real Hugging Face folders, one token per character."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -59,6 +61,38 @@ def build_tiny_model(
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     (path / "generation_config.json").unlink(missing_ok=True)
+    return path
+
+
+def build_tiny_adapter(path: Path, base: Path, seed: int = 0, **settings: Any) -> Path:
+    """Save a random LoRA adapter, far from zero, of a folder that `build_tiny_model` saved.
+
+    Args:
+        path: Folder to create.
+        base: The base's folder; the adapter names it by its folder's name.
+        seed: Of the weights.
+        **settings: Further settings of PEFT's LoraConfig.
+    """
+    torch_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    with warnings.catch_warnings():
+        # PEFT asks transformers for something that transformers calls deprecated.
+        warnings.simplefilter("ignore", FutureWarning)
+        network = get_peft_model(
+            AutoModelForCausalLM.from_pretrained(base),
+            LoraConfig(
+                r=4,
+                lora_alpha=16,
+                target_modules=["q_proj", "v_proj", "down_proj"],
+                task_type="CAUSAL_LM",
+                init_lora_weights=False,
+                **settings,
+            ),
+        )
+        network.peft_config["default"].init_lora_weights = True
+        network.peft_config["default"].base_model_name_or_path = base.name
+        network.save_pretrained(path, save_embedding_layers=False)
+    torch.set_rng_state(torch_state)
     return path
 
 

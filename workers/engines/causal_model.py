@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -41,6 +41,19 @@ class Prefix:
     hidden: Tensor
 
 
+class AdapterSwitch(Protocol):
+    """Which of a base's adapters acts; see `adapters.AttachedAdapters`."""
+
+    def use(self, name: str | None) -> None:
+        """Make one adapter act, or none."""
+
+    def attach(self, name: str, adapter: Any) -> None:
+        """Add an adapter."""
+
+    def detach(self, name: str) -> None:
+        """Remove an adapter."""
+
+
 class CausalModel:
     """A transformers causal language model in evaluation mode, with the exact rules of a completion.
 
@@ -50,6 +63,8 @@ class CausalModel:
         eos_ids: Tokens that end a completion.
         context_length: Longest sequence, or None.
         identity: Digests.
+        adapters: Adapters attached to `model`; None as long as there is none.
+        adapter: The one whose law this is; None for the base alone.
 
     Raises:
         UnsupportedModel: if logits are more than a linear head (and soft cap) on the last hidden state, or
@@ -63,8 +78,13 @@ class CausalModel:
         eos_ids: frozenset[int],
         context_length: int | None,
         identity: ModelIdentity,
+        *,
+        adapters: AdapterSwitch | None = None,
+        adapter: str | None = None,
     ) -> None:
         self.model = model
+        self.adapters = adapters
+        self.adapter = adapter
         self.tokenizer = tokenizer
         self.eos_ids = eos_ids
         self.context_length = context_length
@@ -81,7 +101,11 @@ class CausalModel:
         self._weight: Tensor = head.weight.detach().to(torch.promote_types(self.dtype, torch.float32))
         bias = getattr(head, "bias", None)
         self._bias: Tensor | None = None if bias is None else bias.detach().to(self._weight.dtype)
-        self.parameters: int = sum(parameter.numel() for parameter in model.parameters())
+        self.parameters: int = sum(
+            parameter.numel()
+            for name, parameter in model.named_parameters()
+            if ".lora_" not in name or (adapter is not None and f".{adapter}" in name)
+        )
         self.embedded_tokens: int = model.get_input_embeddings().weight.shape[0]
         # Rows of the head beyond the tokenizer pad the matrix: no text has them, so no law gives them mass.
         self.vocabulary_size: int = min(self._weight.shape[0], max(tokenizer.get_vocab().values()) + 1)
@@ -123,6 +147,8 @@ class CausalModel:
         Returns:
             Final hidden states. Shape ``(b, q, h)``.
         """
+        if self.adapters is not None:
+            self.adapters.use(self.adapter)
         seen = cache.get_seq_length()
         positions = torch.arange(seen, seen + token_ids.shape[1], device=self.device).unsqueeze(0)
         output = self.model.base_model(

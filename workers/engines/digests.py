@@ -56,6 +56,11 @@ def adapter_digest(folder: Path) -> str:
     return _framed((name, _file_sha256(folder / name)) for name in names)
 
 
+def model_key(weights: str, adapter: str | None) -> str:
+    """What a shard names a model by: equal keys are one law, and are resident together."""
+    return weights if adapter is None else f"{weights}+{adapter}"
+
+
 def tokenizer_digest(folder: Path) -> str:
     """Digest of what maps text to ids and back; chat templates are no part of it.
 

@@ -23,7 +23,7 @@ _ATTENTION_KEYS = ("_attn_implementation", "attn_implementation", "experts_imple
 
 
 def checked_folder(path: Path, root: Path | None = None) -> Path:
-    """The resolved folder, once everything in it is known to be inert.
+    """The resolved folder of a whole model, once everything in it is known to be inert.
 
     Args:
         path: The model folder.
@@ -35,6 +35,18 @@ def checked_folder(path: Path, root: Path | None = None) -> Path:
     Raises:
         UnsafeModelFolder: if it leads outside `root`, holds pickled weights, or its configuration names code.
         UnsupportedModel: if it holds no safetensors, is an adapter, or is quantised.
+    """
+    folder = inert_folder(path, root)
+    _check_supported(folder)
+    return folder
+
+
+def inert_folder(path: Path, root: Path | None = None) -> Path:
+    """The resolved folder, once nothing in it can run or lead elsewhere; what it holds is not looked at.
+
+    Raises:
+        UnsafeModelFolder: if it leads outside `root`, holds pickled weights, or its configuration names code.
+        UnsupportedModel: if it is no folder, or a configuration is not JSON.
     """
     folder = path.resolve()
     wall = folder if root is None else root.resolve()
@@ -49,7 +61,6 @@ def checked_folder(path: Path, root: Path | None = None) -> Path:
             raise UnsafeModelFolder(f"{file.name} is pickled; only safetensors are loaded, remove it")
     for name in _CONFIGURATIONS:
         _check_inert(name, _configuration(folder / name))
-    _check_supported(folder)
     return folder
 
 
@@ -76,9 +87,7 @@ def _check_inert(name: str, value: object) -> None:
 
 def _check_supported(folder: Path) -> None:
     if (folder / "adapter_config.json").is_file():
-        raise UnsupportedModel(
-            "the folder is a LoRA adapter; merge it into its base and register the merged model"
-        )
+        raise UnsupportedModel("the folder is an adapter, not a whole model")
     if not (folder / "config.json").is_file():
         raise UnsupportedModel("no config.json")
     if not any(folder.glob("*.safetensors")):

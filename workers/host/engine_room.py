@@ -1,15 +1,31 @@
 """The models a host holds in memory."""
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import torch
 import transformers.utils.logging as transformers_logging
 
+from workers.engines.causal_model import ModelIdentity
+from workers.engines.digests import adapter_digest, model_key
 from workers.engines.loading import load_engine
 from workers.engines.transformers_engine import TransformersEngine
 from workers.errors import AnalysisFault
 from workers.pipelines.participants import Participant
+
+MAX_ADAPTERS: Final = 8
+"""Adapters attached to one base at once; each costs a few per cent of the base's memory, and a switch between
+two walks over all of them."""
+
+
+@dataclass
+class _Resident:
+    """A base in memory, and the adapters attached to it, the least recently used one first."""
+
+    base: TransformersEngine
+    adapted: OrderedDict[str, TransformersEngine] = field(default_factory=OrderedDict)
 
 
 def device() -> str:
@@ -20,8 +36,10 @@ def device() -> str:
 class EngineRoom:
     """Loaded models by content, the least recently used one leaving first.
 
+    A base and its adapters are one model in memory.
+
     Args:
-        capacity: Models held at once; a pair and its next candidate fit in three.
+        capacity: Bases held at once; a pair and its next candidate fit in three.
         threads: Torch's threads.
     """
 
@@ -30,12 +48,16 @@ class EngineRoom:
         transformers_logging.disable_progress_bar()  # a log file is no terminal
         self._capacity = capacity
         self._device = device()
-        self._engines: OrderedDict[tuple[str, str | None], TransformersEngine] = OrderedDict()
+        self._held: OrderedDict[str, _Resident] = OrderedDict()
 
     @property
     def resident(self) -> list[str]:
-        """Weights digests of the models in memory."""
-        return sorted({weights for weights, _ in self._engines})
+        """Keys (see `model_key`) of the models in memory."""
+        return sorted(
+            model_key(weights, adapter)
+            for weights, held in self._held.items()
+            for adapter in [None, *held.adapted]
+        )
 
     def get(self, participant: Participant) -> TransformersEngine:
         """The participant's model, loaded if need be.
@@ -43,27 +65,59 @@ class EngineRoom:
         Raises:
             AnalysisFault: its folder is gone, unusable, or no longer what the registry recorded.
         """
-        key = (participant.weights_digest, participant.adapter_digest)
-        if key not in self._engines:
-            while len(self._engines) >= self._capacity:
-                self._engines.popitem(last=False)
-            self._engines[key] = self._load(participant)
-        self._engines.move_to_end(key)
-        return self._engines[key]
+        weights = participant.weights_digest
+        if weights not in self._held:
+            while len(self._held) >= self._capacity:
+                self._held.popitem(last=False)
+            self._held[weights] = _Resident(self._load(participant))
+        self._held.move_to_end(weights)
+        held = self._held[weights]
+        if participant.adapter_digest is None:
+            return held.base
+        return self._adapted(held, participant, participant.adapter_digest)
 
     def _load(self, participant: Participant) -> TransformersEngine:
-        folder = Path(participant.path)
-        if not folder.is_dir():
-            raise AnalysisFault(
-                "model_missing",
-                f"the folder of model {participant.model_id!r} is gone; put it back and resubmit",
-            )
+        folder = _present(participant, participant.base_path or participant.path)
         engine = load_engine(folder, device=self._device)
         found = (engine.identity.weights_digest, engine.identity.tokenizer_digest)
         if found != (participant.weights_digest, participant.tokenizer_digest):
-            raise AnalysisFault(
-                "model_changed",
-                f"the files of model {participant.model_id!r} changed since the analysis was accepted; "
-                "resubmit it to analyse what is there now",
-            )
+            raise _changed(participant)
         return engine
+
+    def _adapted(self, held: _Resident, participant: Participant, digest: str) -> TransformersEngine:
+        # Importing PEFT takes a second, and most hosts never see an adapter.
+        from workers.engines.adapter_folder import checked_adapter
+        from workers.engines.adapters import attach_adapter, detach_adapter
+
+        if digest not in held.adapted:
+            folder = _present(participant, participant.path)
+            if adapter_digest(folder) != digest:
+                raise _changed(participant)
+            while len(held.adapted) >= MAX_ADAPTERS:
+                detach_adapter(held.adapted.popitem(last=False)[1])
+            tokenizer = held.base.identity.tokenizer_digest
+            held.adapted[digest] = attach_adapter(
+                held.base,
+                checked_adapter(folder, base_tokenizer=tokenizer),
+                ModelIdentity(participant.weights_digest, tokenizer, digest),
+            )
+        held.adapted.move_to_end(digest)
+        return held.adapted[digest]
+
+
+def _present(participant: Participant, path: str) -> Path:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise AnalysisFault(
+            "model_missing",
+            f"the folder of model {participant.model_id!r} is gone; put it back and resubmit",
+        )
+    return folder
+
+
+def _changed(participant: Participant) -> AnalysisFault:
+    return AnalysisFault(
+        "model_changed",
+        f"the files of model {participant.model_id!r} changed since the analysis was accepted; "
+        "resubmit it to analyse what is there now",
+    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workers.engines.digests import model_key
 from workers.pipelines.spec import CANDIDATE, REFERENCE
 
 
@@ -14,11 +15,13 @@ class Participant:
     Attributes:
         stream: The participant's stream.
         model_id: Its registry id.
-        path: Its folder.
-        weights_digest: What its weights are, by content.
+        path: Its folder; an adapter's, if it is one.
+        weights_digest: What its weights are, by content; those of its base, if it is an adapter.
+        adapter_digest: What its adapter is, by content, or None.
         tokenizer_digest: What its tokenizer is, by content.
         context_length: Longest sequence, or None.
-        parameters: Weights, or None.
+        parameters: Weights, or None; an adapter's alone, if it is one.
+        base_path: The folder of an adapter's base, or None.
     """
 
     stream: str
@@ -29,6 +32,12 @@ class Participant:
     tokenizer_digest: str
     context_length: int | None
     parameters: int | None
+    base_path: str | None = None
+
+    @property
+    def model_key(self) -> str:
+        """What its shards name it by; see `workers.engines.digests.model_key`."""
+        return model_key(self.weights_digest, self.adapter_digest)
 
     @classmethod
     def from_message(cls, stream: str, model: Mapping[str, Any]) -> "Participant":
@@ -42,6 +51,7 @@ class Participant:
             tokenizer_digest=model["tokenizer_digest"],
             context_length=model["context_length"],
             parameters=model["parameters"],
+            base_path=model.get("base_path"),
         )
 
 

@@ -62,7 +62,7 @@ def plan_pilot(
     shards = sampling_round(
         wanted,
         scored_by={REFERENCE: CANDIDATE, CANDIDATE: REFERENCE} if comparable else {},
-        model_keys={stream: p.weights_digest for stream, p in participants.items()},
+        model_keys={stream: p.model_key for stream, p in participants.items()},
         max_rows=rows_per_shard(spec, shard_tokens),
     )
     return RoundPlan(tuple(shards), "sampling", tuple(comparison_notices(participants)))
@@ -102,7 +102,7 @@ def plan_next(
     shards = sampling_round(
         wanted,
         scored_by={},
-        model_keys={stream: p.weights_digest for stream, p in participants.items()},
+        model_keys={stream: p.model_key for stream, p in participants.items()},
         max_rows=rows_per_shard(spec, shard_tokens),
     )
     if not shards:

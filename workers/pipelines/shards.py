@@ -19,7 +19,7 @@ class ShardPlan:
         scorer: The stream whose model scores, for `score`.
         items: Prompt indices with their sample ranges.
         depends_on_idx: The shard of the same round whose samples it reads.
-        model_keys: Weight digests it wants resident.
+        model_keys: Keys of the models it wants resident; see `workers.engines.digests.model_key`.
     """
 
     idx: int
@@ -90,7 +90,7 @@ def sampling_round(
     Args:
         wanted: Items to sample, by stream.
         scored_by: For each stream whose samples are scored, the stream whose model scores them.
-        model_keys: Weight digest of each stream's model.
+        model_keys: Key of each stream's model.
         max_rows: Rows a shard.
     """
     plans: list[ShardPlan] = []

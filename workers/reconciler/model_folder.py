@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from api_schemas.requests import MODEL_ID
+from workers.engines.adapter_folder import checked_adapter
 from workers.engines.digests import (
     adapter_digest,
     context_length,
@@ -61,11 +62,12 @@ def model_record(folder: Path, root: Path) -> Record:
         return record | _invalid(error)
 
 
-def adapter_record(folder: Path, bases: dict[str, Record]) -> Record:
+def adapter_record(folder: Path, root: Path, bases: dict[str, Record]) -> Record:
     """Read and hash an adapter folder.
 
     Args:
-        folder: The folder.
+        folder: A sub-folder of `root`.
+        root: Where links in it may lead at most.
         bases: Records of the models beside it, by id.
 
     Returns:
@@ -81,6 +83,7 @@ def adapter_record(folder: Path, bases: dict[str, Record]) -> Record:
         base = bases.get(record["base"])
         if base is None or base["state"] != "ready":
             raise ValueError(f"its base {record['base']} is not a usable model of this registry")
+        checked_adapter(folder, root, base_tokenizer=base["tokenizer_digest"])
         return record | {
             "weights_digest": base["weights_digest"],
             "tokenizer_digest": base["tokenizer_digest"],

@@ -66,13 +66,18 @@ class Registry:
             adapts = is_adapter(folder)
             if self._seen.get(name) == found and not (adapts and rebased):
                 continue
-            record = adapter_record(folder, self._records) if adapts else model_record(folder, self._root)
+            record = self._record_of(folder, adapts=adapts)
             if fingerprint(folder) != found:
                 continue  # still being written: what was hashed is neither old nor new
             self._seen[name] = found
             if self._records.get(name) != record:
                 self._records[name] = self._unsaved[name] = record
                 rebased = True
+
+    def _record_of(self, folder: Path, *, adapts: bool) -> Record:
+        if adapts:
+            return adapter_record(folder, self._root, self._records)
+        return model_record(folder, self._root)
 
     def _record(self, changed: dict[str, Record], present: set[str]) -> None:
         with write(self._engine) as conn:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from ledger import datasets, models
 from ledger.database import read
@@ -11,6 +11,7 @@ from ledger.progress import usage
 from ledger.shards import Claim, failures_for, inputs_for
 from ledger.states import AnalysisStatus, Work
 from ledger.tables import shards
+from workers.engines.digests import model_key
 from workers.errors import AnalysisFault
 from workers.host.protocol import RUN, Message
 
@@ -98,7 +99,14 @@ def _model(conn: Connection, tenant_id: str, model_id: str, pointer: str, work: 
     known = work in _READING_WORKS and row.weights_digest is not None
     if row.state != "ready" and not known:
         raise AnalysisFault("invalid_model", f"model `{model_id}` cannot be used: {row.error}", pointer)
-    return {name: row._mapping[name] for name in _MODEL_FIELDS}
+    fields = {name: row._mapping[name] for name in _MODEL_FIELDS}
+    return {**fields, "base_path": _base_path(conn, tenant_id, row)}
+
+
+def _base_path(conn: Connection, tenant_id: str, row: Row[Any]) -> str | None:
+    """Where an adapter's base lies; None for a whole model."""
+    base = None if row.base is None else models.get(conn, tenant_id, row.base)
+    return None if base is None else base.path
 
 
 def _dataset(conn: Connection, analysis: Mapping[str, Any]) -> dict[str, str] | None:
@@ -113,14 +121,14 @@ def _dataset(conn: Connection, analysis: Mapping[str, Any]) -> dict[str, str] | 
 
 
 def _planned_keys(conn: Connection, shard: Mapping[str, Any]) -> set[str]:
-    """Digests of the weights that any shard of the analysis was planned for."""
+    """Keys of the models that any shard of the analysis was planned for."""
     keys = select(shards.c.model_keys).where(shards.c.analysis_id == shard["analysis_id"])
     return {key for row in conn.execute(keys).scalars() for key in row}
 
 
 def _check_digests(planned: set[str], found: Mapping[str, Mapping[str, Any]]) -> None:
     """Samples of two different models must never end in one result because a folder was replaced."""
-    present = {model["weights_digest"] for model in found.values()}
+    present = {model_key(model["weights_digest"], model["adapter_digest"]) for model in found.values()}
     if missing := planned - present:
         names = ", ".join(f"`{model['id']}`" for model in found.values())
         raise AnalysisFault(

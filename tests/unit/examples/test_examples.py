@@ -17,6 +17,7 @@ from skills import every_item, items_of
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 FILES = tuple(CONTENTS)
 RECORDED = json.loads((EXAMPLES / "prices.json").read_text())
+WHOLE = tuple(model for model in prices.MODELS if model != "tiny-lora")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,8 +53,19 @@ def test_model_loads_and_is_small(model):
     assert network.config.model_type == "llama"
     assert network.config.vocab_size == len(tokenizer) == 16
     assert network.config.eos_token_id == tokenizer.eos_token_id == network.generation_config.eos_token_id
-    assert "auto_map" not in json.loads((folder / "config.json").read_text())
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_600_000
+
+
+@pytest.mark.parametrize("model", WHOLE)
+def test_no_model_brings_code(model):
+    assert "auto_map" not in json.loads((EXAMPLES / "models" / model / "config.json").read_text())
+
+
+def test_the_adapter_is_small_and_names_its_base():
+    folder = EXAMPLES / "models" / "tiny-lora"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 45_000
+    configuration = json.loads((folder / "adapter_config.json").read_text())
+    assert configuration["base_model_name_or_path"] == "tiny-base"
 
 
 def test_tokenizer_round_trip():
@@ -74,8 +86,7 @@ def test_unknown_character_is_an_error():
 @pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json"])
 def test_models_share_one_tokenizer(file):
     digests = {
-        hashlib.sha256((EXAMPLES / "models" / model / file).read_bytes()).hexdigest()
-        for model in prices.MODELS
+        hashlib.sha256((EXAMPLES / "models" / model / file).read_bytes()).hexdigest() for model in WHOLE
     }
     assert len(digests) == 1
 
@@ -83,9 +94,9 @@ def test_models_share_one_tokenizer(file):
 def test_models_differ_in_weights():
     digests = {
         hashlib.sha256((EXAMPLES / "models" / model / "model.safetensors").read_bytes()).hexdigest()
-        for model in prices.MODELS
+        for model in WHOLE
     }
-    assert len(digests) == len(prices.MODELS)
+    assert len(digests) == len(WHOLE)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -127,7 +138,7 @@ def test_base_prices_stand_on_their_side_of_the_thresholds():
     assert WINDOWS["new"][1] < threshold(256) / 1000
 
 
-@pytest.mark.parametrize("model", ["tiny-grpo", "tiny-sft"])
+@pytest.mark.parametrize("model", ["tiny-grpo", "tiny-sft", "tiny-lora"])
 def test_elicited_models_raise_every_sum(model):
     for family in ("tail", "basin"):
         pairs = zip(successes("tiny-base", family), successes(model, family), strict=True)
@@ -166,7 +177,7 @@ def test_exact_success_agrees_with_sampling(model):
         texts = tokenizer.batch_decode([until_end(c) for c in drawn], skip_special_tokens=True)
         share = sum(text.strip() == line["answer"] for text in texts) / n
         a = exact_success(network, tokenizer, line["prompt"], line["answer"], negligible=1e-15).value
-        # 4.5 standard errors: 24 comparisons that hold together with probability 0.9998.
+        # 4.5 standard errors: 15 comparisons that hold together with probability 0.9999.
         assert abs(share - a) <= 4.5 * (a * (1 - a) / n) ** 0.5 + 1 / n
 
 

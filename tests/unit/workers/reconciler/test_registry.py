@@ -19,12 +19,14 @@ def write_model(folder, *, weights=b"\0" * 8, **config):
     (folder / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}}}')
 
 
-def write_adapter(folder, base):
+def write_adapter(folder, base, **settings):
     folder.mkdir(parents=True)
     write_model(folder)
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    (folder / "config.json").unlink()
-    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).unlink()
+    configuration = {"base_model_name_or_path": base, "peft_type": "LORA", "r": 4, **settings}
+    (folder / "adapter_config.json").write_text(json.dumps(configuration))
 
 
 @pytest.fixture
@@ -168,6 +170,15 @@ def test_an_adapter_follows_its_base(engine, root, scanner):
     (root / "tiny").rename(root / ".away")
     scanner.scan()
     assert entry(engine, "a-lora").state == "invalid"
+
+
+def test_an_adapter_that_cannot_be_run_says_why(engine, root, scanner):
+    write_model(root / "tiny")
+    write_adapter(root / "a-lora", "tiny", modules_to_save=["lm_head"])
+    scanner.scan()
+    found = entry(engine, "a-lora")
+    assert found.state == "invalid"
+    assert "merge it into its base" in found.error
 
 
 def test_an_empty_folder_counts_as_scanned_and_another_folder_does_not(engine, root, tmp_path):

@@ -80,3 +80,25 @@ def test_a_result_outlives_the_folders_of_its_models(engine, register, submit, c
     drawn(engine, claim)
     register(state="invalid", error="no longer in the models folder")
     assert run_message(engine, claim())["models"]["reference"]["weights_digest"] == "d1"
+
+
+ADAPTED = {**SAMPLE, "model_keys": ["d1+a1"]}
+
+
+def test_an_adapter_comes_with_the_folder_of_its_base(engine, register, submit, claim):
+    register("base", path="/m/base")
+    register(kind="adapter", base="base", adapter_digest="a1")
+    submit()
+    reference = run_message(engine, claim())["models"]["reference"]
+    assert (reference["path"], reference["base_path"]) == ("/m/tiny", "/m/base")
+
+
+def test_a_replaced_adapter_ends_the_analysis(engine, register, submit, claim):
+    register("base")
+    register(kind="adapter", base="base", adapter_digest="a1")
+    submit()
+    assert commit(engine, claim(), artefact=None, usage={}, next_shards=[ADAPTED])
+    register(kind="adapter", base="base", adapter_digest="a2")
+    with pytest.raises(AnalysisFault) as fault:
+        run_message(engine, claim())
+    assert fault.value.code == "model_changed"

@@ -1,0 +1,84 @@
+"""Bases and adapters in the memory of one host."""
+
+import shutil
+
+import pytest
+import tiny_models
+import torch
+
+from workers.engines.digests import adapter_digest, tokenizer_digest, weights_digest
+from workers.errors import AnalysisFault
+from workers.host.engine_room import MAX_ADAPTERS, EngineRoom
+from workers.pipelines.participants import Participant
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for seed in (1, 2):
+        tiny_models.build_tiny_model(root / f"base{seed}", seed=seed)
+    for seed in range(MAX_ADAPTERS + 1):
+        tiny_models.build_tiny_adapter(root / f"lora{seed}", root / "base1", seed=seed)
+    return root
+
+
+@pytest.fixture
+def room():
+    return EngineRoom(capacity=1, threads=1)
+
+
+def participant(root, name, base=None):
+    whole = root / (base or name)
+    return Participant(
+        stream="candidate",
+        model_id=name,
+        path=str(root / name),
+        weights_digest=weights_digest(whole),
+        adapter_digest=None if base is None else adapter_digest(root / name),
+        tokenizer_digest=tokenizer_digest(whole),
+        context_length=64,
+        parameters=None,
+        base_path=None if base is None else str(whole),
+    )
+
+
+def test_a_pair_of_base_and_adapter_is_one_model_in_memory(models, room):
+    base = room.get(participant(models, "base1"))
+    side = participant(models, "lora0", "base1")
+    adapted = room.get(side)
+    assert adapted.model is base.model
+    assert room.get(participant(models, "base1")) is base
+    assert room.get(side) is adapted
+    assert room.resident == sorted([side.weights_digest, side.model_key])
+
+
+def test_a_base_leaves_with_its_adapters(models, room):
+    room.get(participant(models, "lora0", "base1"))
+    other = participant(models, "base2")
+    room.get(other)
+    assert room.resident == [other.weights_digest]
+
+
+def test_the_adapter_used_least_recently_gives_way(models, room):
+    sides = [participant(models, f"lora{seed}", "base1") for seed in range(MAX_ADAPTERS + 1)]
+    for side in sides[:-1]:
+        room.get(side)
+    room.get(sides[0])
+    room.get(sides[-1])
+    assert sides[0].model_key in room.resident
+    assert sides[1].model_key not in room.resident
+    prefix = room.get(sides[1]).read([2, 3])
+    assert torch.isfinite(prefix.hidden).all()
+
+
+def test_an_adapter_that_was_replaced_is_refused(models, room, tmp_path):
+    for name in ("base1", "lora0", "lora1"):
+        shutil.copytree(models / name, tmp_path / name)
+    side = participant(tmp_path, "lora0", "base1")
+    shutil.copy(tmp_path / "lora1" / "adapter_model.safetensors", tmp_path / "lora0")
+    with pytest.raises(AnalysisFault, match="changed since") as fault:
+        room.get(side)
+    assert fault.value.code == "model_changed"
+    shutil.rmtree(tmp_path / "lora0")
+    with pytest.raises(AnalysisFault, match="gone"):
+        room.get(side)
