@@ -2,12 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from api_schemas.base import Document, JsonObject
 from api_schemas.behaviours import Behaviour
 from api_schemas.extraction import Extract
 from api_schemas.patterns import Pattern
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,1000}$")]
+JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=200)]
 
 
 class Judging(Document):
@@ -85,8 +89,72 @@ class JsonSchemaSignal(Judging):
     json_schema: JsonObject | None = Field(None, examples=[{"type": "object", "required": ["name"]}])
 
 
+class PythonSignal(Judging):
+    """Accept a program that passes its prompt's `tests`, run in a sandbox without network.
+
+    The program is what `extract` finds, or else the last fenced block, or else the whole text. The tests run
+    after it in its namespace and raise if it is wrong; `PROGRAM` is its source. Off unless the operator sets
+    TILTSCOPE_PYTHON_SIGNAL=1.
+    """
+
+    kind: Literal["python"]
+    program: Literal["completion", "prompt_and_completion"] = Field(
+        "completion", description="`prompt_and_completion` where a completion goes on with the prompt's code."
+    )
+    seconds: Annotated[float, Field(ge=1, le=30)] = Field(
+        5.0, description="CPU time of program and tests; a program that needs more is incorrect."
+    )
+    memory_mb: Annotated[int, Field(ge=64, le=2_048)] = 512
+
+
+class HttpSignal(Document):
+    """Ask an endpoint of yours for the reward of each completion.
+
+    It receives `body` as JSON by POST, its places filled in ({{completion}}, {{prompt}}, {{prompt_id}},
+    {{answer}}, {{answers}}, {{choices}}, {{metadata}}, {{finish_reason}}), and answers with JSON. Headers may
+    hold {{secret:NAME}}, which the operator keeps for the endpoint's host. Only hosts that the operator lists
+    in TILTSCOPE_HTTP_SIGNAL_HOSTS are asked.
+    """
+
+    kind: Literal["http"]
+    extract: None = Field(None, description="The endpoint receives the whole completion.")
+    behaviour: Behaviour | None = None
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2_000)]
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=16)] = Field(
+        default={}, examples=[{"Authorization": "Bearer {{secret:judge}}"}]
+    )
+    body: JsonObject = Field(
+        default={"prompt": "{{prompt}}", "completion": "{{completion}}", "answers": "{{answers}}"}
+    )
+    reward_at: JsonPointer = Field(
+        "/reward", description="JSON Pointer of the reward: a number or a boolean."
+    )
+    behaviour_at: JsonPointer | None = Field(None, description="JSON Pointer of a behaviour label.")
+    success_threshold: float | None = Field(
+        None, description="Reward from which a completion is a success; without it only 0, 1, false and true."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="Completions a request; above 1, request and response are arrays of equal length."
+    )
+    concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="Requests at once, by each worker."
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 30.0
+    retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        3, description="After 408, 425, 429, 5xx or a lost connection, with growing pauses."
+    )
+
+
 Signal = Annotated[
-    ExactSignal | NumericSignal | RegexSignal | ChoiceSignal | ContainsSignal | MathSignal | JsonSchemaSignal,
+    ExactSignal
+    | NumericSignal
+    | RegexSignal
+    | ChoiceSignal
+    | ContainsSignal
+    | MathSignal
+    | JsonSchemaSignal
+    | PythonSignal
+    | HttpSignal,
     Field(discriminator="kind"),
 ]
 

@@ -2,10 +2,10 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 TENANT: Final = "default"
 """Whose rows these are: the only tenant until requests are authenticated."""
@@ -104,6 +104,20 @@ class Settings(BaseSettings):
         description="How long a finished analysis is kept; unset keeps it until it is deleted.",
     )
 
+    python_signal: bool = Field(
+        default=False,
+        description="Whether the signal `python` is offered: workers run programs that models wrote.",
+    )
+    http_signal_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Hosts that the signal `http` may ask, separated by commas; empty is off. What workers "
+        "are told, so that a request is refused before anything is sampled.",
+    )
+    http_signal_loopback: bool = Field(
+        default=False,
+        description="Whether the signal `http` may ask the workers' own machine.",
+    )
+
     event_poll_seconds: float = Field(
         default=0.5,
         gt=0,
@@ -154,6 +168,13 @@ class Settings(BaseSettings):
     def artefact_root(self) -> Path:
         """Where artefacts lie."""
         return self.home / "artefacts"
+
+    @field_validator("http_signal_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
 
     @model_validator(mode="after")
     def _closed_unless_told(self) -> Self:

@@ -47,6 +47,27 @@ EXAMPLES: Final[dict[str, SignalExample]] = {
         prompt="What is 1/4 + 1/4?",
         answer="1/2",
     ),
+    "python": _example(
+        {"kind": "python"},
+        "```python\ndef add(a, b):\n    return a + b\n```",
+        "```python\ndef add(a, b):\n    return a - b\n```",
+        prompt="Write a Python function add(a, b).",
+        tests="assert add(1, 2) == 3\nassert add(-1, 1) == 0",
+    ),
+    "http": _example(
+        {
+            "kind": "http",
+            "url": "https://judge.example.com/grade",
+            "headers": {"Authorization": "Bearer {{secret:token}}"},
+            "body": {"question": "{{prompt}}", "answer": "{{completion}}", "key": "{{answer}}"},
+            "reward_at": "/grade/score",
+            "success_threshold": 0.5,
+        },
+        "Rome, I believe",
+        "Paris",
+        prompt="Capital of Italy?",
+        answer="Rome",
+    ),
     "json_schema": _example(
         {
             "kind": "json_schema",

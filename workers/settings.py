@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ledger.states import Work
@@ -126,6 +126,26 @@ class Settings(BaseSettings):
         description="Texts judged at once by signals that judge in processes of their own or over HTTP: each "
         "may take a core and 0.2 GB.",
     )
+    python_signal: bool = Field(
+        default=False,
+        description="Whether the signal `python` may run programs that models wrote, in a sandbox; set it "
+        "for the gateway too.",
+    )
+    http_signal_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Hosts that the signal `http` may ask, separated by commas, `host` or `host:port`, over "
+        "https; `*` is every public host. Empty is off. Set it for the gateway too.",
+    )
+    http_signal_loopback: bool = Field(
+        default=False,
+        description="Whether the signal `http` may ask this machine itself, over http and at any port: "
+        "anyone who may submit an analysis then reaches what listens here.",
+    )
+    signal_secrets: dict[str, dict[str, SecretStr]] = Field(
+        default={},
+        description="Secrets for headers of the signal `http`: a JSON object of host to name to value. Each "
+        "goes to its own host only, and into no spec, log or result.",
+    )
     resident_models: int = Field(
         default=3,
         ge=2,
@@ -189,9 +209,9 @@ class Settings(BaseSettings):
         host = socket.gethostname()
         return WorkerIdentity(id=f"{host}-{os.getpid()}", boot_id=self.boot_id, host=host)
 
-    @field_validator("works", mode="before")
+    @field_validator("works", "http_signal_hosts", mode="before")
     @classmethod
-    def _split_works(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value

@@ -16,6 +16,9 @@ MAX_NUMERAL: Final = 400
 
 NUMERAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
+WITHOUT_ANSWERS: Final = frozenset({"python", "http"})
+"""Signals that compare with no answer."""
+
 MARKS: Final = " \t\n*_`$.'\""
 """What the `choice` verifier ignores around an option's words."""
 
@@ -40,7 +43,7 @@ def needs_answers(signal: Signal) -> bool:
         return signal.pattern is None
     if isinstance(signal, JsonSchemaSignal):
         return signal.json_schema is None
-    return True
+    return signal.kind not in WITHOUT_ANSWERS
 
 
 def check_answers(signal: Signal, prompts: Iterable[Prompt], max_patterns: int) -> Iterator[Finding]:
@@ -51,6 +54,8 @@ def check_answers(signal: Signal, prompts: Iterable[Prompt], max_patterns: int) 
         prompts: Inline prompts, in order.
         max_patterns: Distinct patterns or schemas to compile at most.
     """
+    if signal.kind == "python":
+        yield from _check_tests(prompts)
     if not needs_answers(signal):
         return
     compiled = _compiled_fault(signal)
@@ -71,6 +76,17 @@ def check_answers(signal: Signal, prompts: Iterable[Prompt], max_patterns: int) 
                 faults[answer] = compiled[1](answer)
             if fault := faults[answer]:
                 yield Finding(compiled[0], fault, pointer)
+
+
+def _check_tests(prompts: Iterable[Prompt]) -> Iterator[Finding]:
+    for index, prompt in enumerate(prompts):
+        if prompt.tests is None:
+            yield Finding(
+                "tests_missing",
+                f"the signal `python` runs a prompt's `tests`, and prompt `{prompt.id}` has none; add some, "
+                "as in `assert add(1, 2) == 3`",
+                f"/prompts/inline/{index}",
+            )
 
 
 def _compiled_fault(signal: Signal) -> tuple[str, Callable[[str], str | None]] | None:

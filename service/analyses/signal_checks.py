@@ -4,18 +4,19 @@ from collections.abc import Iterable, Iterator
 
 from api_schemas.behaviours import AnsweredBehaviour, CapturedBehaviour, NamedBehaviour
 from api_schemas.prompts import Prompt
-from api_schemas.signals import JsonSchemaSignal, RegexSignal, Signal
+from api_schemas.signals import HttpSignal, JsonSchemaSignal, RegexSignal, Signal
 from service.analyses.answer_checks import check_answers, needs_answers
 from service.analyses.findings import Finding
 from service.analyses.pattern_checks import pattern_fault
 from service.analyses.schema_checks import schema_fault
+from service.offers import Offers
 
 WITHOUT_ANSWER_TO_NAME = frozenset({"json_schema"})
 """Signals whose accepted answers are no answers to label a success with."""
 
 
 def check_signal(
-    signal: Signal, prompts: Iterable[Prompt], *, max_patterns: int, at: str = "/signal"
+    signal: Signal, prompts: Iterable[Prompt], *, max_patterns: int, offers: Offers, at: str = "/signal"
 ) -> Iterator[Finding]:
     """Check the signal's patterns and every prompt's answers against what its verifier needs.
 
@@ -23,12 +24,22 @@ def check_signal(
         signal: The signal.
         prompts: The prompts, in order; a finding is at its place as if they were inline.
         max_patterns: Distinct patterns to compile at most.
+        offers: What this deployment offers.
         at: JSON Pointer of the signal in the request.
     """
+    if refusal := offers.refusal(signal.kind):
+        yield Finding("signal_unavailable", refusal, f"{at}/kind")
+        return
+    yield from _check_url(signal, offers, at)
     yield from _check_patterns(signal, at)
     yield from _check_schema(signal, at)
     yield from _check_behaviour(signal, at)
     yield from check_answers(signal, prompts, max_patterns)
+
+
+def _check_url(signal: Signal, offers: Offers, at: str) -> Iterator[Finding]:
+    if isinstance(signal, HttpSignal) and (refusal := offers.url_refusal(signal.url)):
+        yield Finding("url_refused", refusal, f"{at}/url")
 
 
 def _check_patterns(signal: Signal, at: str) -> Iterator[Finding]:

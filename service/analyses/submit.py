@@ -22,6 +22,7 @@ from service.analyses.prompt_source import prompt_source
 from service.analyses.representation import represent
 from service.analyses.signal_checks import check_signal
 from service.errors import Conflict, ValidationFailed
+from service.offers import Offers
 from service.resources import Resources
 from service.settings import TENANT
 
@@ -83,7 +84,9 @@ def _check(resources: Resources, request: AnalysisRequest) -> None:
         refuse([*findings, source], listed=settings.max_listed_faults)
         raise AssertionError("unreachable: there is a finding")
     prompts = source.prompts(resources)
-    judged = check_signal(request.signal, prompts, max_patterns=settings.max_distinct_patterns)
+    judged = check_signal(
+        request.signal, prompts, max_patterns=settings.max_distinct_patterns, offers=Offers.of(settings)
+    )
     findings += check_plan(request, source, max_samples=settings.max_planned_samples)
     findings += source.placed(judged, listed=settings.max_listed_faults)
     refuse(findings, listed=settings.max_listed_faults)

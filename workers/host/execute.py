@@ -12,6 +12,7 @@ from workers.engines.known_answer import known_answer
 from workers.errors import Aborted
 from workers.host.context import HostContext
 from workers.host.engine_room import EngineRoom, device
+from workers.host.means import lent_means
 from workers.host.prompts import named_prompts
 from workers.host.result_files import result_files
 from workers.pipelines.committed import Committed, read_committed
@@ -27,7 +28,6 @@ from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
-from workers.verifiers.means import Means
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class Shard:
     def judge(self) -> Judge:
         """The verifiers of this process, their own processes warm."""
         if "judge" not in self.context.cache:
-            self.context.cache["judge"] = Judge(Means(lanes=self.context.settings.judge_lanes))
+            self.context.cache["judge"] = Judge(lent_means(self.context.settings))
         judge: Judge = self.context.cache["judge"]
         return judge
 

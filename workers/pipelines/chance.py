@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workers.estimators.counts import clopper_pearson
-from workers.pipelines.judge import Case, Judge
+from workers.pipelines.judge import Judge
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.verify import judged_text
 from workers.verifiers.choice import option_of
-from workers.verifiers.judgement import AnswerKey
+from workers.verifiers.judgement import AnswerKey, Case
 from workers.verifiers.numeric import parse_number
 
 MAX_TEXTS: Final = 2_000

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import structlog
 
-from workers.verifiers.judgement import AnswerKey, FinishReason, Judgement, Verifier, failed
+from workers.verifiers.behaviour import LabellingVerifier
+from workers.verifiers.judgement import BatchVerifier, Case, Judgement, Verifier, failed
 from workers.verifiers.means import Means
 from workers.verifiers.registry import build_verifier
 
@@ -22,15 +24,6 @@ STOCHASTIC: Final = frozenset({"http"})
 """Signals that may judge an equal text otherwise: each sample has a judgement of its own."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A completion to judge."""
-
-    text: str
-    key: AnswerKey
-    finish_reason: FinishReason
 
 
 class Judge:
@@ -67,28 +60,56 @@ class Judge:
             on_progress: Told how many are judged; may raise to stop.
         """
         verifier = self.verifier(signal)
-        elsewhere = signal["kind"] in ELSEWHERE
-        lanes = self._means.lanes if elsewhere else 1
+        lanes = self._lanes(signal)
+        size = _batch_size(verifier)
+        step = REPORT_EVERY if signal["kind"] not in ELSEWHERE else 2 * lanes * size
         known: dict[Case, Judgement] = {}
         judged: list[Judgement] = []
         with ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="judge") as pool:
-            size = 2 * lanes if elsewhere else REPORT_EVERY
-            for chunk in (cases[start : start + size] for start in range(0, len(cases), size)):
-                if signal["kind"] in STOCHASTIC:
-                    judged += pool.map(lambda case: _judged(verifier, case), chunk)
-                else:
-                    new = list(dict.fromkeys(case for case in chunk if case not in known))
-                    run = pool.map if elsewhere else map
-                    known |= zip(new, run(lambda case: _judged(verifier, case), new), strict=True)
-                    judged += [known[case] for case in chunk]
+            for start in range(0, len(cases), step):
+                chunk = cases[start : start + step]
+                distinct = signal["kind"] not in STOCHASTIC
+                new = list(dict.fromkeys(c for c in chunk if c not in known)) if distinct else list(chunk)
+                batches = [new[i : i + size] for i in range(0, len(new), size)]
+                run = map if lanes == 1 else pool.map
+                found = list(chain.from_iterable(run(partial(judge_many, verifier), batches)))
+                known |= zip(new, found, strict=True)
+                judged += [known[case] for case in chunk] if distinct else found
                 if len(judged) < len(cases) or len(chunk) == REPORT_EVERY:
                     on_progress(len(judged))
         return judged
+
+    def _lanes(self, signal: dict[str, Any]) -> int:
+        if signal["kind"] == "http":
+            return int(signal.get("concurrency", 1))
+        return self._means.lanes if signal["kind"] in ELSEWHERE else 1
+
+
+def judge_many(verifier: Verifier, cases: Sequence[Case]) -> list[Judgement]:
+    """Judge cases, at once where the verifier can; one that raises is a `verifier_error` of its text."""
+    if isinstance(verifier, LabellingVerifier):
+        plain = judge_many(verifier.verifier, cases)
+        return [verifier.labelled(each, case.text) for each, case in zip(plain, cases, strict=True)]
+    try:
+        if isinstance(verifier, BatchVerifier):
+            return verifier.judge_many(cases)
+        return [_judged(verifier, case) for case in cases]
+    except Exception as error:
+        return [_raised(verifier, error)] * len(cases)
 
 
 def _judged(verifier: Verifier, case: Case) -> Judgement:
     try:
         return verifier.judge(case.text, case.key, case.finish_reason)
     except Exception as error:
-        log.warning("verifier_raised", version=verifier.version, error=type(error).__qualname__)
-        return failed(f"the verifier raised {type(error).__qualname__}")
+        return _raised(verifier, error)
+
+
+def _raised(verifier: Verifier, error: Exception) -> Judgement:
+    log.warning("verifier_raised", version=verifier.version, error=type(error).__qualname__)
+    return failed(f"the verifier raised {type(error).__qualname__}")
+
+
+def _batch_size(verifier: Verifier) -> int:
+    inner = verifier.verifier if isinstance(verifier, LabellingVerifier) else verifier
+    return inner.batch_size if isinstance(inner, BatchVerifier) else 1

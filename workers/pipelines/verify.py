@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from workers.pipelines.judge import Case, Judge
+from workers.pipelines.judge import Judge
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import OUTCOMES
+from workers.verifiers.judgement import Case
 
 
 def judged_text(text: str, finish_reason: str, stops: tuple[str, ...]) -> str:

@@ -83,7 +83,10 @@ class LabellingVerifier:
 
     def judge(self, text: str, key: AnswerKey, finish_reason: FinishReason) -> Judgement:
         """Judge, then label a success."""
-        judgement = self.verifier.judge(text, key, finish_reason)
+        return self.labelled(self.verifier.judge(text, key, finish_reason), text)
+
+    def labelled(self, judgement: Judgement, text: str) -> Judgement:
+        """The judgement of a text with its label."""
         if judgement.outcome != "correct" or judgement.behaviour is not None:
             return judgement
         return replace(judgement, behaviour=self.labeller.label(text, judgement))

@@ -1,8 +1,8 @@
 """What a verifier says about one completion, and what every verifier is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Outcome = Literal["correct", "incorrect", "unparsed", "truncated", "verifier_error"]
 FinishReason = Literal["eos", "stop", "length"]
@@ -48,6 +48,15 @@ class Judgement:
     behaviour: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A completion to judge."""
+
+    text: str
+    key: AnswerKey
+    finish_reason: FinishReason
+
+
 INCORRECT = Judgement("incorrect", 0.0)
 
 
@@ -60,6 +69,18 @@ class Verifier(Protocol):
 
     def judge(self, text: str, key: AnswerKey, finish_reason: FinishReason) -> Judgement:
         """Judge a completion as it stands, cut by the length limit or not."""
+
+
+@runtime_checkable
+class BatchVerifier(Protocol):
+    """A verifier that judges several completions at once."""
+
+    @property
+    def batch_size(self) -> int:
+        """Completions at once at most."""
+
+    def judge_many(self, cases: Sequence[Case]) -> list[Judgement]:
+        """Judge each, in order."""
 
 
 def accepted(answer: str | None = None) -> Judgement:
@@ -84,3 +105,10 @@ def not_parsed(finish_reason: FinishReason, detail: str) -> Judgement:
 def failed(detail: str) -> Judgement:
     """The verifier could not judge: excluded from every rate, counted and bounded."""
     return Judgement("verifier_error", 0.0, detail)
+
+
+def graded(reward: float, success_threshold: float | None, behaviour: str | None = None) -> Judgement:
+    """A reward as a judgement: a success from the threshold on, or at 1 where there is none."""
+    if reward >= (1.0 if success_threshold is None else success_threshold):
+        return Judgement("correct", reward, behaviour=behaviour)
+    return Judgement("incorrect", reward)

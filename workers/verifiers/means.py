@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workers.errors import AnalysisFault
 from workers.verifiers.child import ChildPool
+from workers.verifiers.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +16,13 @@ class Allowed:
         python: Whether programs that models wrote may run, in a sandbox.
         http_hosts: Hosts that may judge; `*` is every public one.
         http_loopback: Whether a judge may be this machine itself, over plain http.
-        secrets: Values for the headers of an HTTP judge, by name.
+        secrets: Values for the headers of an HTTP judge, by its host and their name.
     """
 
     python: bool = False
     http_hosts: frozenset[str] = frozenset()
     http_loopback: bool = False
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 class Means:
@@ -35,12 +37,29 @@ class Means:
         self.allowed = allowed or Allowed()
         self.lanes = lanes
         self._pools: dict[str, ChildPool] = {}
+        self._sandbox: Sandbox | None = None
 
     def children(self, rules: str) -> ChildPool:
         """The pool of one kind of child."""
         if rules not in self._pools:
             self._pools[rules] = ChildPool(rules, self.lanes)
         return self._pools[rules]
+
+    def sandbox(self) -> Sandbox:
+        """Where programs run.
+
+        Raises:
+            AnalysisFault: the operator does not allow it, or this machine cannot make one.
+        """
+        if not self.allowed.python:
+            raise AnalysisFault(
+                "signal_not_allowed",
+                "the signal `python` is off on this worker; its operator can set TILTSCOPE_PYTHON_SIGNAL=1",
+                "/signal/kind",
+            )
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+        return self._sandbox
 
     def close(self) -> None:
         """End every idle child."""

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from workers.errors import WorkerError
+from workers.errors import AnalysisFault, WorkerError
+from workers.verifiers.address import target_of
 from workers.verifiers.behaviour import LabellingVerifier, build_labeller
 from workers.verifiers.choice import ChoiceVerifier
 from workers.verifiers.compiled import compile_pattern
 from workers.verifiers.contains import ContainsVerifier
+from workers.verifiers.endpoint import EndpointVerifier, with_secrets
 from workers.verifiers.exact import ExactVerifier
 from workers.verifiers.extraction import build_extraction
 from workers.verifiers.json_document import JsonSchemaVerifier, schema_text
@@ -17,6 +21,7 @@ from workers.verifiers.mathematics import MathVerifier
 from workers.verifiers.means import Means
 from workers.verifiers.numeric import NumericVerifier
 from workers.verifiers.pattern import PatternVerifier
+from workers.verifiers.programs import ProgramVerifier
 
 Settings = dict[str, Any]
 
@@ -88,6 +93,39 @@ def _json_schema(signal: Settings, means: Means) -> Verifier:
     return JsonSchemaVerifier(build_extraction(signal["extract"]), schema, means.children("json_schema"))
 
 
+def _python(signal: Settings, means: Means) -> Verifier:
+    return ProgramVerifier(
+        build_extraction(signal["extract"]),
+        means.sandbox(),
+        seconds=signal["seconds"],
+        memory_bytes=signal["memory_mb"] << 20,
+        after_prompt=signal["program"] == "prompt_and_completion",
+    )
+
+
+def _http(signal: Settings, means: Means) -> Verifier:
+    allowed, url = means.allowed, signal["url"]
+    if not (allowed.http_hosts or allowed.http_loopback):
+        raise AnalysisFault(
+            "signal_not_allowed",
+            "the signal `http` is off on this worker; its operator can set TILTSCOPE_HTTP_SIGNAL_HOSTS",
+            "/signal/kind",
+        )
+    check = partial(target_of, url, hosts=allowed.http_hosts, loopback=allowed.http_loopback)
+    secrets = allowed.secrets.get(urlsplit(url).hostname or "", {})
+    return EndpointVerifier(
+        target=check,
+        headers=with_secrets(signal["headers"], secrets),
+        body=signal["body"],
+        reward_at=signal["reward_at"],
+        behaviour_at=signal["behaviour_at"],
+        success_threshold=signal["success_threshold"],
+        batch_size=signal["batch_size"],
+        timeout_seconds=signal["timeout_seconds"],
+        retries=signal["retries"],
+    )
+
+
 _REVISIONS: Final[dict[str, int]] = {}
 """Of kinds whose verifier has changed since its first: the same text may be judged otherwise."""
 
@@ -99,4 +137,6 @@ _BUILDERS: Final[dict[str, Callable[[Settings, Means], Verifier]]] = {
     "contains": _contains,
     "math": _math,
     "json_schema": _json_schema,
+    "python": _python,
+    "http": _http,
 }

@@ -1,6 +1,6 @@
 from workers.pipelines import judge as judging
-from workers.pipelines.judge import Case, Judge
-from workers.verifiers.judgement import AnswerKey, Judgement
+from workers.pipelines.judge import Judge
+from workers.verifiers.judgement import AnswerKey, Case, Judgement
 
 EXACT = {"kind": "exact", "extract": None, "behaviour": None}
 

@@ -4,22 +4,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_schemas.extraction import Extract
 from api_schemas.prompts import Prompt
-from api_schemas.signals import ExactSignal, Extract, NumericSignal, RegexSignal, Signal
+from api_schemas.signals import (
+    ChoiceSignal,
+    ContainsSignal,
+    ExactSignal,
+    HttpSignal,
+    JsonSchemaSignal,
+    NumericSignal,
+    PythonSignal,
+    RegexSignal,
+    Signal,
+)
 from service.analyses.answer_checks import MAX_NUMERAL, is_numeral
 from service.analyses.pattern_checks import PROGRAM_BYTES, pattern_fault
 from service.analyses.signal_checks import check_signal
+from service.offers import Offers
 from workers.verifiers import compiled, numeric
 from workers.verifiers.compiled import PatternError, compile_pattern
 from workers.verifiers.numeric import parse_number
+
+EVERYTHING = Offers(python=True, http_hosts=frozenset({"judge.example.com", "other.example:8443"}))
 
 
 def prompt(answer: str | None = None, **more: object) -> Prompt:
     return Prompt.model_validate({"id": "p", "prompt": "x", "answer": answer, **more})
 
 
-def found(signal: Signal, *prompts: Prompt, max_patterns: int = 100) -> list[tuple[str, str]]:
-    return [(f.code, f.pointer) for f in check_signal(signal, prompts, max_patterns=max_patterns)]
+def found(
+    signal: Signal, *prompts: Prompt, max_patterns: int = 100, offers: Offers = EVERYTHING
+) -> list[tuple[str, str]]:
+    return [
+        (f.code, f.pointer) for f in check_signal(signal, prompts, max_patterns=max_patterns, offers=offers)
+    ]
 
 
 @given(st.text("0123456789+-.,eE \n٣", max_size=12) | st.floats().map(str) | st.integers().map("{:,}".format))
@@ -56,7 +74,7 @@ def test_limits_are_the_verifiers_own() -> None:
 )
 def test_refused_patterns_come_with_the_repair(pattern: str, advice: str) -> None:
     signal = RegexSignal(kind="regex", pattern=pattern)
-    [finding] = check_signal(signal, [prompt()], max_patterns=1)
+    [finding] = check_signal(signal, [prompt()], max_patterns=1, offers=EVERYTHING)
     assert (finding.code, finding.pointer) == ("invalid_pattern", "/signal/pattern")
     assert advice in finding.detail
 
@@ -117,3 +135,70 @@ def test_a_label_by_answer_needs_answers() -> None:
     assert found(RegexSignal.model_validate({**common, "pattern": "1"}), prompt("1")) == [
         ("behaviour_without_answers", "/signal/behaviour/by")
     ]
+
+
+def test_a_signal_that_is_off_is_refused_with_who_can_switch_it_on() -> None:
+    program = PythonSignal(kind="python")
+    (finding,) = check_signal(program, [prompt()], max_patterns=9, offers=Offers())
+    assert (finding.code, finding.pointer) == ("signal_unavailable", "/signal/kind")
+    assert "TILTSCOPE_PYTHON_SIGNAL" in finding.detail
+    http = HttpSignal(kind="http", url="https://judge.example.com/")
+    assert found(http, prompt(), offers=Offers()) == [("signal_unavailable", "/signal/kind")]
+
+
+def test_a_program_needs_tests() -> None:
+    signal = PythonSignal(kind="python")
+    assert found(signal, prompt(), prompt(tests="assert f() == 1")) == [
+        ("tests_missing", "/prompts/inline/0")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "offered"),
+    [
+        ("https://judge.example.com/grade", True),
+        ("https://JUDGE.example.com./grade", True),
+        ("https://other.example:8443/", True),
+        ("https://other.example/", False),
+        ("https://judge.example.com:8443/", False),
+        ("http://judge.example.com/", False),
+        ("https://judge.example.com.evil.example/", False),
+        ("https://judge.example.com@evil.example/", False),
+        ("https://user:pass@judge.example.com/", False),
+        ("https://127.0.0.1/", False),
+        ("http://localhost:9000/", False),
+        ("https://judge.example.com:99999/", False),
+    ],
+)
+def test_only_allowed_hosts_over_https(url: str, offered: bool) -> None:
+    places = found(HttpSignal(kind="http", url=url), prompt())
+    assert places == ([] if offered else [("url_refused", "/signal/url")])
+
+
+def test_this_machine_only_where_the_operator_says_so() -> None:
+    here = HttpSignal(kind="http", url="http://127.0.0.1:9000/")
+    assert found(here, prompt(), offers=Offers(http_loopback=True)) == []
+    private = HttpSignal(kind="http", url="http://10.0.0.1/")
+    assert found(private, prompt(), offers=Offers(http_loopback=True)) == [("url_refused", "/signal/url")]
+
+
+def test_choices_and_containment_need_answers_that_can_be_given() -> None:
+    options = {"choices": ["Paris", "Rome"]}
+    assert found(ChoiceSignal(kind="choice"), prompt("rome", **options), prompt("C", **options)) == [
+        ("answer_not_an_option", "/prompts/inline/1/answer")
+    ]
+    assert found(ContainsSignal(kind="contains"), prompt(" ")) == [
+        ("answer_empty", "/prompts/inline/0/answer")
+    ]
+
+
+def test_a_schema_is_checked_wherever_it_stands() -> None:
+    elsewhere = {"$ref": "https://example.com/x"}
+    assert found(JsonSchemaSignal(kind="json_schema", json_schema=elsewhere), prompt()) == [
+        ("invalid_schema", "/signal/json_schema")
+    ]
+    assert found(JsonSchemaSignal(kind="json_schema"), prompt('{"type": 1}'), prompt("{")) == [
+        ("invalid_schema", "/prompts/inline/0/answer"),
+        ("invalid_schema", "/prompts/inline/1/answer"),
+    ]
+    assert found(JsonSchemaSignal(kind="json_schema"), prompt('{"type": "null"}')) == []
