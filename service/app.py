@@ -24,6 +24,7 @@ from service.api import (
 from service.api.context import RequestContext
 from service.api.dependencies import refuse_unknown_parameters
 from service.api.loopback import LoopbackOnly
+from service.auth.caller import OPEN_CALLER
 from service.resources import Resources
 from service.settings import Settings, is_loopback
 from service.wakeups import Wakeups
@@ -77,4 +78,5 @@ def _resources(settings: Settings) -> Resources:
         artefacts=open_store(settings.artefact_store, settings.artefact_root),
         wakeups=wakeups,
         settings=settings,
+        caller=OPEN_CALLER,
     )

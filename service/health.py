@@ -13,7 +13,7 @@ from ledger import models
 from ledger.database import read, schema_is_current
 from ledger.errors import LedgerError
 from service.resources import Resources
-from service.settings import TENANT
+from service.settings import REGISTRY_TENANT
 
 Check = Literal["ok", "degraded", "failed"]
 
@@ -41,7 +41,7 @@ def _check(part: str, works: Callable[[], bool]) -> Check:
 
 def _registry(resources: Resources) -> bool:
     with read(resources.engine) as conn:
-        return models.is_scanned(conn, TENANT)
+        return models.is_scanned(conn, REGISTRY_TENANT)
 
 
 def _disk(resources: Resources) -> bool:

@@ -10,7 +10,7 @@ from ledger.database import read
 from service.cursors import decode, encode
 from service.errors import NotFound
 from service.resources import Resources
-from service.settings import TENANT
+from service.settings import REGISTRY_TENANT
 
 _LISTING: Final = {"route": "models_list"}
 
@@ -24,7 +24,7 @@ def get_model(resources: Resources, model_id: str) -> Model:
     row = None
     if re.fullmatch(MODEL_ID, model_id):
         with read(resources.engine) as conn:
-            row = models.get(conn, TENANT, model_id)
+            row = models.get(conn, REGISTRY_TENANT, model_id)
     if row is None:
         raise NotFound("the registry has no such model; GET /v1/models lists them", code="model_not_found")
     return _represent(row)
@@ -38,7 +38,9 @@ def list_models(resources: Resources, *, limit: int, after: str | None) -> Model
     """
     position = decode(after, _LISTING, (str,))
     with read(resources.engine) as conn:
-        rows = models.list_page(conn, TENANT, limit=limit + 1, after=position[0] if position else None)
+        rows = models.list_page(
+            conn, REGISTRY_TENANT, limit=limit + 1, after=position[0] if position else None
+        )
     page = rows[:limit]
     has_more = len(rows) > limit
     cursor = encode((page[-1].id,), _LISTING) if has_more else None

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-TENANT: Final = "default"
-"""Whose rows these are: the only tenant until requests are authenticated."""
+REGISTRY_TENANT: Final = "default"
+"""Under which the reconciler records models: the operator brings them, and every tenant may analyse them."""
 
 
 class Settings(BaseSettings):

@@ -15,7 +15,6 @@ from service.analyses.read import find, no_analysis
 from service.analyses.representation import represent
 from service.errors import Conflict, PreconditionFailed
 from service.resources import Resources
-from service.settings import TENANT
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +26,8 @@ def cancel(resources: Resources, analysis_id: str) -> Analysis:
         NotFound: there is none of this id.
     """
     with write(resources.engine) as conn:
-        find(conn, analysis_id)
-        row = analyses.request_cancel(conn, TENANT, analysis_id)
+        find(conn, resources.tenant, analysis_id)
+        row = analyses.request_cancel(conn, resources.tenant, analysis_id)
         if row is None:
             raise no_analysis()
         analysis = represent(conn, row)
@@ -54,8 +53,8 @@ def change(
     """
     changes: dict[str, Any] = {field: getattr(patch, field) for field in patch.model_fields_set}
     with write(resources.engine) as conn:
-        _require(find(conn, analysis_id), versions)
-        row = analyses.update(conn, TENANT, analysis_id, **changes)
+        _require(find(conn, resources.tenant, analysis_id), versions)
+        row = analyses.update(conn, resources.tenant, analysis_id, **changes)
         if row is None:
             raise no_analysis()
         return represent(conn, row)
@@ -75,15 +74,15 @@ def delete(resources: Resources, analysis_id: str, *, versions: Collection[int] 
         Conflict: it is still running.
     """
     with write(resources.engine) as conn:
-        _require(find(conn, analysis_id), versions)
+        _require(find(conn, resources.tenant, analysis_id), versions)
         try:
-            analyses.delete(conn, TENANT, analysis_id)
+            analyses.delete(conn, resources.tenant, analysis_id)
         except LedgerConflict as error:
             raise Conflict(
                 "the analysis has not ended yet; cancel it first, then delete it", code="analysis_live"
             ) from error
     try:
-        resources.artefacts.delete_prefix(f"{TENANT}/{analysis_id}")
+        resources.artefacts.delete_prefix(f"{resources.tenant}/{analysis_id}")
     except OSError as error:
         # The rows are gone, so that nothing names these files: the collector removes them later.
         log.warning("artefacts_left", analysis_id=analysis_id, error=type(error).__name__)

@@ -8,7 +8,6 @@ from ledger import analyses, events
 from ledger.database import read
 from service.analyses.read import find
 from service.resources import Resources
-from service.settings import TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ def next_batch(resources: Resources, analysis_id: str, after: int) -> Batch:
     """Events numbered above `after`; the last batch of an analysis that has ended or is gone says so."""
     limit = resources.settings.event_batch
     with read(resources.engine) as conn:
-        row = analyses.get(conn, TENANT, analysis_id)
-        rows = events.after(conn, TENANT, analysis_id, after, limit)
+        row = analyses.get(conn, resources.tenant, analysis_id)
+        rows = events.after(conn, resources.tenant, analysis_id, after, limit)
     found = [
         Event(row.seq, row.type, json.dumps(row.body, separators=(",", ":"), allow_nan=False)) for row in rows
     ]
@@ -47,5 +46,5 @@ def has_more(resources: Resources, analysis_id: str, after: int) -> bool:
         NotFound: there is no such analysis.
     """
     with read(resources.engine) as conn:
-        row = find(conn, analysis_id)
+        row = find(conn, resources.tenant, analysis_id)
     return row.status in LIVE or row.event_seq > after

@@ -19,7 +19,7 @@ def open_artifact(resources: Resources, analysis_id: str, name: str) -> StoredFi
         ArtifactUnreadable: the file does not have the recorded hash.
     """
     with read(resources.engine) as conn:
-        entry = find(conn, analysis_id).artifacts.get(name)
+        entry = find(conn, resources.tenant, analysis_id).artifacts.get(name)
     if entry is None:
         raise NotFound("the analysis has no file of this name", code="artifact_not_found")
     return checked(_stored(resources, name, entry))
@@ -44,7 +44,7 @@ def open_outcomes(resources: Resources, analysis_id: str, *names: str) -> list[S
         Conflict: it has no result, yet or for good.
     """
     with read(resources.engine) as conn:
-        row = find(conn, analysis_id)
+        row = find(conn, resources.tenant, analysis_id)
     if all(name in row.artifacts for name in names):
         return [_stored(resources, name, row.artifacts[name]) for name in names]
     if row.status in LIVE:

@@ -6,7 +6,6 @@ from ledger import analyses
 from ledger.database import read
 from ledger.progress import progress
 from service.resources import Resources
-from service.settings import TENANT
 from service.timestamps import timestamp
 
 
@@ -31,7 +30,7 @@ class Glance:
 def glances(resources: Resources, *, limit: int) -> list[Glance]:
     """The latest analyses, newest first."""
     with read(resources.engine) as conn:
-        rows = analyses.list_page(conn, TENANT, limit=limit)
+        rows = analyses.list_page(conn, resources.tenant, limit=limit)
         counted = [progress(conn, row.id) for row in rows]
     return [
         Glance(

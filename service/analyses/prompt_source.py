@@ -11,7 +11,6 @@ from ledger import datasets
 from service.analyses.findings import Finding
 from service.datasets.read import prompts_of
 from service.resources import Resources
-from service.settings import TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,13 @@ class PromptSource:
         return (replace(finding, pointer=_outside(finding.pointer)) for finding in islice(findings, listed))
 
 
-def prompt_source(conn: Connection, prompts: InlinePrompts | DatasetPrompts) -> PromptSource | Finding:
+def prompt_source(
+    conn: Connection, tenant: str, prompts: InlinePrompts | DatasetPrompts
+) -> PromptSource | Finding:
     """The prompts a request names, or why there are none."""
     if isinstance(prompts, InlinePrompts):
         return PromptSource(count=len(prompts.inline), inline=prompts.inline)
-    row = datasets.get(conn, TENANT, prompts.dataset)
+    row = datasets.get(conn, tenant, prompts.dataset)
     if row is None:
         return Finding(
             "unknown_dataset",

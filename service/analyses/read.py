@@ -12,7 +12,6 @@ from service.analyses.representation import represent
 from service.cursors import decode, encode
 from service.errors import NotFound
 from service.resources import Resources
-from service.settings import TENANT
 
 ANALYSIS_ID: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -24,13 +23,13 @@ def get(resources: Resources, analysis_id: str) -> Analysis:
         NotFound: there is none of this id, or it is somebody else's.
     """
     with read(resources.engine) as conn:
-        return represent(conn, find(conn, analysis_id))
+        return represent(conn, find(conn, resources.tenant, analysis_id))
 
 
 def is_settled(resources: Resources, analysis_id: str) -> bool:
     """Whether an analysis has ended, by having been deleted too."""
     with read(resources.engine) as conn:
-        row = analyses.get(conn, TENANT, analysis_id)
+        row = analyses.get(conn, resources.tenant, analysis_id)
     return row is None or row.status not in LIVE
 
 
@@ -52,7 +51,7 @@ def list_page(
     position = decode(after, listing, (int, str))
     with read(resources.engine) as conn:
         rows = analyses.list_page(
-            conn, TENANT, limit=limit + 1, after=position, status=status, kind=kind, label=label
+            conn, resources.tenant, limit=limit + 1, after=position, status=status, kind=kind, label=label
         )
         page = rows[:limit]
         data = [represent(conn, row) for row in page]
@@ -61,14 +60,14 @@ def list_page(
     return AnalysisList(object="list", data=data, has_more=has_more, next_cursor=cursor)
 
 
-def find(conn: Connection, analysis_id: str) -> Row[Any]:
+def find(conn: Connection, tenant: str, analysis_id: str) -> Row[Any]:
     """The row of an analysis.
 
     Raises:
         NotFound: there is none of this id, or it is somebody else's.
     """
     well_formed = ANALYSIS_ID.fullmatch(analysis_id)
-    row = analyses.get(conn, TENANT, analysis_id) if well_formed else None
+    row = analyses.get(conn, tenant, analysis_id) if well_formed else None
     if row is None:
         raise no_analysis()
     return row

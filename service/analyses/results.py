@@ -22,7 +22,7 @@ def list_artifacts(resources: Resources, analysis_id: str) -> ArtifactList:
         NotFound: there is no such analysis.
     """
     with read(resources.engine) as conn:
-        stored = find(conn, analysis_id).artifacts
+        stored = find(conn, resources.tenant, analysis_id).artifacts
     data = [_artifact(analysis_id, name, entry) for name, entry in sorted(stored.items())]
     return ArtifactList(object="list", data=data, has_more=False, next_cursor=None)
 

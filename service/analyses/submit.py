@@ -24,7 +24,7 @@ from service.analyses.signal_checks import check_signal
 from service.errors import Conflict, ValidationFailed
 from service.offers import Offers
 from service.resources import Resources
-from service.settings import TENANT
+from service.settings import REGISTRY_TENANT
 
 ROUTE: Final = "POST /v1/analyses"
 ACCEPTED: Final = 202
@@ -75,10 +75,10 @@ def _check(resources: Resources, request: AnalysisRequest) -> None:
         found = {
             model_id: row
             for model_id in set(sides(request).values())
-            if (row := models.get(conn, TENANT, model_id)) is not None
+            if (row := models.get(conn, REGISTRY_TENANT, model_id)) is not None
         }
-        known = [row.id for row in models.list_page(conn, TENANT, limit=OFFERED_MODELS)]
-        source = prompt_source(conn, request.prompts)
+        known = [row.id for row in models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS)]
+        source = prompt_source(conn, resources.tenant, request.prompts)
     findings = check_models(request, found, known)
     if isinstance(source, Finding):
         refuse([*findings, source], listed=settings.max_listed_faults)
@@ -97,7 +97,7 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
     with write(resources.engine) as conn:
         row = analyses.create(
             conn,
-            tenant_id=TENANT,
+            tenant_id=resources.tenant,
             analysis_id=new_id("anl"),
             kind=request.kind,
             name=request.name,
@@ -107,12 +107,12 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
             deadline_seconds=request.deadline_seconds,
             retention_seconds=resources.settings.retention_seconds,
         )
-        _hold(conn, row.id, request)
+        _hold(conn, resources.tenant, row.id, request)
         analysis = represent(conn, row)
         if key is not None:
             idempotency.store(
                 conn,
-                tenant_id=TENANT,
+                tenant_id=resources.tenant,
                 route=ROUTE,
                 key=key,
                 request_sha256=digest,
@@ -123,12 +123,12 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
     return analysis
 
 
-def _hold(conn: Connection, analysis_id: str, request: AnalysisRequest) -> None:
+def _hold(conn: Connection, tenant: str, analysis_id: str, request: AnalysisRequest) -> None:
     """Keep what the request names from being deleted while the analysis is there."""
     if not isinstance(request.prompts, DatasetPrompts):
         return
     dataset_id = request.prompts.dataset
-    if datasets.get(conn, TENANT, dataset_id, keep=True) is None:
+    if datasets.get(conn, tenant, dataset_id, keep=True) is None:
         raise Conflict("the data set was deleted meanwhile; upload it again", code="dataset_deleted")
     uses.record(conn, analysis_id, [dataset_id])
 
@@ -137,7 +137,7 @@ def _replay(resources: Resources, key: str | None, digest: str) -> Accepted | No
     if key is None:
         return None
     with read(resources.engine) as conn:
-        stored = idempotency.find(conn, TENANT, ROUTE, key)
+        stored = idempotency.find(conn, resources.tenant, ROUTE, key)
     if stored is None:
         return None
     if stored.request_sha256 != digest:

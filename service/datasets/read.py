@@ -15,7 +15,6 @@ from ledger.errors import Conflict as LedgerConflict
 from service.cursors import decode, encode
 from service.errors import Conflict, NotFound
 from service.resources import Resources
-from service.settings import TENANT
 from service.stored_files import StoredFile, checked
 from service.timestamps import timestamp
 
@@ -32,7 +31,7 @@ def get(resources: Resources, dataset_id: str) -> Dataset:
         NotFound: there is none of this id.
     """
     with read(resources.engine) as conn:
-        return represent(find(conn, dataset_id))
+        return represent(find(conn, resources.tenant, dataset_id))
 
 
 def list_page(resources: Resources, *, limit: int, after: str | None) -> DatasetList:
@@ -43,7 +42,7 @@ def list_page(resources: Resources, *, limit: int, after: str | None) -> Dataset
     """
     position = decode(after, _LISTING, (int, str))
     with read(resources.engine) as conn:
-        rows = datasets.list_page(conn, TENANT, limit=limit + 1, after=position)
+        rows = datasets.list_page(conn, resources.tenant, limit=limit + 1, after=position)
     page = rows[:limit]
     has_more = len(rows) > limit
     cursor = encode((page[-1].created_at, page[-1].id), _LISTING) if has_more else None
@@ -60,7 +59,7 @@ def open_content(resources: Resources, dataset_id: str) -> StoredFile:
         ArtifactUnreadable: the file is not what was stored.
     """
     with read(resources.engine) as conn:
-        row = find(conn, dataset_id)
+        row = find(conn, resources.tenant, dataset_id)
     path = resources.artefacts.path_of(row.artefact_key)
     return checked(StoredFile(f"{row.id}.jsonl", path, MEDIA_TYPE, row.sha256))
 
@@ -85,26 +84,26 @@ def remove(resources: Resources, dataset_id: str) -> None:
         Conflict: an analysis uses it.
     """
     with write(resources.engine) as conn:
-        find(conn, dataset_id)
+        find(conn, resources.tenant, dataset_id)
         try:
-            datasets.remove(conn, TENANT, dataset_id)
+            datasets.remove(conn, resources.tenant, dataset_id)
         except LedgerConflict as error:
             detail = "an analysis uses this data set; delete the analysis first"
             raise Conflict(detail, code="dataset_in_use") from error
     try:
-        resources.artefacts.delete_prefix(f"{TENANT}/{dataset_id}")
+        resources.artefacts.delete_prefix(f"{resources.tenant}/{dataset_id}")
     except OSError as error:
         # The row is gone, so that nothing names the file: the collector removes it later.
         log.warning("artefacts_left", dataset_id=dataset_id, error=type(error).__name__)
 
 
-def find(conn: Connection, dataset_id: str) -> Row[Any]:
+def find(conn: Connection, tenant: str, dataset_id: str) -> Row[Any]:
     """The row of a data set.
 
     Raises:
         NotFound: there is none of this id, or it is somebody else's.
     """
-    row = datasets.get(conn, TENANT, dataset_id) if re.fullmatch(DATASET_ID, dataset_id) else None
+    row = datasets.get(conn, tenant, dataset_id) if re.fullmatch(DATASET_ID, dataset_id) else None
     if row is None:
         raise NotFound("there is no such data set", code="dataset_not_found")
     return row

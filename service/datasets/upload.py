@@ -15,7 +15,6 @@ from ledger.ids import new_id
 from service.datasets.lines import PromptLines
 from service.datasets.read import represent
 from service.resources import Resources
-from service.settings import TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,16 @@ async def upload(resources: Resources, body: AsyncIterator[bytes], *, name: str 
 
 def _keep(resources: Resources, lines: PromptLines, path: Path, name: str | None) -> Kept:
     with read(resources.engine) as conn:
-        known = datasets.of_content(conn, TENANT, lines.sha256)
+        known = datasets.of_content(conn, resources.tenant, lines.sha256)
     if known is not None:
         return Kept(represent(known), existed=True)
     dataset_id = new_id("ds")
-    stored = resources.artefacts.put(f"{TENANT}/{dataset_id}/prompts.jsonl", path)
+    stored = resources.artefacts.put(f"{resources.tenant}/{dataset_id}/prompts.jsonl", path)
     try:
         with write(resources.engine) as conn:
             row = datasets.create(
                 conn,
-                tenant_id=TENANT,
+                tenant_id=resources.tenant,
                 dataset_id=dataset_id,
                 name=name,
                 sha256=stored.sha256,
@@ -75,9 +74,9 @@ def _keep(resources: Resources, lines: PromptLines, path: Path, name: str | None
             )
     except LedgerConflict:
         # The same content arrived twice at once, and the other was first.
-        resources.artefacts.delete_prefix(f"{TENANT}/{dataset_id}")
+        resources.artefacts.delete_prefix(f"{resources.tenant}/{dataset_id}")
         with read(resources.engine) as conn:
-            known = datasets.of_content(conn, TENANT, stored.sha256)
+            known = datasets.of_content(conn, resources.tenant, stored.sha256)
         if known is None:
             raise
         return Kept(represent(known), existed=True)
