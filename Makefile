@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 # One thread: two torch threads collapse when another process holds a core (docs/performance.md).
 export OMP_NUM_THREADS ?= 1
+SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos test test-all lint docs clean
+.PHONY: help setup demo demo-chaos test test-all lint calibration mutations openapi clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +39,13 @@ test: lint ## lint and the test suite, with a real Redis
 
 test-all: lint ## the slow studies too
 	@$(BIN)/pytest -q
+
+calibration: setup ## coverage, false creation and power, again: SIZE=quick, full or large; resumable
+	@$(BIN)/python -m benchmarks.calibration run --size $(SIZE)
+	@$(BIN)/python -m benchmarks.calibration report --size $(SIZE) --out $(if $(filter quick,$(SIZE)),.calibration/quick,docs/calibration)
+
+mutations: setup ## break each rule of the science in a copy and see its test go red
+	@$(BIN)/python -m benchmarks.mutations
 
 openapi: setup ## write docs/openapi.json anew, and the client's typed documents from it
 	@$(BIN)/python -m service.openapi > docs/openapi.json

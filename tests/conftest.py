@@ -10,6 +10,7 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is no part of the distribution
 
 # No example is judged by the clock: the machine may be busy. In CI the examples are the same every time.
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))

@@ -93,7 +93,7 @@ class _Stakes:
 
     @classmethod
     def of(cls, rounds: Sequence[ScoredRound], refused: bool) -> "_Stakes":
-        each = [part.success_log_weights() for part in rounds]
+        each = [part.success_log_weights for part in rounds]
         logs = np.concatenate([np.zeros(0), *each])
         logs = logs[np.isfinite(logs)]
         means = [log_sum_exp(x) - math.log(part.draws) for x, part in zip(each, rounds, strict=True)]

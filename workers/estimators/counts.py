@@ -10,6 +10,8 @@ stopping time (Ville).
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
 
 from scipy import optimize, special
 
@@ -20,6 +22,8 @@ from workers.numerics.logspace import log1mexp, log_betainc, log_betaincc
 _PILOT_SHARE, _TOP_UP_SHARE = 0.6, 0.4
 # The ends are solved for in a log scale, where exp(-700) is the least double that matters.
 _LOG_FLOOR = -700.0
+# Prompts share counts, and every round, level and budget of the curve asks for the same ones again.
+_remembered: Final = lru_cache(maxsize=1 << 16)
 
 
 def epsilon(k: int, reach: float) -> float:
@@ -87,6 +91,7 @@ def in_shape(threshold: float) -> float:
     return 0.2 / threshold
 
 
+@_remembered
 def log_mixture(c: float, n: float, threshold: float, t: float, *, above: bool) -> float:
     """Log of the mixed likelihood ratio to the threshold under Beta(1/2, t) truncated to one side of it.
 
@@ -116,6 +121,7 @@ def clopper_pearson(successes: int, n: int, confidence: float) -> tuple[float, f
     return _exact_low(c, total, alpha / 2), _exact_high(c, total, alpha / 2)
 
 
+@_remembered
 def confidence_sequence(successes: int, n: int, alpha: float, threshold: float) -> tuple[float, float]:
     """An interval that holds at every n at once with probability 1 - alpha (Robbins 1970; Ville).
 
@@ -249,10 +255,12 @@ def _check_plan(pilot_successes: int, pilot_n: int, successes: int, n: int, adap
     return n > pilot_n
 
 
+@_remembered
 def _exact_low(c: int, n: int, alpha: float) -> float:
     return float(special.betaincinv(c, n - c + 1, alpha)) if c else 0.0
 
 
+@_remembered
 def _exact_high(c: int, n: int, alpha: float) -> float:
     return float(special.betainccinv(c + 1, n - c, alpha)) if c < n else 1.0
 

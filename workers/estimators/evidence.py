@@ -15,7 +15,7 @@ import numpy as np
 from workers.estimators.betting import log_lower_bound, log_wealth
 from workers.estimators.counts import log_e_in, log_e_out, success_lower_bound
 from workers.estimators.estimate import Estimate
-from workers.estimators.importance import Diagnostics, diagnostics
+from workers.estimators.importance import Diagnostics, diagnostics, refuses
 from workers.estimators.price import price_of, success_of
 from workers.estimators.reference_counts import (
     CandidateCounts,
@@ -132,7 +132,7 @@ def log_e_in_combined(own: SideCounts, scoring: Sequence[ScoredRound] | None, th
     from_counts = log_e_in(own.successes, own.n, threshold)
     if scoring is None:
         return from_counts
-    from_scoring = log_wealth(scoring, math.log(threshold), refused=_refused(scoring))
+    from_scoring = log_wealth(scoring, math.log(threshold), refused=refuses(scoring))
     return float(np.logaddexp(from_counts, from_scoring)) - math.log(2.0)
 
 
@@ -183,7 +183,7 @@ def lower_log_bound(
     from_counts = math.log(low) if low > 0.0 else -math.inf
     if not scoring:
         return from_counts
-    return max(from_counts, log_lower_bound(scoring, share, refused=_refused(scoring)))
+    return max(from_counts, log_lower_bound(scoring, share, refused=refuses(scoring)))
 
 
 def reference_evidence(
@@ -241,7 +241,3 @@ def _evidence(
         price=price_of(own, scoring, log_lower, upper, levels.alpha),
         scoring=diagnostics(scoring) if scoring else None,
     )
-
-
-def _refused(scoring: Sequence[ScoredRound]) -> bool:
-    return bool(scoring) and diagnostics(scoring).refused

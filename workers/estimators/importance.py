@@ -93,8 +93,13 @@ def diagnostics(rounds: Sequence[ScoredRound]) -> Diagnostics:
         max_share=1.0 / total if logs.size else 0.0,
         pareto_k=pareto_k(logs, draws),
         log_spread=float(np.ptp(logs)) if several else 0.0,
-        log_spread_sd=float(logs.std(ddof=1)) if several else 0.0,
+        log_spread_sd=_spread(logs),
     )
+
+
+def refuses(rounds: Sequence[ScoredRound]) -> bool:
+    """`Diagnostics.refused` alone, without the cost of the other diagnostics; False without a round."""
+    return bool(rounds) and _spread(_log_weights(pool(rounds))) > MAX_LOG_SPREAD
 
 
 def pooled_success(rounds: Sequence[ScoredRound]) -> Estimate:
@@ -178,7 +183,13 @@ def elbo(log_ratios: ArrayLike, n_q: int, confidence: float = 0.95) -> Estimate:
 
 
 def _log_weights(groups: Sequence[ScoredRound]) -> FloatVector:
-    return np.concatenate([part.success_log_weights() for part in groups])
+    return np.concatenate([part.success_log_weights for part in groups])
+
+
+def _spread(log_weights: FloatVector) -> float:
+    """Sample standard deviation of the finite log-weights, nats; 0 with fewer than 2."""
+    finite = log_weights[np.isfinite(log_weights)]
+    return float(finite.std(ddof=1)) if finite.size > 1 else 0.0
 
 
 def _draws(groups: Sequence[ScoredRound]) -> int:
@@ -195,7 +206,7 @@ def _pooled(groups: Sequence[ScoredRound]) -> tuple[float, float | None]:
         return -math.inf, None
     variance = 0.0
     for group in groups:
-        shares, drawn_by = np.exp(group.success_log_weights() - log_sum), group.success_drawn_by()
+        shares, drawn_by = np.exp(group.success_log_weights - log_sum), group.success_drawn_by()
         for proposal, size in enumerate(group.sizes):
             part = shares[drawn_by == proposal]
             if size == 1:

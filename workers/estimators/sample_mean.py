@@ -18,8 +18,11 @@ TAIL_FACTOR: Final = 8.0
 TAIL_CAP: Final = 10.0
 #: Excesses below this share of the largest may be float32 rounding.
 ROUNDING: Final = 1e-4
-#: Below this the shape of a distribution cannot be seen, whatever the interval says.
-FEW: Final = 8
+#: Below this the shape of a distribution cannot be seen, whatever the interval says: of values with a part of
+#: weight 0.1 to 0.3, as sums over few tokens are, 95 % intervals hold 88 % at n = 8 and about 93 % at 16.
+FEW: Final = 32
+#: The same for means of prompts, which are averages already.
+FEW_AVERAGES: Final = 8
 #: Above this share of the absolute deviation one value decides the mean.
 LARGEST_SHARE: Final = 0.5
 #: A value that moves the mean by a smaller share of it is no reason for doubt.
@@ -97,7 +100,7 @@ def mean_estimate(
     if x.size == 1:
         return Estimate(value=value, n=1, unit=unit, status="unreliable", reason=SINGLE)
     low, high = mean_interval(x, rng, confidence, unseen_tail=unseen_tail)
-    reason = weakness(x)
+    reason = weakness(x, FEW if unseen_tail else FEW_AVERAGES)
     return Estimate(
         value=value,
         std_error=standard_error(x),
@@ -111,9 +114,9 @@ def mean_estimate(
     )
 
 
-def weakness(values: Floats) -> str:
+def weakness(values: Floats, few: int = FEW) -> str:
     """Why the interval of this mean should not be leaned on, or the empty string."""
-    if values.size < FEW:
+    if values.size < few:
         return f"only {values.size} samples"
     deviation = np.abs(values - np.median(values))
     total, largest = float(deviation.sum()), float(deviation.max())

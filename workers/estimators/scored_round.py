@@ -8,7 +8,7 @@ temperature (then with that arm's own density). Draws are weighted by the balanc
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -63,6 +63,7 @@ class ScoredRound:
         log_proposals: Log-density under each proposal, nats. Shape ``(J, m)``.
         is_correct: Whether the draw succeeded. Shape ``(m,)``.
         drawn_by: Which proposal drew it, an index into `proposals`. Shape ``(m,)``.
+        success_log_weights: ``log w`` of the successes, by this round's own sizes. Shape ``(successes,)``.
 
     Raises:
         ValueError: Shapes or names that contradict each other, more draws listed than made, a draw with
@@ -75,6 +76,7 @@ class ScoredRound:
     log_proposals: FloatMatrix
     is_correct: BoolVector
     drawn_by: IntVector
+    success_log_weights: FloatVector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check, and copy, the arrays."""
@@ -97,6 +99,8 @@ class ScoredRound:
             raise ValueError("the proposal named reference has the reference's density")
         for name, array in (("log_p", p), ("log_proposals", q), ("is_correct", correct), ("drawn_by", drawn)):
             object.__setattr__(self, name, array)
+        weights = balance_log_weights(p[correct], q[:, correct], self.sizes)
+        object.__setattr__(self, "success_log_weights", weights)
 
     @classmethod
     def of_pair(
@@ -137,11 +141,6 @@ class ScoredRound:
         """N, all draws of the round, failures included."""
         return sum(self.sizes)
 
-    def success_log_weights(self) -> FloatVector:
-        """``log w`` of the successes, by this round's own sizes. Shape ``(successes,)``."""
-        logs: FloatVector = balance_log_weights(self.log_p, self.log_proposals, self.sizes)[self.is_correct]
-        return logs
-
     def success_drawn_by(self) -> IntVector:
         """Which proposal drew each success. Shape ``(successes,)``."""
         drawn: IntVector = self.drawn_by[self.is_correct]
@@ -163,14 +162,15 @@ def pool(rounds: Sequence[ScoredRound]) -> tuple[ScoredRound, ...]:
     groups: dict[tuple[str, ...], list[ScoredRound]] = {}
     for part in rounds:
         groups.setdefault(part.proposals, []).append(part)
-    return tuple(
-        ScoredRound(
-            proposals=proposals,
-            sizes=tuple(sum(column) for column in zip(*(part.sizes for part in parts), strict=True)),
-            log_p=np.concatenate([part.log_p for part in parts]),
-            log_proposals=np.concatenate([part.log_proposals for part in parts], axis=1),
-            is_correct=np.concatenate([part.is_correct for part in parts]),
-            drawn_by=np.concatenate([part.drawn_by for part in parts]),
-        )
-        for proposals, parts in groups.items()
+    return tuple(parts[0] if len(parts) == 1 else _joined(parts) for parts in groups.values())
+
+
+def _joined(parts: Sequence[ScoredRound]) -> ScoredRound:
+    return ScoredRound(
+        proposals=parts[0].proposals,
+        sizes=tuple(sum(column) for column in zip(*(part.sizes for part in parts), strict=True)),
+        log_p=np.concatenate([part.log_p for part in parts]),
+        log_proposals=np.concatenate([part.log_proposals for part in parts], axis=1),
+        is_correct=np.concatenate([part.is_correct for part in parts]),
+        drawn_by=np.concatenate([part.drawn_by for part in parts]),
     )

@@ -76,7 +76,7 @@ def assess_reference(
     """The reference: `out` and upper ends from its own samples, `in` and lower ends from scores too."""
     budget = k_probe or spec.budget.k_probe
     evidence = reference_bounds(spec, prompt, spec.thresholds.alpha, budget)
-    return _assess(spec, prompt.reference, evidence, budget, scored=scored_rounds(prompt) is not None)
+    return _assess(spec, prompt.reference, evidence, budget, scored=evidence.scoring is not None)
 
 
 def assess_candidate(

@@ -76,6 +76,14 @@ def test_two_rounds_with_a_second_size_chosen_from_the_first() -> None:
     assert mean <= 1.0 + 1e-9
 
 
+def test_wealth_rejects_the_truth_at_most_alpha_where_the_pools_differ() -> None:
+    # The worlds of the test below: a bet that follows the draws rejects the true m = a nine times in ten.
+    p, q = np.array([0.7, 0.29, 0.006, 0.004]), np.array([0.05, 0.05, 0.4, 0.5])
+    rng, alpha, reps = np.random.default_rng(21), 0.05, 300
+    wealths = [log_wealth([draw(rng, 60, 60, p, q)], math.log(0.01)) for _ in range(reps)]
+    assert np.mean(np.array(wealths) >= math.log(1 / alpha)) <= alpha
+
+
 @pytest.mark.slow
 def test_betting_in_arrival_order_is_invalid_and_by_rounds_is_not() -> None:
     # The reference's draws come first, with mean 0.0002, then the candidate's, with mean 0.02: a = 0.01 lies

@@ -76,6 +76,11 @@ def test_e_out_has_mean_at_most_one_on_its_null(a: float) -> None:
     assert mean == pytest.approx(1.0, abs=1e-9) if a == 0.1 else mean < 1.0
 
 
+def test_a_rate_far_above_the_threshold_is_never_out() -> None:
+    # The untruncated beta mixture takes any surprise for evidence: it calls a = 0.3 `out`.
+    assert log_e_out(30, 100, epsilon(256, 0.5), 2048) < -8.0
+
+
 @pytest.mark.parametrize("a", [0.1, 0.05, 0.001])
 def test_e_in_has_mean_at_most_one_on_its_null(a: float) -> None:
     n = 60

@@ -27,6 +27,16 @@ def test_matches_maximum_likelihood() -> None:
     assert shape == pytest.approx((tail * fitted + 5) / (tail + 10), abs=0.05)
 
 
+@pytest.mark.parametrize(("n", "spread"), [(100, 0.3), (100, 2.0), (400, 1.0), (900, 4.0)])
+def test_agrees_with_arviz(n: int, spread: float) -> None:
+    # The same published algorithm by other hands (dev extra). At these n no tail size needs rounding.
+    psislw = pytest.importorskip("arviz_stats.base").array_stats.psislw
+    for seed in range(5):
+        logs = np.random.default_rng(seed).normal(0, spread, n)
+        theirs = float(psislw(-logs)[1])  # it takes log-likelihoods, whose negatives are the log-weights
+        assert pareto_k(logs, n) == pytest.approx(theirs, abs=1e-6)
+
+
 def test_too_few_or_equal_weights_have_no_tail() -> None:
     assert pareto_k([], 10) is None
     assert pareto_k([0.0, -1.0, -2.0, -3.0], 400) is None

@@ -132,5 +132,8 @@ def test_small_and_broken_samples() -> None:
 def test_the_floor_bounds_value_and_ends() -> None:
     got = mean_estimate(np.array([0.0] * 9 + [1.0]), rng(), unit="nats", floor=0.0)
     assert got.ci_low == 0.0
-    assert weakness(np.array([0.0] * 9 + [1.0])) == "one sample carries most of the deviation"
-    assert weakness(np.arange(20.0)) == ""
+    assert weakness(np.array([0.0] * 39 + [1.0])) == "one sample carries most of the deviation"
+    assert weakness(np.arange(40.0)) == ""
+    assert weakness(np.arange(31.0)) == "only 31 samples"
+    # Means of prompts are averages already.
+    assert mean_estimate(np.arange(8.0), rng(), unit="nats", unseen_tail=False).status == "ok"

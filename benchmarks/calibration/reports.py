@@ -1,0 +1,115 @@
+"""One report: the real planner decides what is drawn, the real estimators and rules what is claimed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.calibration.worlds import Draws, World
+from workers.estimators.gain import PromptRecord
+from workers.estimators.literature import unseen_rule
+from workers.estimators.regimes import CREATED, Regime, classify_regime
+from workers.estimators.verdict import Decision, Verdict, decide
+from workers.pipelines.assessment import assess_candidate, assess_reference
+from workers.pipelines.observations import PromptObservations
+from workers.pipelines.prompt_result import PromptResult
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.topup import wanted_samples
+from workers.pipelines.verdict_section import records_of, with_floors
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of some prompts.
+
+    Attributes:
+        observations: What was drawn in the end.
+        records: The prompts as the verdict sees them.
+        regimes: Their regimes.
+        draws: The samples, for other rules on the same data.
+    """
+
+    observations: list[PromptObservations]
+    records: list[PromptRecord]
+    regimes: list[Regime]
+    draws: list[Draws]
+
+    @property
+    def created(self) -> list[bool]:
+        """Prompts that are confirmed created."""
+        return [regime.name in CREATED and regime.confirmed for regime in self.regimes]
+
+    @property
+    def samples(self) -> int:
+        """Samples of both sides."""
+        return sum(o.reference.n + (o.candidate.n if o.candidate else 0) for o in self.observations)
+
+    def verdict(self, spec: AnalysisSpec, rng: np.random.Generator) -> Verdict:
+        """The verdict, without its curve over K_probe."""
+        thresholds = spec.thresholds
+        names = Decision.__dataclass_fields__
+        decision = Decision(**{name: getattr(thresholds, name) for name in names})
+        return decide(self.records, decision, rng=rng)
+
+    def claimed_by_unseen(self, budget: int) -> int:
+        """Prompts the literature's rule calls created: solved by the candidate, unseen by the reference."""
+        for draw in self.draws:
+            draw.extend(0, budget)
+            draw.extend(1, budget)
+        sides = [[draw.judged[side][:budget] for draw in self.draws] for side in (0, 1)]
+        return int(unseen_rule(sides[0], sides[1], budget=budget).created_claims)
+
+
+def report_of(
+    spec: AnalysisSpec,
+    worlds: Sequence[World],
+    rng: np.random.Generator,
+    *,
+    scored: bool = True,
+    flip: float = 0.0,
+) -> Report:
+    """Run an analysis of planted worlds to its end.
+
+    Chance floors are 0: a floor can only withhold a claim of creation.
+
+    Args:
+        spec: The analysis.
+        worlds: One a prompt.
+        rng: Source of all samples.
+        scored: Whether the two sides can score each other's samples.
+        flip: Chance that the verifier answers wrongly.
+    """
+    draws = [Draws(world, rng, flip) for world in worlds]
+    pilot = spec.budget.samples_per_prompt
+    drawn = {stream: [pilot] * len(worlds) for stream in (REFERENCE, CANDIDATE)}
+
+    def seen(changed: set[int], before: list[PromptObservations]) -> list[PromptObservations]:
+        return [
+            draw.observe(i, (drawn[REFERENCE][i], drawn[CANDIDATE][i]), pilot, scored=scored)
+            if i in changed
+            else before[i]
+            for i, draw in enumerate(draws)
+        ]
+
+    observations = seen(set(range(len(worlds))), [])
+    while spec.budget.adaptive:
+        more = wanted_samples(spec, observations, drawn)
+        changed = {i for counts in more.values() for i, count in enumerate(counts) if count}
+        if not changed:
+            break
+        for stream, counts in more.items():
+            drawn[stream] = [n + count for n, count in zip(drawn[stream], counts, strict=True)]
+        observations = seen(changed, observations)
+    results = [
+        PromptResult(
+            spec=spec.prompts[o.index],
+            observed=o,
+            reference=assess_reference(spec, o),
+            candidate=assess_candidate(spec, o),
+            printed={},
+            terms=None,
+        )
+        for o in observations
+    ]
+    records = with_floors(records_of(spec, results), [0.0] * len(results))
+    return Report(observations, records, [classify_regime(record.evidence) for record in records], draws)

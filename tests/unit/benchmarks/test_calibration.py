@@ -1,0 +1,113 @@
+"""The calibration study runs, resumes and publishes; its figures are the study's own business."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration.catalogue import CATALOGUE
+from benchmarks.calibration.experiment import Experiment, interval
+from benchmarks.calibration.publish import publish
+from benchmarks.calibration.store import Store
+from benchmarks.calibration.summary import ALL, coverages, false_creation
+from benchmarks.calibration.worlds import Draws, mode_world, random_world
+from workers.estimators.estimate import Estimate
+
+
+def first_cells(experiment: Experiment, count: int) -> Experiment:
+    """The experiment with one cell and few replicates."""
+    name = next(iter(experiment.cells))
+    cells = {name: {**experiment.cells[name], "replicates": count}}
+    return Experiment(
+        experiment.name, experiment.title, cells, experiment.replicate, full=count, quick=count, chunk=2
+    )
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_experiment_runs_and_depends_on_its_number_alone(name: str) -> None:
+    small = first_cells(CATALOGUE[name], 3)
+    cell = next(iter(small.cells))
+    rows = small.run(cell, 0, 2)
+    assert small.run(cell, 1, 1) == rows[1:]
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_a_stopped_study_goes_on_and_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, small = Store(tmp_path / "work"), {name: first_cells(e, 3) for name, e in CATALOGUE.items()}
+    monkeypatch.setattr("benchmarks.calibration.publish.CATALOGUE", small)
+    for experiment in small.values():
+        chunks = store.missing(experiment, "full")
+        assert [(first, count) for _, first, count in chunks] == [(0, 2), (2, 1)]
+        for cell, first, count in chunks[:1]:
+            store.save(experiment, cell, first, experiment.run(cell, first, count))
+        assert store.missing(experiment, "full") == chunks[1:]
+        for cell, first, count in chunks[1:]:
+            store.save(experiment, cell, first, experiment.run(cell, first, count))
+        assert not store.missing(experiment, "full")
+        assert [len(rows) for rows in store.rows(experiment, "full").values()] == [3]
+    publish(store, "full", tmp_path / "out")
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {f"{name}.csv" for name in CATALOGUE} | {"results.md", "prompts.png", "nulls.png"} <= written
+
+
+def test_an_interval_is_judged_against_the_truth() -> None:
+    estimate = Estimate(value=0.5, ci_low=0.4, ci_high=0.7, confidence=0.95, n=9, unit="x")
+    assert interval(estimate, 0.6, least_width=0.2) == [1.0, pytest.approx(0.3), 0.2, 1.0]
+    assert interval(estimate, 0.71)[0] == 0.0
+    open_ended = Estimate(value=None, ci_low=2.0, confidence=0.95, status="censored", reason="x", unit="nats")
+    assert interval(open_ended, 5.0) == [1.0, None, None, 1.0]
+    assert interval(open_ended, 1.0)[0] == 0.0
+    assert interval(Estimate.undefined("x"), 1.0) == [None] * 4
+
+
+def test_undercoverage_is_found_and_doubtful_intervals_are_counted_apart() -> None:
+    good = {"a": [1.0, 1.0, None, 1.0]}
+    bad, doubtful = {"a": [0.0, 1.0, None, 1.0]}, {"a": [0.0, 1.0, None, 0.0]}
+    found = coverages({"cell": [good] * 900 + [bad] * 100 + [doubtful] * 50})
+    by_name = {one.interval: one for one in found if one.cell == ALL}
+    assert (by_name["a"].n, by_name["a"].covered, by_name["a"].failed) == (1000, 0.9, True)
+    apart = by_name["a, graded unreliable"]
+    assert (apart.n, apart.covered, apart.failed) == (50, 0.0, False)
+    assert not coverages({"cell": [good] * 94 + [bad] * 6})[0].failed
+
+
+def test_parts_are_judged_against_their_mean() -> None:
+    rows = [{"gain.created": [x, x - 1.0, x + 1.0, 1.0]} for x in (0.0, 0.5, 1.0, 4.5)]  # mean 1.5
+    assert coverages({"cell": rows})[0].covered == 0.5  # only 0.5 and 1.0 lie within 1 of it
+
+
+def test_the_bound_on_false_creation_by_hand() -> None:
+    row = {"unseen rule": 1.0, "unseen rule prompts": 3.0, "samples": 64.0, "unconfirmed": 0.0}
+    rows = [{**row, "false": float(i < 8)} for i in range(100)]
+    (family,) = false_creation({"tilt": rows})
+    # 0.05 + 2.33 sqrt(0.05 * 0.95 / 100)
+    assert family.bound == pytest.approx(0.05 + 2.33 * 0.0217945, abs=1e-6)
+    assert (family.rate, family.failed) == (0.08, False)
+
+
+def test_worlds_are_exact() -> None:
+    world = random_world(np.random.default_rng(3))
+    assert (math.fsum(world.p), math.fsum(world.q)) == (pytest.approx(1.0), pytest.approx(1.0))
+    forward, reverse = world.paths()
+    # The expected sum of token-level divergences along a path is the divergence of the pair.
+    assert float(world.q @ forward.sum(axis=1)) == pytest.approx(world.kl)
+    assert float(world.p @ reverse.sum(axis=1)) == pytest.approx(world.reverse_kl)
+    for out in (True, False):
+        terms = world.terms(out)
+        assert sum(terms) == pytest.approx(world.kl)
+        assert min(terms) >= -1e-12
+    collapsed = mode_world(0.02, 0.9, covered=0.01)
+    assert (collapsed.a, collapsed.b) == (pytest.approx(0.02), pytest.approx(0.9))
+    tilt = mode_world(0.02, 0.9)
+    ratios = tilt.q[tilt.correct & (tilt.q > 0)] / tilt.p[tilt.correct & (tilt.q > 0)]
+    assert ratios == pytest.approx(np.full(ratios.size, 45.0))
+
+
+def test_draws_extend_what_was_drawn() -> None:
+    draws = Draws(mode_world(0.3, 0.8), np.random.default_rng(4))
+    first = draws.observe(0, (8, 8), 8, scored=True)
+    later = draws.observe(0, (20, 8), 8, scored=True)
+    assert (later.reference.correct[:8] == first.reference.correct).all()
+    assert (later.reference.n, later.reference.pilot_n, first.pair.n_p) == (20, 8, 8)
