@@ -61,7 +61,9 @@ def curves(rng: np.random.Generator, cell: Settings) -> Row:
         f"pass@{point.k}": interval(point.mean, truths[f"pass@{point.k}"])
         for point in pass_at_k_curve(ns, c, KS, rng)
     }
-    row |= {f"coverage {tau:g}": interval(coverage(c, ns, tau), truths[f"coverage {tau:g}"]) for tau in TAUS}
+    row |= {
+        f"coverage {tau:g}": interval(coverage(c, ns, tau, rng), truths[f"coverage {tau:g}"]) for tau in TAUS
+    }
     found = retention(solved_within(c, ns, N, rng), solved_within(d, ns, N, rng), rng)
     row |= {name: interval(getattr(found, name), truths[name]) for name in ("srr", "ndr", "sds", "nscr")}
     row["crossing_k"] = interval(crossing_k(c, ns, d, ns, rng), truths["crossing_k"])
