@@ -1,6 +1,7 @@
 """The embedded service: every part as a child process, watched and restarted."""
 
 import fcntl
+import importlib.util
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO
@@ -19,6 +21,12 @@ import httpx
 from tiltscope.broker import Broker, choose_broker
 from tiltscope.errors import SetupError, StoppedError
 from tiltscope.process import ChildProcess
+
+SERVER = "tiltscope-server"
+"""The distribution that has the processes which this launcher starts."""
+
+SERVER_MODULES = ("fastapi", "uvicorn", "celery", "torch")
+INSTALL_SERVER = f"pip install '{SERVER}[embedded]', or `make setup` in a checkout"
 
 WATCH_SECONDS = 0.2
 """Between two looks at the children: a dead one is back well within two seconds."""
@@ -238,16 +246,20 @@ class EmbeddedService:
         raise SetupError(f"the service was not ready after {START_SECONDS:.0f} s; its logs are in {logs}")
 
 
-def _require_server_packages() -> None:
-    import importlib.util
+def missing_server_parts() -> list[str]:
+    """What of the server cannot be imported here; nothing of it is imported to find out."""
+    missing = [name for name in SERVER_MODULES if not importlib.util.find_spec(name)]
+    try:
+        distribution(SERVER)
+    except PackageNotFoundError:
+        missing.insert(0, SERVER)
+    return missing
 
-    missing = [
-        n for n in ("service", "fastapi", "uvicorn", "celery", "torch") if not importlib.util.find_spec(n)
-    ]
-    if missing:
+
+def _require_server_packages() -> None:
+    if missing := missing_server_parts():
         raise SetupError(
-            f"missing here: {', '.join(missing)}. `tiltscope up` needs the server: "
-            "pip install 'tiltscope-server[embedded]', or `make setup` in a checkout"
+            f"missing here: {', '.join(missing)}. `tiltscope up` needs the server: {INSTALL_SERVER}"
         )
 
 

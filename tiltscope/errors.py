@@ -116,12 +116,6 @@ class SetupError(TiltscopeError):
     exit_code = 6
 
 
-class GateError(TiltscopeError):
-    """A gate's policy is broken: `findings` has which rule and by how much."""
-
-    exit_code = 10
-
-
 class StoppedError(TiltscopeError):
     """Somebody asked for an end before there was a beginning."""
 

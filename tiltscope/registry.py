@@ -30,7 +30,7 @@ def add_model(models: Path, name: str, source: str) -> Path:
     if target.exists():
         raise SetupError(f"{target} exists already: remove it first, or choose another name")
     folder = _download(source.removeprefix("hf:")) if source.startswith("hf:") else Path(source)
-    _require_model(folder)
+    require_model(folder)
     models.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=models))
     try:
@@ -45,7 +45,12 @@ def add_model(models: Path, name: str, source: str) -> Path:
     return target
 
 
-def _require_model(folder: Path) -> None:
+def require_model(folder: Path) -> None:
+    """Check that a folder looks like a model that can be loaded.
+
+    Raises:
+        SetupError: it does not; the message says why.
+    """
     if not folder.is_dir():
         raise SetupError(f"{folder} is no folder")
     config = folder / "config.json"

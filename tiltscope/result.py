@@ -31,7 +31,7 @@ class Result(ResultDocument):
 
     def estimates(self) -> dict[str, EstimateDocument]:
         """Every estimate by its path, such as `support.candidate.pass_at_k[k=8].estimate`."""
-        return dict(_estimates("", self))
+        return dict(estimates_below(self))
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame of the estimates by path; `analyses.prompts(id)` has the rows by prompt.
@@ -67,25 +67,24 @@ class Result(ResultDocument):
         return result_figure(self)
 
 
-def _estimates(path: str, node: Any) -> Iterator[tuple[str, EstimateDocument]]:
+def estimates_below(node: Any, path: str = "") -> Iterator[tuple[str, EstimateDocument]]:
+    """Every estimate of a document, or of plain JSON, with its path."""
     if isinstance(node, EstimateDocument):
         yield path, node
-    elif isinstance(node, BaseModel):
-        for name, value in node:
-            yield from _estimates(f"{path}.{name}" if path else name, value)
-    elif isinstance(node, dict) and node.keys() >= _ESTIMATE_KEYS:  # in a field that a later version added
+    elif isinstance(node, dict) and node.keys() >= _ESTIMATE_KEYS:  # of a field that a later version added
         yield path, EstimateDocument.model_validate(node)
-    elif isinstance(node, dict):
-        for name, value in node.items():
-            yield from _estimates(f"{path}.{name}", value)
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            yield from _estimates(f"{path}[{_entry_name(value, index)}]", value)
+            yield from estimates_below(value, f"{path}[{_entry_name(value, index)}]")
+    elif isinstance(node, BaseModel | dict):
+        for name, value in dict(node).items():
+            yield from estimates_below(value, f"{path}.{name}" if path else name)
 
 
 def _entry_name(entry: Any, index: int) -> str:
+    fields = dict(entry) if isinstance(entry, BaseModel | dict) else {}
     for key in LIST_KEYS:
-        value = getattr(entry, key, None)
+        value = fields.get(key)
         if isinstance(value, int | float | str):
             return f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
     return str(index)

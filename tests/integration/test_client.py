@@ -237,3 +237,46 @@ class TestCommandLine:
             [program], env={**os.environ, **env}, capture_output=True, text=True, check=False
         )
         assert set(done.stdout.split()) >= {"result", "report"}
+
+    @pytest.mark.parametrize(
+        ("rules", "code"),
+        [
+            ("gain: {min: -1}", 0),
+            ("gain: {max: -0.99}", 10),
+            ("estimates: {gain.none: {min: 0}}", 11),
+            ("gain: {minimum: 0}", 2),
+        ],
+    )
+    def test_gate(self, url: str, finished: str, tmp_path: Path, rules: str, code: int) -> None:
+        policy = tmp_path / "policy.yaml"
+        policy.write_text(f"version: 1\n{rules}\n")
+        done = run("gate", str(policy), finished, "--junit", str(tmp_path / "gate.xml"), url=url)
+        assert done.returncode == code, done.stderr
+        if code == 2:
+            assert f"{policy}:2: gain.minimum: no such field" in done.stderr
+            return
+        kept = tmp_path / "result.json"
+        kept.write_text(run("result", finished, "--json", url=url).stdout)
+        offline = run("gate", str(policy), str(kept), "--json", url="http://127.0.0.1:1")
+        assert offline.returncode == code
+        assert json.loads(offline.stdout)["findings"]
+        assert "testsuite" in (tmp_path / "gate.xml").read_text()
+
+    def test_gate_with_nothing_to_gate(self, url: str, tmp_path: Path) -> None:
+        policy = tmp_path / "policy.yaml"
+        policy.write_text("version: 1\ngain: {min: 0}\n")
+        done = run("gate", str(policy), "--label", "run:none", url=url)
+        assert (done.returncode, "no analysis has the label" in done.stderr) == (2, True)
+
+    def test_doctor(self, stack: EmbeddedStack, model_folder: Path, tmp_path: Path) -> None:
+        port = str(stack.service.layout.port)
+        done = run("doctor", "--models", str(model_folder), "--port", port, "--json", url="")
+        assert done.returncode == 0, done.stdout
+        checks = {check["part"]: check for check in json.loads(done.stdout)["checks"]}
+        assert "and is ready" in checks["port"]["found"]
+        assert "tiny-grpo" in checks["models"]["found"]
+        broken = run(
+            "doctor", url="", TILTSCOPE_REDIS_URL="redis://127.0.0.1:1/0", TILTSCOPE_HOME=str(tmp_path)
+        )
+        assert broken.returncode == 6
+        assert "unset TILTSCOPE_REDIS_URL" in broken.stdout

@@ -5,6 +5,8 @@ import sys
 import typer
 
 from tiltscope.cli import analyses
+from tiltscope.cli.doctor import doctor
+from tiltscope.cli.gate import gate
 from tiltscope.cli.models import models_app
 from tiltscope.cli.terminal import err
 from tiltscope.cli.up import up
@@ -38,6 +40,8 @@ app.command("cancel")(analyses.cancel)
 app.command("result")(analyses.result)
 app.command("report")(analyses.report)
 app.command("logs")(analyses.logs)
+app.command("gate")(gate)
+app.command("doctor")(doctor)
 
 
 def main() -> None:
