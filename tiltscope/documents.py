@@ -57,6 +57,23 @@ class Artifact(Document):
     href: str
 
 
+class BehaviourCount(Document):
+    """How often one side showed a behaviour."""
+
+    successes: int
+    samples: int
+
+
+class Behaviours(Document):
+    """Behaviours of the candidate over all prompts, by class of the reference at K_probe."""
+
+    judged: int
+    within_reach: int
+    out_of_reach: int
+    undetermined: int
+    error_control: str
+
+
 class DatasetEstimate(EstimateDocument):
     """A mean over prompts: the interval is for the population of prompts."""
 
@@ -116,12 +133,31 @@ class Estimate(EstimateDocument):
     reason: str
 
 
+class Dataset(Document):
+    """A data set: immutable, so that an analysis that names it can be repeated."""
+
+    id: str
+    object: Literal["dataset"]
+    name: str | None = None
+    sha256: str
+    """Of the content: equal prompts in equal order have one id."""
+    prompts: int
+    bytes: int
+    families: int
+    """Distinct families."""
+    splits: dict[str, int]
+    """Prompts of each split."""
+    created_at: str
+
+
 class FieldProblem(Document):
     """One fault of a request and where it is: a place in the body, or a parameter."""
 
     detail: str
     pointer: str | None = None
     """JSON Pointer (RFC 6901) into the body."""
+    line: int | None = None
+    """Line of an uploaded file, from 1."""
     parameter: str | None = None
     """Name of the query parameter, path parameter or header."""
 
@@ -232,6 +268,15 @@ class ArtifactList(Document):
     next_cursor: str | None = None
 
 
+class BehaviourRow(Document):
+    """A behaviour of the candidate on one prompt; null is a success without a label."""
+
+    behaviour: str | None = None
+    reference: BehaviourCount
+    candidate: BehaviourCount
+    class_at_k_probe: Literal["in", "out", "undetermined"] | str
+
+
 class Certificate(Document):
     """The KL certificate -log a <= (KL + H(b))/b, beside the budget it is held against."""
 
@@ -245,6 +290,13 @@ class CoveragePoint(Document):
 
     tau: float
     estimate: DatasetEstimate
+
+
+class DriftParts(Document):
+    """Drift split by the behaviour of each success: between behaviours, and within them and failures."""
+
+    strategy_level: DatasetEstimate
+    within_strategy: DatasetEstimate
 
 
 class FreeEnergyAtBeta(Document):
@@ -292,6 +344,14 @@ class PositionKL(Document):
     reverse: DatasetEstimate | None = None
 
 
+class ResponsePoint(Document):
+    """The reference tilted by beta: E_{p_beta}[r] and Var_{p_beta}(r), means over prompts."""
+
+    inverse_temperature: float
+    mean_reward: DatasetEstimate
+    heat_capacity: DatasetEstimate
+
+
 class SideEntropy(Document):
     """Entropy of the sampled sequences, nats a sequence."""
 
@@ -317,6 +377,13 @@ class Diagnostics(Document):
     truncated_share: dict[str, float]
     unparsed_share: dict[str, float]
     duplicate_share: dict[str, float]
+
+
+class DriftPartsRow(Document):
+    """Drift of one prompt, between behaviours and within them."""
+
+    strategy_level: Estimate
+    within_strategy: Estimate
 
 
 class FreeEnergyRow(Document):
@@ -361,6 +428,15 @@ class SideRow(Document):
     behaviour_entropy: Estimate | None = None
     unseen_mass: Estimate | None = None
     novel_mass: Estimate | None = None
+
+
+class DatasetList(Document):
+    """One page of data sets, newest first."""
+
+    object: Literal["list"]
+    data: list[Dataset]
+    has_more: bool
+    next_cursor: str | None = None
 
 
 class Problem(Document):
@@ -438,9 +514,12 @@ class FreeEnergy(Document):
     drift: DatasetEstimate
     escape: DatasetEstimate
     retreat: DatasetEstimate | None = None
+    drift_parts: DriftParts | None = None
+    behaviours: Behaviours | None = None
     mean_energy: MeanEnergy
     matched_inverse_temperature: DatasetEstimate
     by_inverse_temperature: list[FreeEnergyAtBeta]
+    response: list[ResponsePoint] | None = None
     entropy: SideEntropy | None = None
     by_position: list[PositionKL] | None = None
     certificate: Certificate | None = None
@@ -485,6 +564,8 @@ class PromptRow(Document):
     tilt: Estimate | None = None
     drift: Estimate | None = None
     escape: Estimate | None = None
+    drift_parts: DriftPartsRow | None = None
+    behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
     evidence: list[str]
     samples_to_settle: int | None = None

@@ -24,6 +24,12 @@ class Budget(TypedDict, total=False):
     adaptive: bool
 
 
+class DatasetPrompts(TypedDict, total=False):
+    """Prompts kept under an id: see POST /v1/datasets."""
+
+    dataset: Required[str]
+
+
 class Decision(TypedDict, total=False):
     """The thresholds of the verdict."""
 
@@ -226,7 +232,7 @@ class AnalysisRequest(TypedDict, total=False):
     labels: dict[str, str]
     reference: Required[ModelParticipant]
     candidate: ModelParticipant | None
-    prompts: Required[InlinePrompts]
+    prompts: Required[InlinePrompts | DatasetPrompts]
     signal: Required[
         ExactSignal
         | NumericSignal
