@@ -176,6 +176,37 @@ class ExactSignal(TypedDict, total=False):
     kind: Required[Literal["exact"]]
 
 
+class HttpSignal(TypedDict, total=False):
+    """Ask an endpoint of yours for the reward of each completion.
+
+    It receives `body` as JSON by POST, its places filled in ({{completion}}, {{prompt}}, {{prompt_id}},
+    {{answer}}, {{answers}}, {{choices}}, {{metadata}}, {{finish_reason}}), and answers with JSON.
+    Headers may hold {{secret:NAME}}, which the operator keeps for the endpoint's host. Only hosts that
+    the operator lists in TILTSCOPE_HTTP_SIGNAL_HOSTS are asked.
+    """
+
+    kind: Required[Literal["http"]]
+    extract: None
+    """The endpoint receives the whole completion."""
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    url: Required[str]
+    headers: dict[str, str]
+    body: dict[str, Any]
+    reward_at: str
+    """JSON Pointer of the reward: a number or a boolean."""
+    behaviour_at: str | None
+    """JSON Pointer of a behaviour label."""
+    success_threshold: float | None
+    """Reward from which a completion is a success; without it only 0, 1, false and true."""
+    batch_size: int
+    """Completions a request; above 1, request and response are arrays of equal length."""
+    concurrency: int
+    """Requests at once, by each worker."""
+    timeout_seconds: float
+    retries: int
+    """After 408, 425, 429, 5xx or a lost connection, with growing pauses."""
+
+
 class JsonSchemaSignal(TypedDict, total=False):
     """Accept a text that is JSON and satisfies a schema; without `json_schema`, a prompt's answer is one.
 
@@ -213,6 +244,25 @@ class NumericSignal(TypedDict, total=False):
     relative_tolerance: float
 
 
+class PythonSignal(TypedDict, total=False):
+    """Accept a program that passes its prompt's `tests`, run in a sandbox without network.
+
+    The program is what `extract` finds, or else the last fenced block, or else the whole text. The
+    tests run after it in its namespace and raise if it is wrong; `PROGRAM` is its source. Off unless
+    the operator sets TILTSCOPE_PYTHON_SIGNAL=1.
+    """
+
+    extract: Extract | None
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    """How to label a success with the behaviour it shows; without it all successes are one."""
+    kind: Required[Literal["python"]]
+    program: Literal["completion", "prompt_and_completion"]
+    """`prompt_and_completion` where a completion goes on with the prompt's code."""
+    seconds: float
+    """CPU time of program and tests; a program that needs more is incorrect."""
+    memory_mb: int
+
+
 class RegexSignal(TypedDict, total=False):
     """Accept a text that an RE2 pattern matches; without `pattern`, each prompt's answer is the pattern."""
 
@@ -241,6 +291,8 @@ class AnalysisRequest(TypedDict, total=False):
         | ContainsSignal
         | MathSignal
         | JsonSchemaSignal
+        | PythonSignal
+        | HttpSignal
     ]
     policy: Policy
     budget: Budget
