@@ -8,7 +8,7 @@ CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos test test-all lint calibration mutations openapi clean
+.PHONY: help setup demo demo-chaos test test-all lint faults calibration mutations openapi clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ calibration: setup ## coverage, false creation and power, again: SIZE=quick, ful
 
 mutations: setup ## break each rule of the science in a copy and see its test go red
 	@$(BIN)/python -m benchmarks.mutations
+
+faults: setup ## every fault test, slow ones too; writes the table in docs/reliability.md
+	@TILTSCOPE_FAULT_TABLE=docs/reliability.md $(BIN)/pytest -q tests/faults
 
 openapi: setup ## write docs/openapi.json anew, and the client's typed documents from it
 	@$(BIN)/python -m service.openapi > docs/openapi.json

@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL server on a Unix socket, run by an unprivileged user."""
+"""A throwaway PostgreSQL server on this machine alone, run by an unprivileged user."""
 
 import importlib.util
 import os
@@ -14,6 +14,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, text
 
+from tiltscope.broker import free_port
+
 
 class PostgresServer:
     """A running server.
@@ -25,6 +27,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path, control: list[str]) -> None:
         self.folder = folder
+        self.port = free_port()
         self._control = control
 
     @property
@@ -34,7 +37,7 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         """SQLAlchemy URL of a database."""
-        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}&port={self.port}"
 
     def new_database(self) -> str:
         """URL of a fresh, empty database."""
@@ -47,7 +50,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c fsync=off"
+        options += f" -c unix_socket_directories={self.folder}"
         self._run("-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:

@@ -1,4 +1,4 @@
-"""A real stack: redis-server, `celery worker`, the reconciler, SQLite; only the engine is scripted."""
+"""A real stack under faults: Redis, Celery workers, reconcilers, a database; only the engine is scripted."""
 
 import json
 import os
@@ -8,59 +8,56 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from importlib import util
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psutil
-import pytest
-from sqlalchemy import Engine, select
+from deterministic_engine import expected
+from invariants import Tally, check_books, check_result, tally
+from sqlalchemy import Engine, func, select
 
 from ledger import analyses, models
 from ledger.artefacts import ArtefactStore
+from ledger.clock import now_us
 from ledger.database import connect, migrate, read, write
+from ledger.errors import DATABASE_AWAY
 from ledger.ids import new_id
-from ledger.tables import attempts, shards
+from ledger.tables import attempts, shards, workers
 from tiltscope.broker import find_server
 
 HERE = Path(__file__).parent
-PATIENCE = 90.0
-
-
-def _load_engine() -> ModuleType:
-    spec = util.spec_from_file_location("deterministic_engine", HERE / "deterministic_engine.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-EXPECTED = _load_engine().expected
+PATIENCE = 120.0
+BOTH = ["sqlite", "postgresql"]
+LEASE_SECONDS, TICK_SECONDS = 2.0, 0.2
 
 
 class Stack:
     """Processes on one home folder, and questions to its ledger."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, url: str | None = None) -> None:
         self.home = home
-        self.url = f"sqlite:///{home / 'ledger.sqlite3'}"
+        self.url = url or f"sqlite:///{home / 'ledger.sqlite3'}"
+        self.patience = PATIENCE
+        self.submitted: list[str] = []
+        self.faults = 0
+        self.destroyed: set[str] = set()
+        self.recoveries: list[float] = []
+        self._due: list[tuple[float, Callable[[], Any]]] = []
         self.redis_port = _free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         host = [sys.executable, "-m", "workers.host.main", "--execute", "deterministic_engine:execute"]
         self.environment = {
             **os.environ,
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]),
             "TILTSCOPE_HOME": str(home),
             "TILTSCOPE_DATABASE_URL": self.url,
             "TILTSCOPE_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "TILTSCOPE_HOST_COMMAND": json.dumps(host),
-            "TILTSCOPE_LEASE_SECONDS": "2",
+            "TILTSCOPE_LEASE_SECONDS": str(LEASE_SECONDS),
             "TILTSCOPE_RENEW_SECONDS": "0.3",
             "TILTSCOPE_POLL_SECONDS": "0.3",
-            "TILTSCOPE_TICK_SECONDS": "0.2",
+            "TILTSCOPE_TICK_SECONDS": str(TICK_SECONDS),
             "TILTSCOPE_SCAN_SECONDS": "0.2",
             "TILTSCOPE_ABORT_GRACE_SECONDS": "1",
         }
@@ -98,6 +95,15 @@ class Stack:
         command = ["-m", "celery", "-A", "workers.celery_app", "worker", "-P", "threads", "-c", "1"]
         return self.start(name, [sys.executable, *command, "-n", f"{name}@%h", "-l", "INFO"], **settings)
 
+    def start_hooked(
+        self, name: str, hook: str, *, nth: int, action: str = "kill", seconds: float = 0.0
+    ) -> subprocess.Popen[bytes]:
+        """A worker that comes to grief at a step; see `hooked_worker`."""
+        command = ["-m", "celery", "-A", "hooked_worker", "worker", "-P", "threads", "-c", "1"]
+        fault = {"FAULT_HOOK": hook, "FAULT_NTH": str(nth), "FAULT_ACTION": action}
+        fault["FAULT_SECONDS"] = str(seconds)
+        return self.start(name, [sys.executable, *command, "-n", f"{name}@%h", "-l", "INFO"], **fault)
+
     def start_reconciler(self, name: str = "reconciler", **settings: str) -> subprocess.Popen[bytes]:
         return self.start(name, [sys.executable, "-m", "workers.reconciler.main"], **settings)
 
@@ -105,6 +111,66 @@ class Stack:
         process = self.processes.pop(name)
         process.kill()
         process.wait()
+
+    # --- faults
+
+    def injected(self, count: int = 1) -> None:
+        """Count what was done to the stack."""
+        self.faults += count
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Stop a process for a while."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+        self.injected()
+        time.sleep(seconds)
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    def kill_pid(self, pid: int) -> None:
+        """SIGKILL; a process that is gone already stays gone."""
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def later(self, seconds: float, act: Callable[[], Any]) -> None:
+        """Something for `resume_due` to do."""
+        self._due.append((time.monotonic() + seconds, act))
+
+    def resume_due(self) -> None:
+        """Do what is due."""
+        now = time.monotonic()
+        due = [act for at, act in self._due if at <= now]
+        self._due = [(at, act) for at, act in self._due if at > now]
+        for act in due:
+            act()
+
+    def resume_all(self) -> None:
+        """Do everything that was put off, now."""
+        for _, act in self._due:
+            act()
+        self._due = []
+
+    def recovered_in(self, microseconds: int) -> None:
+        """Note how long it took until work went on."""
+        self.recoveries.append(microseconds / 1e6)
+
+    # --- the ledger
+
+    def database_time(self) -> int:
+        with read(self.engine) as conn:
+            return now_us(conn)
+
+    def first_claim_after(self, microseconds: int) -> int:
+        """When the next shard was claimed, by the database's clock."""
+        query = select(func.min(attempts.c.started_at)).where(attempts.c.started_at >= microseconds)
+        with read(self.engine) as conn:
+            found: int = conn.execute(query).scalar_one()
+        return found
+
+    def retired(self) -> list[str]:
+        with read(self.engine) as conn:
+            query = select(workers.c.retired_because).where(workers.c.retired_because.is_not(None))
+            return list(conn.execute(query).scalars())
 
     def registered(self) -> bool:
         with read(self.engine) as conn:
@@ -130,6 +196,7 @@ class Stack:
                 deadline_seconds=None,
                 retention_seconds=None,
             )
+        self.submitted.append(analysis_id)
         return analysis_id
 
     def cancel(self, analysis_id: str) -> None:
@@ -157,15 +224,26 @@ class Stack:
         return found[0] if found else None
 
     def host_pids(self, worker: str = "worker") -> list[int]:
-        return [child.pid for child in psutil.Process(self.processes[worker].pid).children()]
+        try:
+            return [child.pid for child in psutil.Process(self.processes[worker].pid).children()]
+        except psutil.NoSuchProcess:
+            return []
 
     def until(self, holds: Callable[[], Any], what: str) -> Any:
-        give_up_at = time.monotonic() + PATIENCE
+        give_up_at = time.monotonic() + self.patience
         while time.monotonic() < give_up_at:
-            if found := holds():
+            if found := self._asked(holds):
                 return found
             time.sleep(0.05)
         raise AssertionError(f"never happened: {what}\n{self.logs()}")
+
+    @staticmethod
+    def _asked(holds: Callable[[], Any]) -> Any:
+        """The answer; none while the database is away, which some tests see to."""
+        try:
+            return holds()
+        except DATABASE_AWAY:
+            return None
 
     def ends(self, analysis_id: str) -> Any:
         self.until(lambda: self.analysis(analysis_id).finished_at, f"{analysis_id} ends")
@@ -173,17 +251,23 @@ class Stack:
 
     def assert_exact(self, analysis_id: str, without: frozenset[int] = frozenset()) -> None:
         """Every planned row once, byte for byte as without faults, and every epoch accounted for."""
-        row = self.analysis(analysis_id)
-        assert row.status == "succeeded", (row.error, self.logs())
-        stored = row.artifacts["result.json"]
-        assert self.store.open_verified(stored["key"], stored["sha256"]) == EXPECTED(row.spec, without)
-        with read(self.engine) as conn:
-            tries = conn.execute(select(attempts.c.shard_id, attempts.c.epoch, attempts.c.outcome)).all()
-        for shard in self.shards(analysis_id=analysis_id, state="DONE"):
-            done = [t.epoch for t in tries if t.shard_id == shard.id and t.outcome == "done"]
-            assert done == [shard.epoch]
-            epochs = sorted(t.epoch for t in tries if t.shard_id == shard.id)
-            assert epochs == list(range(1, shard.epoch + 1))
+        spec = self.analysis(analysis_id).spec
+        check_result(self.engine, self.store, analysis_id, expected(spec, without))
+        check_books(self.engine)
+
+    def tallied(self) -> Tally:
+        """Over all analyses that were submitted and succeeded."""
+        counts = [
+            tally(self.engine, self.store, analysis_id)
+            for analysis_id in self.submitted
+            if self.analysis(analysis_id).status == "succeeded"
+        ]
+        return Tally(
+            planned=sum(count.planned for count in counts),
+            listed=sum(count.listed for count in counts),
+            lost=sum(count.lost for count in counts),
+            doubled=sum(count.doubled for count in counts),
+        )
 
     def logs(self) -> str:
         parts = [f"--- {log.name}\n{log.read_text()[-4000:]}" for log in sorted(self.home.glob("*.log"))]
@@ -228,12 +312,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    running = Stack(tmp_path)
-    try:
-        yield running
-    finally:
-        running.stop()

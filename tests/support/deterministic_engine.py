@@ -2,6 +2,8 @@
 
 The request's `script` says how long a row takes and which prompts are trouble:
 `seconds` a row, `rows` a shard, and for a prompt index in `faults` one of crash, hang, fail, refuse, deaf.
+Two variables of its environment make the whole engine sick: `FAULTS_ENGINE` (crash: dies on every sample) and
+`FAULTS_PROBE` (wrong, crash).
 """
 
 import hashlib
@@ -32,6 +34,12 @@ def expected(spec: dict[str, Any], without: frozenset[int] = frozenset()) -> byt
     return json.dumps(sorted(rows, key=lambda r: (r["prompt"], r["index"]))).encode()
 
 
+def probe() -> str | None:
+    fault = os.environ.get("FAULTS_PROBE")
+    misbehave(fault, None)
+    return "2 + 2 is 5" if fault == "wrong" else None
+
+
 def execute(message: dict[str, Any], context: HostContext) -> dict[str, Any]:
     print("noise on stdout must not reach the supervisor")
     work = {"plan": plan, "sample": sample, "finalise": finalise}[message["shard"]["work"]]
@@ -59,6 +67,7 @@ def plan(message: dict[str, Any], context: HostContext) -> dict[str, Any]:
 
 def sample(message: dict[str, Any], context: HostContext) -> dict[str, Any]:
     spec, shard = message["analysis"]["spec"], message["shard"]
+    misbehave(os.environ.get("FAULTS_ENGINE"), context)
     rows = []
     for prompt, low, high in shard["items"]:
         misbehave(spec["script"].get("faults", {}).get(str(prompt)), context)
@@ -74,12 +83,12 @@ def sample(message: dict[str, Any], context: HostContext) -> dict[str, Any]:
     return {"artefact": artefact, "usage": {"samples": len(rows)}}
 
 
-def misbehave(fault: str | None, context: HostContext) -> None:
+def misbehave(fault: str | None, context: HostContext | None) -> None:
     if fault == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif fault == "hang":
         time.sleep(3600)
-    elif fault == "deaf":  # works on, but never asks whether to stop
+    elif fault == "deaf" and context is not None:  # works on, but never asks whether to stop
         for completed in range(36_000):
             context.progress(completed)
             time.sleep(0.1)
