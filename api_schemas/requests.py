@@ -3,16 +3,11 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, untruncated_arm
 from api_schemas.base import Document
+from api_schemas.policies import Policy
 from api_schemas.prompts import Prompts
 from api_schemas.signals import Signal
 
@@ -29,9 +24,6 @@ LEAST_ALPHA = 1e-6
 LEAST_BETA, GREATEST_BETA = 0.001, 300.0
 """Inverse temperatures, in 1/reward: below, free energies are KL times a thousand; above, they are the price
 of success to every printed digit."""
-
-MAX_NEW_TOKENS = 32_768
-"""Longest completion: above the longest chains of thought now in use, below what a cache holds."""
 
 Kind = Literal["support", "free_energy", "capability"]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -57,35 +49,6 @@ class ModelParticipant(Document):
 
     source: Literal["model"] = "model"
     model: ModelId = Field(examples=["tiny-base"])
-
-
-class Policy(Document):
-    """The decoding policy: temperature, then top-k, then top-p or min-p, renormalised at each token."""
-
-    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
-    top_k: Annotated[int, Field(ge=0)] = 0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] = 8
-    stop: Annotated[
-        list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(max_length=16)
-    ] = Field(default=[])
-
-    @field_validator("temperature", mode="before")
-    @classmethod
-    def _greedy_has_no_support(cls, value: object) -> object:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
-            raise ValueError(
-                "temperature 0 is greedy decoding: it gives one completion probability 1 and has no support "
-                "to speak of; use a positive temperature such as 1.0, or a small one such as 0.2"
-            )
-        return value
-
-    @model_validator(mode="after")
-    def _min_p_stands_alone(self) -> Self:
-        if self.min_p > 0 and (self.top_k > 0 or self.top_p < 1):
-            raise ValueError("min_p cannot be combined with top_k or top_p: engines disagree on their order")
-        return self
 
 
 class Budget(Document):
@@ -135,10 +98,11 @@ class AnalysisRequest(Document):
     signal: Signal
     policy: Policy = Policy()
     budget: Budget = Budget()
-    arms: Annotated[
-        list[dict[str, object]],
-        Field(json_schema_extra={"maxItems": 0}, description="No arm is offered yet: only [] is accepted."),
-    ] = Field(default=[])
+    arms: Annotated[list[Arm], Field(max_length=MAX_ARMS)] = Field(
+        default=[],
+        description="Other ways to sample the reference. It is out of reach only where it is out under every "
+        "elicitation arm; an assisted arm that reaches makes a created prompt a barrier.",
+    )
     inverse_temperatures: Annotated[
         list[Annotated[float, Field(ge=LEAST_BETA, le=GREATEST_BETA)]], Field(min_length=1, max_length=32)
     ] = Field(default=[0.5, 1.0, 2.0])
@@ -146,20 +110,23 @@ class AnalysisRequest(Document):
     deadline_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
-    @field_validator("arms")
-    @classmethod
-    def _no_arms_yet(cls, value: list[dict[str, object]]) -> list[dict[str, object]]:
-        if value:
-            raise ValueError(
-                "elicitation and assisted arms are not offered yet; leave `arms` out, or send []"
-            )
-        return value
-
     @model_validator(mode="after")
     def _two_sides(self) -> Self:
         if self.kind != "support" and self.candidate is None:
             raise ValueError(f"`candidate` is required for kind `{self.kind}`")
         return self
+
+    def completed(self) -> Self:
+        """The request with grids of temperatures written out, and the arm that always counts added.
+
+        Temperature 1 without truncation always counts as an elicitation arm. Where creation may be claimed
+        and the policy is another, the arm `untruncated` is added unless an arm covers it.
+        """
+        arms = [one for arm in self.arms for one in arm.expanded(self.policy)]
+        claims = False
+        if claims and not covers_untruncated(self.policy, arms):
+            arms.append(untruncated_arm(self.policy))
+        return self.model_copy(update={"arms": arms})
 
 
 class AnalysisPatch(Document):

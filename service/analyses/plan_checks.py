@@ -41,31 +41,45 @@ def _check_ids(prompts: Sequence[Prompt]) -> Iterator[Finding]:
 def _check_samples(request: AnalysisRequest, prompts: int, max_samples: int) -> Iterator[Finding]:
     field = "max_samples_per_prompt" if request.budget.adaptive else "samples_per_prompt"
     each: int = getattr(request.budget, field)
-    streams = prompts * len(sides(request))
+    drawing = len(sides(request)) + len(request.arms)
+    streams = prompts * drawing
     if each * streams <= max_samples:
         return
     affordable = max_samples // streams
     yield Finding(
         "too_many_samples",
-        f"{each:,} samples for each of {prompts:,} prompts and {len(sides(request))} "
-        f"sides are {each * streams:,}, more than the {max_samples:,} an analysis may plan; allow at most "
-        f"{affordable:,} here, or ask about fewer prompts",
+        f"{each:,} samples for each of {prompts:,} prompts and {drawing} "
+        f"{_drawing(request)} are {each * streams:,}, more than the {max_samples:,} an analysis may plan; "
+        f"allow at most {affordable:,} here, or ask about fewer prompts",
         f"/budget/{field}",
     )
 
 
 def _check_tokens(request: AnalysisRequest, prompts: int) -> Iterator[Finding]:
     """The pilot is drawn whole or not at all, so a token budget has to hold it."""
-    limit, each = request.budget.max_total_tokens, request.policy.max_new_tokens
-    samples = request.budget.samples_per_prompt
-    count = len(sides(request))
-    pilot = prompts * count * samples * each
+    limit, samples = request.budget.max_total_tokens, request.budget.samples_per_prompt
+    arms = [
+        (arm.policy and arm.policy.max_new_tokens) or request.policy.max_new_tokens for arm in request.arms
+    ]
+    lengths = [request.policy.max_new_tokens] * len(sides(request)) + arms * arms_have_pilots(request)
+    count = len(lengths)
+    pilot = prompts * samples * sum(lengths)
     if limit is None or pilot <= limit:
         return
     yield Finding(
         "too_few_tokens",
         f"the pilot alone may take {pilot:,} tokens: {samples:,} samples for each of {prompts:,} prompts and "
-        f"{count} sides, up to {each:,} tokens each. Raise max_total_tokens from {limit:,} to that, lower "
-        "samples_per_prompt or max_new_tokens, or leave the limit out",
+        f"{count} {_drawing(request, count)}, up to {max(lengths):,} tokens each. Raise max_total_tokens "
+        f"from {limit:,} to that, lower samples_per_prompt or max_new_tokens, or leave the limit out",
         "/budget/max_total_tokens",
     )
+
+
+def arms_have_pilots(request: AnalysisRequest) -> bool:
+    """Whether every arm draws a pilot of every prompt, rather than where creation is claimed."""
+    return request.kind == "support" or not request.budget.adaptive
+
+
+def _drawing(request: AnalysisRequest, count: int | None = None) -> str:
+    shown = bool(request.arms) and (count is None or count > len(sides(request)))
+    return "sides and arms" if shown else "sides"

@@ -15,6 +15,7 @@ from ledger import analyses, datasets, idempotency, models, uses
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
+from service.analyses.arm_checks import check_arms, check_metadata
 from service.analyses.findings import Finding, refuse
 from service.analyses.model_checks import check_models, sides
 from service.analyses.plan_checks import check_plan
@@ -57,9 +58,10 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
     digest = _digest(request.model_dump(mode="json", exclude_unset=True))
     if (earlier := _replay(resources, key, digest)) is not None:
         return earlier
-    _check(resources, request)
+    complete = request.completed()
+    _check(resources, request, complete)
     try:
-        analysis = _commit(resources, request, key, digest)
+        analysis = _commit(resources, complete, key, digest)
     except LedgerConflict:
         # Another request with this key committed meanwhile; its row kept ours from existing.
         if (earlier := _replay(resources, key, digest)) is None:
@@ -69,7 +71,8 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
     return Accepted(analysis, replayed=False)
 
 
-def _check(resources: Resources, request: AnalysisRequest) -> None:
+def _check(resources: Resources, given: AnalysisRequest, request: AnalysisRequest) -> None:
+    """Check a request; only its arms as they were given, before they are completed."""
     settings = resources.settings
     with read(resources.engine) as conn:
         found = {
@@ -79,13 +82,16 @@ def _check(resources: Resources, request: AnalysisRequest) -> None:
         }
         known = [row.id for row in models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS)]
         source = prompt_source(conn, resources.tenant, request.prompts)
-    findings = check_models(request, found, known)
+    findings = [*check_models(request, found, known), *check_arms(given)]
     if isinstance(source, Finding):
         refuse([*findings, source], listed=settings.max_listed_faults)
         raise AssertionError("unreachable: there is a finding")
     prompts = source.prompts(resources)
     judged = check_signal(
         request.signal, prompts, max_patterns=settings.max_distinct_patterns, offers=Offers.of(settings)
+    )
+    findings += source.placed(
+        check_metadata(given.arms, source.prompts(resources)), listed=settings.max_listed_faults
     )
     findings += check_plan(request, source, max_samples=settings.max_planned_samples)
     findings += source.placed(judged, listed=settings.max_listed_faults)

@@ -13,6 +13,7 @@ from workers.pipelines.plan import plan_next, plan_pilot
 from workers.pipelines.sample import render, sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.streams import Stream
 from workers.pipelines.tables import to_parquet
 from workers.pipelines.verify import verify_samples
 
@@ -28,7 +29,7 @@ def request(prompts: list[dict[str, Any]], *, candidate: bool = True, **changes:
         "signal": {"kind": "exact"},
         **({"candidate": {"model": "tuned"}} if candidate else {}),
     }
-    return AnalysisRequest.model_validate({**body, **changes}).model_dump(mode="json")
+    return AnalysisRequest.model_validate({**body, **changes}).completed().model_dump(mode="json")
 
 
 def participant(stream: str, engine: TransformersEngine, path: Path) -> Participant:
@@ -56,7 +57,7 @@ class LocalRun:
         shard_tokens: int = 4096,
     ) -> None:
         self.spec = AnalysisSpec.from_request(spec_json)
-        self.engines = {stream: load_engine(folders[stream]) for stream in self.spec.streams}
+        self.engines = {stream: load_engine(folders[stream]) for stream in self.spec.sides}
         self.participants = {s: participant(s, e, folders[s]) for s, e in self.engines.items()}
         self.batch_size = batch_size
         self.shard_tokens = shard_tokens
@@ -66,8 +67,11 @@ class LocalRun:
 
     def run(self) -> Findings:
         lengths = {
-            stream: [len(render(engine, prompt)) for prompt in self.spec.prompts]
-            for stream, engine in self.engines.items()
+            name: [
+                len(render(self._engine(name), prompt, stream.rendering, self._chat_template(stream)))
+                for prompt in self.spec.prompts
+            ]
+            for name, stream in self.spec.streams.items()
         }
         plan = plan_pilot(self.spec, self.participants, lengths, shard_tokens=self.shard_tokens)
         while plan.shards[0].work != "finalise":
@@ -95,6 +99,13 @@ class LocalRun:
             self.spec, self.inputs, [], lambda shard: self.files[shard["key"]], with_samples=with_samples
         )
 
+    def _engine(self, stream: str) -> TransformersEngine:
+        return self.engines[self.spec.streams[stream].participant]
+
+    def _chat_template(self, stream: Stream) -> str | None:
+        side = stream.rendering.chat_template
+        return None if side is None else str(self.engines[side].tokenizer.get_chat_template())
+
     def _run_round(self, shards: Any) -> None:
         self.rounds += 1
         drawn = {}
@@ -104,7 +115,8 @@ class LocalRun:
                     self.spec,
                     shard.stream,
                     shard.items,
-                    self.engines[shard.stream],
+                    self._engine(shard.stream),
+                    chat_template=self._chat_template(self.spec.streams[shard.stream]),
                     batch_size=self.batch_size,
                     should_stop=lambda: False,
                     on_progress=lambda _: None,

@@ -153,7 +153,7 @@ class PlantedRun:
             for stream, tokenizer, model in zip(
                 ("reference", "candidate"), self.tokenizers, self.models, strict=True
             )
-            if stream in self.spec.streams
+            if stream in self.spec.sides
         }
         self._draws: dict[tuple[int, str], np.ndarray] = {}
 

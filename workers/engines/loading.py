@@ -55,6 +55,20 @@ def load_engine(
     return TransformersEngine(model, tokenizer, ends, context_length(folder), identity)
 
 
+def load_tokenizer(path: Path, *, root: Path | None = None) -> Any:
+    """The tokenizer of a local folder alone.
+
+    Raises:
+        UnsafeModelFolder: as `load_engine`.
+        UnsupportedModel: transformers cannot load it.
+    """
+    folder = checked_folder(path, root)
+    try:
+        return AutoTokenizer.from_pretrained(folder, **_OFFLINE)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise UnsupportedModel(f"transformers cannot load the tokenizer of {folder.name}") from error
+
+
 def _read(folder: Path, precision: torch.dtype) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(folder, **_OFFLINE)
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:

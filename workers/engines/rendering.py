@@ -24,12 +24,15 @@ def render_prompt(tokenizer: Any, prompt: str) -> list[int]:
     return _nonempty(tokenizer(prompt)["input_ids"])
 
 
-def render_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
-    """Encode a conversation by the tokenizer's chat template, ready for the assistant to speak.
+def render_messages(
+    tokenizer: Any, messages: Sequence[Mapping[str, str]], chat_template: str | None = None
+) -> list[int]:
+    """Encode a conversation by a chat template, by default the tokenizer's own, ready for the assistant.
 
     Args:
         tokenizer: A transformers tokenizer.
         messages: `role` and `content` of each turn.
+        chat_template: Text of another chat template.
 
     Returns:
         At least one token id.
@@ -37,12 +40,16 @@ def render_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> li
     Raises:
         UnrenderablePrompt: if there is no chat template, it refuses the messages, or it yields no token.
     """
-    if not getattr(tokenizer, "chat_template", None):
+    if chat_template is None and not getattr(tokenizer, "chat_template", None):
         raise UnrenderablePrompt("the tokenizer has no chat template; give `prompt` instead of `messages`")
     conversation = [dict(message) for message in messages]
     try:
         ids = tokenizer.apply_chat_template(
-            conversation, add_generation_prompt=True, tokenize=True, return_dict=False
+            conversation,
+            chat_template=chat_template,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
         )
     except TemplateError as error:
         raise UnrenderablePrompt(f"the chat template refused the messages: {error}") from error

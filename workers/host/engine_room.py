@@ -10,7 +10,7 @@ import transformers.utils.logging as transformers_logging
 
 from workers.engines.causal_model import ModelIdentity
 from workers.engines.digests import adapter_digest, model_key
-from workers.engines.loading import load_engine
+from workers.engines.loading import load_engine, load_tokenizer
 from workers.engines.transformers_engine import TransformersEngine
 from workers.errors import AnalysisFault
 from workers.pipelines.participants import Participant
@@ -75,6 +75,22 @@ class EngineRoom:
         if participant.adapter_digest is None:
             return held.base
         return self._adapted(held, participant, participant.adapter_digest)
+
+    def chat_template(self, participant: Participant) -> str:
+        """Text of a model's chat template; its weights are not loaded for it.
+
+        Raises:
+            AnalysisFault: its folder is gone, or it has none.
+        """
+        held = self._held.get(participant.weights_digest)
+        folder = _present(participant, participant.base_path or participant.path)
+        tokenizer = load_tokenizer(folder) if held is None else held.base.tokenizer
+        if not tokenizer.chat_template:
+            raise AnalysisFault(
+                "no_chat_template",
+                f"the tokenizer of model {participant.model_id!r} has no chat template to render an arm with",
+            )
+        return str(tokenizer.get_chat_template())
 
     def _load(self, participant: Participant) -> TransformersEngine:
         folder = _present(participant, participant.base_path or participant.path)

@@ -14,6 +14,7 @@ from workers.host.context import HostContext
 from workers.host.engine_room import EngineRoom, device
 from workers.host.means import lent_means
 from workers.host.prompts import named_prompts
+from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
@@ -21,7 +22,7 @@ from workers.pipelines.judge import Judge
 from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_next, plan_pilot
-from workers.pipelines.sample import render, sample_items
+from workers.pipelines.sample import sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
@@ -141,11 +142,13 @@ class Shard:
 
 
 def _sample(shard: Shard) -> Reply:
+    stream = shard.spec.streams[shard.row["stream"]]
     table = sample_items(
         shard.spec,
-        shard.row["stream"],
+        stream.name,
         shard.items,
-        shard.room.get(shard.participants[shard.row["stream"]]),
+        shard.room.get(shard.participants[stream.participant]),
+        chat_template=chat_template(shard.room, shard.participants, stream),
         batch_size=shard.context.settings.batch_size,
         batch_tokens=shard.context.settings.batch_tokens,
         should_stop=shard.context.aborted,
@@ -182,10 +185,7 @@ def _score(shard: Shard) -> Reply:
 def _plan(shard: Shard) -> Reply:
     spec, shard_tokens = shard.spec, shard.context.settings.shard_tokens
     if shard.row["round"] == 0:
-        lengths = {
-            stream: [len(render(shard.room.get(side), prompt)) for prompt in spec.prompts]
-            for stream, side in shard.participants.items()
-        }
+        lengths = prompt_lengths(spec, shard.room, shard.participants)
         plan = plan_pilot(spec, shard.participants, lengths, shard_tokens=shard_tokens)
     else:
         committed = shard.committed(with_samples=False)

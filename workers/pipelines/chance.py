@@ -87,7 +87,11 @@ def _floor(
 ) -> ChanceFloor | None:
     key = spec.prompts[prompt].key
     cases = [
-        Case(judged_text(row["text"], row["finish_reason"], spec.policy.stop), key, row["finish_reason"])
+        Case(
+            judged_text(row["text"], row["finish_reason"], spec.streams[CANDIDATE].policy.stop),
+            key,
+            row["finish_reason"],
+        )
         for row in rows
         if row["prompt_index"] != prompt
     ]

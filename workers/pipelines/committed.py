@@ -80,7 +80,7 @@ def complete_prompts(spec: AnalysisSpec, committed: Committed) -> list[int]:
     wanted = spec.budget.samples_per_prompt
     tables = [committed.outcomes, committed.scores] if committed.scores.num_rows else [committed.outcomes]
     counts = [
-        _pilot_counts(table, stream, len(spec.prompts), wanted) for stream in spec.streams for table in tables
+        _pilot_counts(table, stream, len(spec.prompts), wanted) for stream in spec.sides for table in tables
     ]
     return np.flatnonzero(np.min(counts, axis=0) == wanted).tolist()
 

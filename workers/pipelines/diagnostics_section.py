@@ -18,6 +18,7 @@ from workers.pipelines.assessment import planned_samples
 from workers.pipelines.chance import ChanceFloor
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import families_of
+from workers.pipelines.observations import SideObservations
 from workers.pipelines.plan import Notice
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, covers_untruncated
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
@@ -111,8 +112,13 @@ def _mean(values: Sequence[float], unit: str, n: int) -> Json:
     return estimate_json(Estimate(value=math.fsum(values) / len(values), n=n, unit=unit))
 
 
+def _observed(results: Sequence[PromptResult], stream: str) -> list[SideObservations]:
+    sides = (result.observed.stream(stream) for result in results)
+    return [side for side in sides if side is not None]
+
+
 def _share(results: Sequence[PromptResult], stream: str, outcome: str) -> float:
-    sides = [getattr(result.observed, stream) for result in results]
+    sides = _observed(results, stream)
     total = sum(sum(side.outcomes.values()) for side in sides)
     return sum(side.outcomes[outcome] for side in sides) / total if total else 0.0
 
@@ -143,7 +149,7 @@ def _uncertifiable(spec: AnalysisSpec, prompts: int) -> Notice | None:
 
 def _unprobed_policy(spec: AnalysisSpec) -> Notice | None:
     """Temperature 1 without truncation always counts as an elicitation arm; here it was not drawn."""
-    if CANDIDATE not in spec.streams or covers_untruncated(spec.policy):
+    if CANDIDATE not in spec.streams or covers_untruncated(spec):
         return None
     return Notice(
         "creation_unconfirmable",
@@ -165,7 +171,7 @@ def _equal_laws(results: Sequence[PromptResult]) -> Notice | None:
 
 def _unjudged(results: Sequence[PromptResult], stream: str) -> Notice | None:
     """Verifier errors, which are left out, with the rates they leave possible."""
-    sides = [getattr(result.observed, stream) for result in results]
+    sides = _observed(results, stream)
     errors = sum(side.outcomes["verifier_error"] for side in sides)
     if not errors:
         return None

@@ -31,6 +31,7 @@ from workers.pipelines.prompt_result import (
 from workers.pipelines.prompt_rows import prompt_rows
 from workers.pipelines.score_agreement import agreement_checks
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
+from workers.pipelines.streams import Stream
 from workers.pipelines.support_section import support_section
 from workers.pipelines.topup import wanted_samples
 from workers.pipelines.verdict_section import (
@@ -202,15 +203,33 @@ def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
     }
     budget = {name: getattr(spec.budget, name) for name in spec.budget.__slots__}
     decision = {name: getattr(spec.thresholds, name) for name in spec.thresholds.__slots__}
+    arms = [*spec.elicitation, *spec.assisted]
     return {
         **sides,
         "policy": spec.policy.canonical(),
+        **({"arms": [_arm(arm) for arm in arms]} if arms else {}),
         "signal": {**spec.signal, "version": version_of(spec.signal)},
         "budget": budget,
         "decision": decision,
         "prompts": len(spec.prompts),
         "seed": spec.seed,
         "software": {"tiltscope-server": version("tiltscope-server")},
+    }
+
+
+def _arm(arm: Stream) -> Json:
+    rendering = arm.rendering
+    return {
+        "name": arm.arm,
+        "role": arm.role,
+        "policy": arm.policy.canonical(),
+        "prefix": rendering.prefix,
+        "template": rendering.template,
+        "chat_template": rendering.chat_template,
+        "demonstrations": [
+            {"prompt": shown.prompt, "completion": shown.completion} for shown in rendering.demonstrations
+        ],
+        "separator": rendering.separator,
     }
 
 

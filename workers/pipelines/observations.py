@@ -1,7 +1,8 @@
 """From committed tables to what was observed about each prompt."""
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -125,6 +126,7 @@ class PromptObservations:
         pair: The pilot scored both ways; None where scores are not comparable or not made.
         further_rounds: Scored draws of other proposals (checkpoints, arms) or of later rounds: evidence that
             the reference reaches the prompt, beside the pilot's.
+        arms: Samples of the reference under each arm, by stream; empty where none was drawn.
     """
 
     index: int
@@ -132,6 +134,11 @@ class PromptObservations:
     candidate: SideObservations | None
     pair: ScoredPair | None
     further_rounds: tuple[ScoredRound, ...] = ()
+    arms: Mapping[str, SideObservations] = field(default_factory=dict)
+
+    def stream(self, name: str) -> SideObservations | None:
+        """The samples of a side or an arm, by its stream; None where the analysis has no such stream."""
+        return {REFERENCE: self.reference, CANDIDATE: self.candidate, **self.arms}.get(name)
 
 
 def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[PromptObservations]:
@@ -143,15 +150,16 @@ def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[Pr
         scores: All scores, sorted likewise; empty where nothing was scored.
     """
     judged = {stream: _by_prompt(outcomes, stream, len(spec.prompts)) for stream in spec.streams}
-    scored = {stream: _by_prompt(scores, stream, len(spec.prompts)) for stream in spec.streams}
+    scored = {stream: _by_prompt(scores, stream, len(spec.prompts)) for stream in spec.sides}
     pilot = spec.budget.samples_per_prompt
     found = []
     for index in range(len(spec.prompts)):
-        sides = {stream: _side(judged[stream][index], pilot) for stream in spec.streams}
+        sides = {stream: _side(judged[stream][index], pilot) for stream in spec.sides}
+        arms = {s: _side(judged[s][index], pilot) for s in spec.streams if s not in sides}
         pair = None
         if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
             pair = _pair({s: judged[s][index] for s in sides}, {s: scored[s][index] for s in sides})
-        found.append(PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair))
+        found.append(PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair, arms=arms))
     return found
 
 

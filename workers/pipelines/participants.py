@@ -1,4 +1,4 @@
-"""The models behind the streams of an analysis, as the registry knows them."""
+"""The models behind the sides of an analysis, as the registry knows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -8,6 +8,7 @@ from workers.pipelines.observations import PromptObservations
 from workers.pipelines.participants import Participant, are_identical, share_tokenizer
 from workers.pipelines.shards import FINALISE, Item, ShardPlan, sampling_round
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.streams import Stream
 from workers.pipelines.topup import token_allowance, wanted_samples
 
 
@@ -45,7 +46,7 @@ def plan_pilot(
 
     Args:
         spec: The analysis.
-        participants: Models by stream.
+        participants: Models by side.
         prompt_lengths: Tokens of each rendered prompt, by stream.
         shard_tokens: New tokens a shard may draw at most, unless one sample needs more.
 
@@ -53,17 +54,18 @@ def plan_pilot(
         AnalysisFault: a prompt does not fit a context.
     """
     for stream, lengths in prompt_lengths.items():
-        _require_room(spec, participants[stream], lengths)
+        source = spec.streams[stream]
+        _require_room(spec, source, participants[source.participant], lengths)
     pilot = spec.budget.samples_per_prompt
     wanted: dict[str, list[Item]] = {
-        stream: [(p.index, 0, pilot) for p in spec.prompts] for stream in spec.streams
+        stream: [(p.index, 0, pilot) for p in spec.prompts] for stream in spec.piloted
     }
     comparable = share_tokenizer(participants)
     shards = sampling_round(
         wanted,
         scored_by={REFERENCE: CANDIDATE, CANDIDATE: REFERENCE} if comparable else {},
-        model_keys={stream: p.model_key for stream, p in participants.items()},
-        max_rows=rows_per_shard(spec, shard_tokens),
+        model_keys=_model_keys(spec, participants),
+        max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
     )
     return RoundPlan(tuple(shards), "sampling", tuple(comparison_notices(participants)))
 
@@ -102,30 +104,38 @@ def plan_next(
     shards = sampling_round(
         wanted,
         scored_by={},
-        model_keys={stream: p.model_key for stream, p in participants.items()},
-        max_rows=rows_per_shard(spec, shard_tokens),
+        model_keys=_model_keys(spec, participants),
+        max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
     )
     if not shards:
         return RoundPlan((FINALISE,), "estimating")
     return RoundPlan(tuple(shards), "sampling")
 
 
-def rows_per_shard(spec: AnalysisSpec, shard_tokens: int) -> int:
-    """Samples a shard holds at most."""
-    return max(1, shard_tokens // spec.policy.max_new_tokens)
+def rows_per_shard(spec: AnalysisSpec, shard_tokens: int, stream: str = REFERENCE) -> int:
+    """Samples a shard of a stream holds at most."""
+    return max(1, shard_tokens // spec.streams[stream].policy.max_new_tokens)
 
 
-def _require_room(spec: AnalysisSpec, participant: Participant, lengths: Sequence[int]) -> None:
-    context = participant.context_length
+def _model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:
+    """Key of the model that draws in each stream."""
+    return {name: participants[s.participant].model_key for name, s in spec.streams.items()}
+
+
+def _require_room(
+    spec: AnalysisSpec, stream: Stream, participant: Participant, lengths: Sequence[int]
+) -> None:
+    context, new_tokens = participant.context_length, stream.policy.max_new_tokens
+    worded = f" as arm {stream.arm!r} words it" if stream.is_arm else ""
     if context is None:
         return
     for prompt, length in zip(spec.prompts, lengths, strict=True):
-        if length + spec.policy.max_new_tokens > context:
+        if length + new_tokens > context:
             raise AnalysisFault(
                 "prompt_too_long",
-                f"prompt {prompt.id!r} has {length} tokens under the tokenizer of {participant.model_id!r}; "
-                f"with max_new_tokens {spec.policy.max_new_tokens} that exceeds its context of {context}. "
-                "Shorten the prompt or lower max_new_tokens",
+                f"prompt {prompt.id!r} has {length} tokens{worded} under the tokenizer of "
+                f"{participant.model_id!r}; with max_new_tokens {new_tokens} that exceeds its context of "
+                f"{context}. Shorten the prompt or lower max_new_tokens",
                 f"/prompts/inline/{prompt.index}",
             )
 

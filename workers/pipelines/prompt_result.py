@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.engines.policy import Policy
 from workers.estimators.certificate import Certificate, certify
 from workers.estimators.counts import epsilon, log_budget
 from workers.estimators.decomposition import Decomposition
@@ -234,7 +233,7 @@ def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = No
         candidate_probe=candidate.probe,
         selected=False,
         candidate_low=_low(candidate.evidence),
-        untruncated_covered=covers_untruncated(spec.policy),
+        untruncated_covered=covers_untruncated(spec),
         zeros=_zeros(prompt.pair),
     )
     return PromptRecord(
@@ -247,9 +246,9 @@ def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = No
     )
 
 
-def covers_untruncated(policy: Policy) -> bool:
-    """Whether the policy is temperature 1 without truncation, the arm that always counts."""
-    return not policy.is_truncating and policy.temperature == 1.0
+def covers_untruncated(spec: AnalysisSpec) -> bool:
+    """Whether the reference is sampled at temperature 1 without truncation, the arm that always counts."""
+    return any(stream.covers_untruncated for stream in (spec.streams[REFERENCE], *spec.elicitation))
 
 
 def regime_of(record: PromptRecord) -> Regime:

@@ -6,18 +6,21 @@ import pyarrow as pa
 
 from workers.engines.causal_model import CausalModel
 from workers.engines.decoding import sample_completions
-from workers.engines.rendering import render_messages, render_prompt
 from workers.engines.seeds import stream_key, uniforms
+from workers.pipelines.rendering import PLAIN, Rendering, render_ids
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec, PromptSpec
 from workers.pipelines.tables import SAMPLES
 
 
-def render(model: CausalModel, prompt: PromptSpec) -> list[int]:
-    """Token ids of a prompt under a model's tokenizer."""
-    if prompt.messages is not None:
-        return render_messages(model.tokenizer, prompt.messages)
-    return render_prompt(model.tokenizer, prompt.text or "")
+def render(
+    model: CausalModel,
+    prompt: PromptSpec,
+    rendering: Rendering = PLAIN,
+    chat_template: str | None = None,
+) -> list[int]:
+    """Token ids of a prompt under a model's tokenizer; see `render_ids`."""
+    return render_ids(model.tokenizer, prompt, rendering, chat_template)
 
 
 def sample_items(
@@ -26,6 +29,7 @@ def sample_items(
     items: Sequence[Item],
     model: CausalModel,
     *,
+    chat_template: str | None = None,
     batch_size: int,
     batch_tokens: int = 1 << 15,
     should_stop: Callable[[], bool],
@@ -35,9 +39,10 @@ def sample_items(
 
     Args:
         spec: The analysis.
-        stream: The participant that samples; part of every stream key.
+        stream: The stream to draw from; part of every stream key.
         items: Prompt indices and ranges of sample indices.
-        model: The participant's model.
+        model: Its participant's model.
+        chat_template: Text of the chat template that its rendering names, if that is not the model's own.
         batch_size: Rows decoded together at most.
         batch_tokens: Tokens, prompt included, whose keys and values are held at once at most.
         should_stop: Asked at every token.
@@ -47,16 +52,17 @@ def sample_items(
         EngineAborted: `should_stop` said so.
     """
     columns: dict[str, list[object]] = {name: [] for name in SAMPLES.names}
-    done = 0
+    source, done = spec.streams[stream], 0
+    policy = source.policy
     for prompt_index, low, high in items:
         prompt = spec.prompts[prompt_index]
-        prompt_ids = render(model, prompt)
+        prompt_ids = render(model, prompt, source.rendering, chat_template)
         key = stream_key(
             weights_digest=model.identity.weights_digest,
             adapter_digest=model.identity.adapter_digest,
             tokenizer_digest=model.identity.tokenizer_digest,
             prompt_ids=prompt_ids,
-            policy=spec.policy.canonical(),
+            policy=policy.canonical(),
             seed=spec.seed,
             stream=stream,
         )
@@ -67,9 +73,9 @@ def sample_items(
         batch = sample_completions(
             model,
             prompt_ids,
-            uniforms(key, low, high, spec.policy.max_new_tokens),
-            spec.policy,
-            max(1, min(batch_size, batch_tokens // (len(prompt_ids) + spec.policy.max_new_tokens))),
+            uniforms(key, low, high, policy.max_new_tokens),
+            policy,
+            max(1, min(batch_size, batch_tokens // (len(prompt_ids) + policy.max_new_tokens))),
             should_stop,
             report,
         )

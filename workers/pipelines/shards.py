@@ -83,7 +83,7 @@ def sampling_round(
     *,
     scored_by: Mapping[str, str],
     model_keys: Mapping[str, str],
-    max_rows: int,
+    max_rows: Mapping[str, int],
 ) -> list[ShardPlan]:
     """Shards of one round: each block is sampled, then verified and, where asked, scored.
 
@@ -91,11 +91,11 @@ def sampling_round(
         wanted: Items to sample, by stream.
         scored_by: For each stream whose samples are scored, the stream whose model scores them.
         model_keys: Key of each stream's model.
-        max_rows: Rows a shard.
+        max_rows: Rows a shard, by stream.
     """
     plans: list[ShardPlan] = []
     for stream, items in wanted.items():
-        for block in blocks(items, max_rows):
+        for block in blocks(items, max_rows[stream]):
             sample_idx = len(plans)
             plans.append(ShardPlan(sample_idx, "sample", stream, None, block, None, (model_keys[stream],)))
             plans.append(ShardPlan(len(plans), "verify", stream, None, block, sample_idx, ()))

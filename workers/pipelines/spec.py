@@ -1,10 +1,11 @@
 """The analysis as the pipelines see it: plain values, read once from the stored request."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from workers.engines.policy import Policy
+from workers.pipelines.streams import Stream, arm_of, side_of
 from workers.verifiers.judgement import AnswerKey
 
 Kind = Literal["support", "free_energy", "capability"]
@@ -22,6 +23,11 @@ class PromptSpec:
     key: AnswerKey
     family: str | None
     split: str | None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What an arm's template may fill in."""
+        return self.key.metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,13 @@ class AnalysisSpec:
     """An analysis request with every default filled in.
 
     Attributes:
-        streams: Participants in order: `reference`, and `candidate` where there is one.
+        streams: Everything that draws, by name: the sides in order, then the arms, cheapest first.
         signal: The signal's settings, as a verifier is built from them.
         inverse_temperatures: The beta grid, in 1/reward.
     """
 
     kind: Kind
-    streams: tuple[str, ...]
+    streams: Mapping[str, Stream]
     prompts: tuple[PromptSpec, ...]
     signal: dict[str, Any]
     policy: Policy
@@ -86,18 +92,51 @@ class AnalysisSpec:
             request: The request.
             prompts: Its prompts, where it only names them.
         """
-        policy = request["policy"]
+        policy = Policy(**{**request["policy"], "stop": tuple(request["policy"]["stop"])})
         return cls(
             kind=request["kind"],
-            streams=(REFERENCE,) if request["candidate"] is None else (REFERENCE, CANDIDATE),
+            streams={stream.name: stream for stream in _streams(request, policy)},
             prompts=prompt_specs(request["prompts"]["inline"]) if prompts is None else prompts,
             signal=request["signal"],
-            policy=Policy(**{**policy, "stop": tuple(policy["stop"])}),
+            policy=policy,
             budget=Budget(**request["budget"]),
             thresholds=Thresholds(**request["decision"]),
             inverse_temperatures=tuple(request["inverse_temperatures"]),
             seed=request["seed"],
         )
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Streams of the models that are compared; every prompt needs their pilots."""
+        return tuple(name for name, stream in self.streams.items() if not stream.is_arm)
+
+    @property
+    def elicitation(self) -> tuple[Stream, ...]:
+        """Elicitation arms, cheapest first."""
+        return tuple(stream for stream in self.streams.values() if stream.role == "elicitation")
+
+    @property
+    def assisted(self) -> tuple[Stream, ...]:
+        """Assisted arms, cheapest first."""
+        return tuple(stream for stream in self.streams.values() if stream.role == "assisted")
+
+    @property
+    def piloted(self) -> tuple[str, ...]:
+        """Streams that draw a pilot of every prompt.
+
+        An arm costs draws only where creation is claimed, unless its own reach is asked for (`support`), or
+        the plan is fixed and every draw is made at once.
+        """
+        arms_too = self.kind == "support" or not self.budget.adaptive
+        return tuple(self.streams) if arms_too else self.sides
+
+
+def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
+    sides = [side_of(REFERENCE, "reference", policy)]
+    if request["candidate"] is not None:
+        sides.append(side_of(CANDIDATE, "candidate", policy))
+    arms = [arm_of(arm, REFERENCE) for arm in request["arms"]]
+    return [*sides, *sorted(arms, key=lambda arm: arm.cost)]
 
 
 def prompt_specs(prompts: Iterable[dict[str, Any]]) -> tuple[PromptSpec, ...]:

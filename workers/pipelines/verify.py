@@ -29,10 +29,11 @@ def verify_samples(
         on_progress: Told how many are judged.
         judge: The process's own; by default one that uses nothing an operator has to allow.
     """
-    columns = (samples[name].to_pylist() for name in ("prompt_index", "text", "finish_reason"))
+    columns = (samples[name].to_pylist() for name in ("prompt_index", "stream", "text", "finish_reason"))
+    stops = {name: stream.policy.stop for name, stream in spec.streams.items()}
     cases = [
-        Case(judged_text(text, finish, spec.policy.stop), spec.prompts[prompt].key, finish)
-        for prompt, text, finish in zip(*columns, strict=True)
+        Case(judged_text(text, finish, stops[stream]), spec.prompts[prompt].key, finish)
+        for prompt, stream, text, finish in zip(*columns, strict=True)
     ]
     judgements = (judge or Judge()).judge(spec.signal, cases, on_progress)
     keys = {name: samples[name] for name in ("prompt_index", "stream", "index")}

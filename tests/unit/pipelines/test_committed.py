@@ -54,7 +54,9 @@ def test_without_any_score_prompts_are_complete_by_their_outcomes():
 def test_top_ups_do_not_make_up_for_a_missing_pilot_sample():
     run = round_one(pilot(shard_tokens=8, fails=lambda _, s: s.work == "verify" and s.items == ((0, 2, 3),)))
     more = {"reference": [(0, 4, 9)]}
-    run.run_round(sampling_round(more, scored_by={}, model_keys={"reference": "w"}, max_rows=99))
+    run.run_round(
+        sampling_round(more, scored_by={}, model_keys={"reference": "w"}, max_rows={"reference": 99})
+    )
     committed = run.committed(with_samples=False)
     assert committed.drawn["reference"] == [9, 4, 4]
     assert complete_prompts(run.spec, committed) == [1, 2]

@@ -34,7 +34,7 @@ def test_a_round_samples_then_verifies_and_scores_by_the_other_side():
         {"reference": [(0, 0, 3)], "candidate": [(0, 0, 2)]},
         scored_by={"reference": "candidate", "candidate": "reference"},
         model_keys={"reference": "wp", "candidate": "wq"},
-        max_rows=2,
+        max_rows={"reference": 2, "candidate": 2},
     )
     assert [s.idx for s in shards] == list(range(9))
     assert [s.work for s in shards] == ["sample", "verify", "score"] * 3
@@ -52,7 +52,7 @@ def test_a_round_samples_then_verifies_and_scores_by_the_other_side():
 
 def test_messages_are_json_values_with_the_planned_rows():
     message = sampling_round(
-        {"reference": [(3, 5, 9)]}, scored_by={}, model_keys={"reference": "w"}, max_rows=9
+        {"reference": [(3, 5, 9)]}, scored_by={}, model_keys={"reference": "w"}, max_rows={"reference": 9}
     )[0].to_message()
     assert message == {
         "idx": 0,

@@ -9,7 +9,7 @@ def read(prompts, **changes):
 
 def test_reads_every_default():
     spec = read([{"id": "a", "prompt": "1+1=", "answer": "2"}])
-    assert spec.streams == ("reference", "candidate")
+    assert spec.sides == tuple(spec.streams) == ("reference", "candidate")
     assert (spec.budget.k_use, spec.budget.k_probe, spec.budget.samples_per_prompt) == (8, 256, 64)
     assert spec.thresholds.alpha == 0.05
     assert spec.inverse_temperatures == (0.5, 1.0, 2.0)
@@ -30,7 +30,7 @@ def test_prompts_keep_order_place_and_marks():
 
 
 def test_without_a_candidate_there_is_one_stream():
-    assert read([{"id": "a", "prompt": "x", "answer": "y"}], candidate=False).streams == ("reference",)
+    assert read([{"id": "a", "prompt": "x", "answer": "y"}], candidate=False).sides == ("reference",)
 
 
 def test_stop_strings_become_part_of_the_policy():

@@ -1,0 +1,68 @@
+"""Streams: who draws, under which policy, from which rendering of a prompt."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workers.engines.policy import Policy
+from workers.pipelines.rendering import PLAIN, Demonstration, Rendering
+
+ARM = "arm:"
+Role = Literal["reference", "candidate", "elicitation", "assisted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Samples that share a model, a policy and a rendering; no two streams share draws.
+
+    Attributes:
+        name: Part of every stream key: `reference`, `candidate`, `arm:few-shot`.
+        role: A side of the analysis, or an arm of the reference.
+        participant: Stream of the side whose model draws; a side's own name.
+        policy: The decoding policy.
+        rendering: How prompts become text.
+    """
+
+    name: str
+    role: Role
+    participant: str
+    policy: Policy
+    rendering: Rendering = PLAIN
+
+    @property
+    def is_arm(self) -> bool:
+        """Whether it is another way to sample the reference, and no side of its own."""
+        return self.role in ("elicitation", "assisted")
+
+    @property
+    def arm(self) -> str:
+        """The arm's name in the request; empty for a side."""
+        return self.name.removeprefix(ARM) if self.is_arm else ""
+
+    @property
+    def covers_untruncated(self) -> bool:
+        """Whether it draws plain prompts at temperature 1 without truncation, the arm that always counts."""
+        law = not self.policy.is_truncating and self.policy.temperature == 1.0
+        return law and self.rendering == PLAIN and self.role != "assisted"
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """What orders arms, cheapest first: tokens that may be drawn, then characters that are read."""
+        return self.policy.max_new_tokens, self.rendering.added
+
+
+def side_of(name: str, role: Literal["reference", "candidate"], policy: Policy) -> Stream:
+    """The stream of a side."""
+    return Stream(name, role, name, policy)
+
+
+def arm_of(arm: dict[str, Any], reference: str) -> Stream:
+    """The stream of an arm that the gateway wrote out: its policy is whole."""
+    policy = {**arm["policy"], "stop": tuple(arm["policy"]["stop"])}
+    rendering = Rendering(
+        prefix=arm["prefix"] or "",
+        template=arm["template"] or "{prompt}",
+        demonstrations=tuple(Demonstration(d["prompt"], d["completion"]) for d in arm["demonstrations"]),
+        separator=arm["separator"],
+        chat_template=arm["chat_template"],
+    )
+    return Stream(ARM + arm["name"], arm["role"], reference, Policy(**policy), rendering)
