@@ -165,6 +165,24 @@ def overlap(pairs: Sequence[ScoredPair]) -> Check:
     return Check("overlap", mean, LEAST_OVERLAP, mean >= LEAST_OVERLAP, False)
 
 
+def ladder_zero(rungs: Sequence[Estimate]) -> Check:
+    """|mean| log Z of language models by MBAR against 4 standard errors; nats. Not blocking.
+
+    Every model is normalised, so the mean says by how many nats its scores are off. Rungs without overlap are
+    left out.
+
+    Args:
+        rungs: log Z of each model and prompt relative to the reference's.
+    """
+    kept = [rung for rung in rungs if rung.status == "ok" and rung.std_error is not None]
+    if not kept:
+        return Check("ladder_zero", 0.0, 0.0, True, False)
+    mean = math.fsum(rung.value or 0.0 for rung in kept) / len(kept)
+    error = math.hypot(*(rung.std_error or 0.0 for rung in kept)) / len(kept)
+    tolerance = LARGEST_Z * error + FLOAT32_NATS
+    return Check("ladder_zero", abs(mean), tolerance, abs(mean) <= tolerance, False)
+
+
 def prompt_overlap(pair: ScoredPair) -> float:
     """Overlap ∫ N p q/(n_p p + n_q q) of one prompt, in [0, 1]; both sides need a sample."""
     at_reference, at_candidate = _overlap_terms(pair)

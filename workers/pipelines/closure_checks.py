@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from workers.estimators import closure
 from workers.estimators.closure import Check, ScoredPair
+from workers.estimators.ladder import mbar_estimates
+from workers.pipelines.assessment import scored_rounds
 from workers.pipelines.document import Json
 from workers.pipelines.prompt_result import PromptResult, terms_of
 from workers.pipelines.spec import AnalysisSpec
@@ -35,9 +37,22 @@ def closure_checks(spec: AnalysisSpec, results: Sequence[PromptResult]) -> list[
             closure.overlap_identity(ratios),
             closure.mean_weight(ratios),
             closure.overlap(ratios),
+            _ladder_zero(results),
             closure.weight_deficit(ratios),
         ]
     return checks
+
+
+def _ladder_zero(results: Sequence[PromptResult]) -> Check:
+    """MBAR between the models whose draws are all scored: log Z of each is 0, whatever they are."""
+    rungs = [
+        estimate
+        for result in results
+        for scored in scored_rounds(result.observed) or ()
+        if scored.log_p.size == scored.draws and scored.sizes[0]
+        for estimate in mbar_estimates(scored.log_proposals, scored.sizes)[1:]
+    ]
+    return closure.ladder_zero(rungs)
 
 
 def _differences(estimates: Sequence[tuple[Floats, Floats]]) -> list[Floats]:

@@ -71,6 +71,15 @@ NATS_PARTS: Final = {
     "retreat": Term("Retreat", "", "spent on avoiding behaviours out of the reference's reach", "lost"),
 }
 
+DRIFT_PARTS: Final = {
+    "strategy_level": Term(
+        "Strategy level", "", "drift between behaviours: which kinds of success were favoured", "drift"
+    ),
+    "within_strategy": Term(
+        "Within strategies", "", "drift within each kind of success, and among failures", "drift"
+    ),
+}
+
 CHECKS: Final = {
     "sum_identity": "tilt + drift + escape = KL",
     "gap_identity": "free energy minus its minimum = KL to the tilted reference, over β",
@@ -81,6 +90,7 @@ CHECKS: Final = {
     "token_sums": "a sample's score is the sum of its tokens' scores",
     "overlap_identity": "reference and candidate samples see the same overlap (|z|)",
     "mean_weight": "mean of p/q over candidate samples stays below its Markov bound",
+    "ladder_zero": "log Z of every model by MBAR is zero (mean, nats)",
     "overlap": "the two models overlap enough to be compared by scoring",
     "weight_deficit": "how far the mean of p/q falls short of 1; a shortfall is normal for real models",
 }

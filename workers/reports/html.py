@@ -21,6 +21,7 @@ from workers.reports.plain_text import plain, plain_text
 from workers.reports.prompts import prompt_table
 from workers.reports.readings import Json, finite, read
 from workers.reports.regimes import regime_bar
+from workers.reports.response import response_chart
 from workers.reports.verdict_curve import verdict_curve
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -111,6 +112,9 @@ def _energy(energy: Json) -> dict[str, Any]:
         "further": nats.further(energy),
         "betas": nats.by_inverse_temperature(energy),
         "certificate": nats.certificate(energy),
+        "drift_parts": nats.drift_parts(energy),
+        "behaviours": energy.get("behaviours"),
+        "response": response_chart(energy),
         "positions": nats.positions(energy),
         "closure": checks.closure(energy),
     }

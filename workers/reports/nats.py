@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from workers.reports.bars import Bar, BarChart, bar_chart
 from workers.reports.footnotes import gather
-from workers.reports.glossary import NATS_PARTS
+from workers.reports.glossary import DRIFT_PARTS, NATS_PARTS
 from workers.reports.numerals import count, exact, numeral
 from workers.reports.readings import Json, Reading, finite, read
 from workers.reports.scales import around, tick_label
@@ -26,7 +26,7 @@ class Positions:
     """KL by token position."""
 
     drawing: Markup
-    rows: tuple[tuple[int, Reading], ...]
+    rows: tuple[tuple[int, Reading, Reading | None], ...]
     missing: str
 
 
@@ -46,6 +46,15 @@ def decomposition(energy: Json) -> BarChart:
         if energy.get(key) is not None
     ]
     return bar_chart("nats", bars, unit="nats a completion, mean over prompts")
+
+
+def drift_parts(energy: Json) -> BarChart | None:
+    """Drift by the behaviour of each success; None where successes bear no labels."""
+    parts = energy.get("drift_parts")
+    if parts is None:
+        return None
+    bars = [Bar(term.name, parts[key], term.css, term.words) for key, term in DRIFT_PARTS.items()]
+    return bar_chart("drift-parts", bars, unit="nats a completion, mean over prompts")
 
 
 def further(energy: Json) -> list[tuple[str, str, Reading]]:
@@ -132,8 +141,12 @@ def positions(energy: Json) -> Positions | None:
         role="img",
         aria_labelledby="positions-title",
     )
-    rows = tuple((position, read(estimate)) for position, estimate in points)
-    missing = [reading.note for _, reading in rows if reading.status == "undefined"]
+    back = {p["position"]: p.get("reverse") for p in energy["by_position"]}
+    rows = tuple(
+        (position, read(estimate), None if back[position] is None else read(back[position]))
+        for position, estimate in points
+    )
+    missing = [reading.note for _, reading, _ in rows if reading.status == "undefined"]
     return Positions(drawing, rows, "; ".join(dict.fromkeys(missing)))
 
 

@@ -64,6 +64,10 @@ class Table:
     footnotes: tuple[str, ...]
 
 
+LISTED_BEHAVIOURS: Final = 12
+"""Behaviours told a prompt: the rows of the result list more."""
+
+
 def prompt_table(rows: Sequence[Json]) -> Table:
     """Cells for every row; a column is there if any row has it."""
     sides = [side for side in SIDES if any(row.get(side) for row in rows)]
@@ -138,10 +142,19 @@ def _confirmed(row: Json) -> str:
 
 def _facts(row: Json, sides: Sequence[str]) -> list[str]:
     facts = [_classes(side, row[side]) for side in sides if row.get(side)]
+    facts += [_behaviour(found) for found in (row.get("behaviours") or [])[:LISTED_BEHAVIOURS]]
     if row.get("samples_to_settle") is not None:
         more = count(row["samples_to_settle"], "more sample")
         facts.append(f"About {more} would settle what is undetermined.")
     return facts
+
+
+def _behaviour(found: Json) -> str:
+    """A behaviour of the candidate: how often each side showed it, and whether the reference reaches it."""
+    name = "without a label" if found["behaviour"] is None else f"behaviour “{found['behaviour']}”"
+    counts = [f"{side} {found[side]['successes']:,} / {found[side]['samples']:,}" for side in SIDES]
+    reach = CLASSES.get(found["class_at_k_probe"], found["class_at_k_probe"])
+    return f"Successes, {name}: {', '.join(counts)}; {reach} at K_probe."
 
 
 def _classes(name: str, side: Json) -> str:

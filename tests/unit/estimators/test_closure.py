@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from workers.estimators.closure import (
     ScoredPair,
     gap_identity,
+    ladder_zero,
     mean_weight,
     overlap,
     overlap_identity,
@@ -117,6 +119,21 @@ def test_a_long_tail_rarely_fires_the_rao_blackwell_check() -> None:
     # A bias of the same sign as the tail, or against it, is still found.
     assert not rao_blackwell_against_k1([row + 3 for row in tail[:20]]).passed
     assert not rao_blackwell_against_k1([row - 3 for row in tail[:20]]).passed
+
+
+def test_ladder_zero_measures_a_shift_in_nats() -> None:
+    def rung(value: float, error: float = 0.1, **changes: Any) -> Estimate:
+        return Estimate(value=value, std_error=error, n=9, unit="nats", **changes)
+
+    good = ladder_zero([rung(0.05), rung(-0.1), rung(0.02)])
+    assert good.passed
+    assert not good.blocking
+    off = ladder_zero([rung(0.3) for _ in range(25)])
+    assert not off.passed
+    assert off.residual == pytest.approx(0.3)
+    assert off.tolerance == pytest.approx(4 * 0.1 / 5, abs=2e-4)
+    strangers = ladder_zero([rung(9.0, status="unreliable", reason="no overlap")])
+    assert strangers.passed
 
 
 def test_float_identities() -> None:

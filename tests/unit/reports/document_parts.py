@@ -125,6 +125,28 @@ def free_energy(escape: float) -> Json:
             for beta in (0.5, 1.0, 2.0)
         ],
         "entropy": {"reference": mean(4.7, 0.3, "nats"), "candidate": mean(0.9, 0.3, "nats")},
+        "kl_reverse": mean(1.7, 0.2, "nats"),
+        "drift_parts": {
+            "strategy_level": mean(0.4, 0.2, "nats"),
+            "within_strategy": mean(2.0, 0.3, "nats"),
+        },
+        "behaviours": {
+            "judged": 40,
+            "within_reach": 31,
+            "out_of_reach": 6,
+            "undetermined": 3,
+            "error_control": "within each prompt, e-BH at 0.05",
+        },
+        "response": [
+            {
+                "inverse_temperature": beta / 2,
+                "mean_reward": mean(1 / (1 + 20 * 2.718 ** (-beta / 2)), 0.04, "reward"),
+                "heat_capacity": mean(
+                    20 * 2.718 ** (-beta / 2) / (1 + 20 * 2.718 ** (-beta / 2)) ** 2, 0.02, "reward²"
+                ),
+            }
+            for beta in range(17)
+        ],
         "by_position": [
             {"position": t, "estimate": mean(kl * 0.5 ** (t + 1), 0.03, "nats")} for t in range(8)
         ],

@@ -1,0 +1,59 @@
+"""Variance of the Rao-Blackwellised KL against k1 on the shipped pairs, and which way each KL points."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from local_run import LocalRun, request
+
+from workers.pipelines.observations import observe
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+PAIRS = (("tiny-grpo", "basin_tail"), ("tiny-sft", "basin_tail"), ("tiny-new", "new_rule"))
+
+
+def pairs_of(candidate, prompts, samples, count):
+    lines = (EXAMPLES / "prompts" / f"{prompts}.jsonl").read_text().splitlines()[:count]
+    budget = {"samples_per_prompt": samples, "max_samples_per_prompt": samples, "adaptive": False}
+    spec = request([json.loads(line) for line in lines], kind="free_energy", budget=budget)
+    models = EXAMPLES / "models"
+    run = LocalRun(spec, {"reference": models / "tiny-base", "candidate": models / candidate})
+    run.run()
+    committed = run.committed(with_samples=False)
+    return [p.pair for p in observe(run.spec, committed.outcomes, committed.scores)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("candidate", "prompts"), PAIRS)
+def test_rao_blackwell_never_has_more_variance_than_k1(candidate, prompts, capsys):
+    """Median variance ratio k1/RB at least 3, never below 1; 512 samples a prompt, both directions."""
+    ratios = {"forward": [], "reverse": []}
+    for pair in pairs_of(candidate, prompts, 512, 20):
+        for name, rb, k1 in (
+            ("forward", pair.kl, pair.candidate_log_ratio),
+            ("reverse", pair.reverse_kl, pair.reference_log_ratio),
+        ):
+            assert np.isfinite(rb).all()
+            assert np.isfinite(k1).all()
+            ratios[name].append(float(np.var(k1, ddof=1) / np.var(rb, ddof=1)))
+    with capsys.disabled():
+        for name, found in ratios.items():
+            print(
+                f"\n{candidate} {name}: variance of k1 over RB, median {np.median(found):.1f}, "
+                f"least {min(found):.2f}, greatest {max(found):.1f}"
+            )
+    assert np.median(ratios["forward"]) >= 3
+    assert min(ratios["forward"]) >= 1
+
+
+def test_flipping_a_kl_turns_this_red():
+    """On the shipped pair KL(q‖p) and KL(p‖q) differ by many errors, and each matches its own k1."""
+    for pair in pairs_of("tiny-grpo", "basin_tail", 64, 2):
+        k1 = pair.candidate_log_ratio
+        error = np.std(pair.kl - k1, ddof=1) / 8
+        assert abs(pair.kl.mean() - k1.mean()) < 4.5 * error + 1e-6
+        back = pair.reference_log_ratio
+        error = np.std(pair.reverse_kl - back, ddof=1) / 8
+        assert abs(pair.reverse_kl.mean() - back.mean()) < 4.5 * error + 1e-6
+        assert abs(pair.kl.mean() - pair.reverse_kl.mean()) > 0.1
