@@ -48,12 +48,10 @@ def test_rao_blackwell_never_has_more_variance_than_k1(candidate, prompts, capsy
 
 
 def test_flipping_a_kl_turns_this_red():
-    """On the shipped pair KL(q‖p) and KL(p‖q) differ by many errors, and each matches its own k1."""
-    for pair in pairs_of("tiny-grpo", "basin_tail", 64, 2):
-        k1 = pair.candidate_log_ratio
-        error = np.std(pair.kl - k1, ddof=1) / 8
-        assert abs(pair.kl.mean() - k1.mean()) < 4.5 * error + 1e-6
-        back = pair.reference_log_ratio
-        error = np.std(pair.reverse_kl - back, ddof=1) / 8
-        assert abs(pair.reverse_kl.mean() - back.mean()) < 4.5 * error + 1e-6
-        assert abs(pair.kl.mean() - pair.reverse_kl.mean()) > 0.1
+    """On a shipped pair the two directions differ by more than sampling, and each is nearest its own k1."""
+    for pair in pairs_of("tiny-grpo", "basin_tail", 256, 2):
+        forward, reverse = pair.kl.mean(), pair.reverse_kl.mean()
+        assert abs(forward - reverse) > 0.2
+        k1, back = pair.candidate_log_ratio.mean(), pair.reference_log_ratio.mean()
+        assert abs(forward - k1) < abs(reverse - k1)
+        assert abs(reverse - back) < abs(forward - back)
