@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api_schemas.base import Document
+from api_schemas.base import Document, JsonObject
 from api_schemas.estimates import DatasetEstimate
 
 
@@ -86,6 +86,19 @@ class ClosureCheck(Document):
     blocking: bool
 
 
+class UntruncatedKL(Document):
+    """KL(q||p) from separate draws of the candidate at temperature 1 without truncation.
+
+    Means over prompts. The law of the request's policy gives zero to part of what the candidate draws, so
+    its own KL is not defined; this one is of other laws, those of `policy`.
+    """
+
+    kl: DatasetEstimate
+    kl_k1: DatasetEstimate
+    samples_per_prompt: int
+    policy: JsonObject
+
+
 class FreeEnergy(Document):
     """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
 
@@ -96,6 +109,7 @@ class FreeEnergy(Document):
         DatasetEstimate | None, Field(description="KL(p||q) along reference draws, y ~ p.")
     ] = None
     kl_reverse_k1: DatasetEstimate | None = None
+    kl_untruncated: UntruncatedKL | None = None
     tilt: DatasetEstimate
     drift: DatasetEstimate
     escape: DatasetEstimate

@@ -60,6 +60,11 @@ class Budget(Document):
     max_samples_per_prompt: Annotated[int, Field(ge=2, le=MAX_SAMPLES_PER_PROMPT)] = 4096
     max_total_tokens: Annotated[int, Field(ge=1)] | None = None
     adaptive: bool = True
+    untruncated_samples_per_prompt: Annotated[int, Field(ge=0, le=MAX_SAMPLES_PER_PROMPT)] = Field(
+        64,
+        description="Under a truncated policy: draws of the candidate at temperature 1 without truncation, "
+        "for a KL that exists. 0 draws none.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

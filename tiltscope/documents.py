@@ -359,6 +359,19 @@ class SideEntropy(Document):
     candidate: DatasetEstimate | None = None
 
 
+class UntruncatedKL(Document):
+    """KL(q||p) from separate draws of the candidate at temperature 1 without truncation.
+
+    Means over prompts. The law of the request's policy gives zero to part of what the candidate draws,
+    so its own KL is not defined; this one is of other laws, those of `policy`.
+    """
+
+    kl: DatasetEstimate
+    kl_k1: DatasetEstimate
+    samples_per_prompt: int
+    policy: dict[str, Any]
+
+
 class CreationShare(Document):
     """The partially identified share of created gain: [created, created + undetermined] / gain."""
 
@@ -510,6 +523,7 @@ class FreeEnergy(Document):
     kl_reverse: DatasetEstimate | None = None
     """KL(p||q) along reference draws, y ~ p."""
     kl_reverse_k1: DatasetEstimate | None = None
+    kl_untruncated: UntruncatedKL | None = None
     tilt: DatasetEstimate
     drift: DatasetEstimate
     escape: DatasetEstimate

@@ -22,6 +22,10 @@ class Budget(TypedDict, total=False):
     max_samples_per_prompt: int
     max_total_tokens: int | None
     adaptive: bool
+    untruncated_samples_per_prompt: int
+    """Under a truncated policy: draws of the candidate at temperature 1 without truncation, for a KL that
+    exists. 0 draws none.
+    """
 
 
 class DatasetPrompts(TypedDict, total=False):
@@ -67,6 +71,25 @@ class AnsweredBehaviour(TypedDict, total=False):
     by: Required[Literal["answer"]]
 
 
+class ArmPolicy(TypedDict, total=False):
+    """What an arm changes of the analysis's policy; what is left out stays as there."""
+
+    temperature: float | list[float] | None
+    """A list is a grid: one arm for each, named `NAME-TEMPERATURE`."""
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    max_new_tokens: int | None
+    stop: list[str] | None
+
+
+class Demonstration(TypedDict, total=False):
+    """A worked example."""
+
+    prompt: Required[str]
+    completion: Required[str]
+
+
 class CapturedBehaviour(TypedDict, total=False):
     """Label a success with what a pattern captures in its text; no match leaves it without a label."""
 
@@ -104,6 +127,28 @@ class NamedPattern(TypedDict, total=False):
 
     label: Required[str]
     pattern: Required[str]
+
+
+class Arm(TypedDict, total=False):
+    """One way to sample the reference.
+
+    A prompt is rendered as `prefix`, then each demonstration, filled into `template` like the prompt,
+    with its completion and `separator`, then the prompt filled into `template`. In a prompt of
+    `messages`, `template` fills the last message, demonstrations are turns before the conversation, and
+    `prefix` opens the first message that is not the system's.
+    """
+
+    name: Required[str]
+    role: Required[Literal["elicitation", "assisted"]]
+    """`elicitation`: no knowledge is added. `assisted`: a hint, a tool's answer or the like."""
+    policy: ArmPolicy | None
+    prefix: str | None
+    template: str | None
+    """A format string: {prompt} is the prompt, {metadata.KEY} a value of its `metadata`."""
+    chat_template: Literal["reference", "candidate"] | None
+    """Render through this model's chat template; a plain prompt becomes a user's turn."""
+    demonstrations: list[Demonstration]
+    separator: str
 
 
 class Prompt(TypedDict, total=False):
@@ -296,8 +341,10 @@ class AnalysisRequest(TypedDict, total=False):
     ]
     policy: Policy
     budget: Budget
-    arms: list[dict[str, Any]]
-    """No arm is offered yet: only [] is accepted."""
+    arms: list[Arm]
+    """Other ways to sample the reference. It is out of reach only where it is out under every elicitation
+    arm; an assisted arm that reaches makes a created prompt a barrier.
+    """
     inverse_temperatures: list[float]
     decision: Decision
     deadline_seconds: int | None

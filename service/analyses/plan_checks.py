@@ -63,7 +63,7 @@ def _check_tokens(request: AnalysisRequest, prompts: int) -> Iterator[Finding]:
     ]
     lengths = [request.policy.max_new_tokens] * len(sides(request)) + arms * arms_have_pilots(request)
     count = len(lengths)
-    pilot = prompts * samples * sum(lengths)
+    pilot = prompts * (samples * sum(lengths) + _untruncated(request) * request.policy.max_new_tokens)
     if limit is None or pilot <= limit:
         return
     yield Finding(
@@ -73,6 +73,14 @@ def _check_tokens(request: AnalysisRequest, prompts: int) -> Iterator[Finding]:
         f"from {limit:,} to that, lower samples_per_prompt or max_new_tokens, or leave the limit out",
         "/budget/max_total_tokens",
     )
+
+
+def _untruncated(request: AnalysisRequest) -> int:
+    """Untruncated draws a prompt, for a KL that exists under a truncated policy."""
+    policy = request.policy
+    truncates = policy.top_k > 0 or policy.top_p < 1 or policy.min_p > 0
+    wanted = truncates and request.kind != "support" and request.candidate is not None
+    return request.budget.untruncated_samples_per_prompt if wanted else 0
 
 
 def arms_have_pilots(request: AnalysisRequest) -> bool:

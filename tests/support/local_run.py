@@ -129,7 +129,7 @@ class LocalRun:
                     self.spec,
                     drawn[shard.depends_on_idx],
                     shard.scorer,
-                    self.engines[shard.stream],
+                    self._engine(shard.stream),
                     self.engines[shard.scorer],
                     should_stop=lambda: False,
                     on_progress=lambda _: None,

@@ -173,7 +173,7 @@ def _score(shard: Shard) -> Reply:
         shard.spec,
         samples,
         row["scorer"],
-        shard.room.get(shard.participants[row["stream"]]),
+        shard.room.get(shard.participants[shard.spec.streams[row["stream"]].participant]),
         shard.room.get(shard.participants[row["scorer"]]),
         should_stop=shard.context.aborted,
         on_progress=shard.context.progress,

@@ -65,9 +65,9 @@ def diagnostics_section(
 ) -> Json:
     """Weight diagnostics, shares of unusable samples, overlap and chance floor."""
     section: Json = {
-        "truncated_share": {s: _share(results, s, "truncated") for s in spec.streams},
-        "unparsed_share": {s: _share(results, s, "unparsed") for s in spec.streams},
-        "duplicate_share": {s: _duplicates(draws[s]) for s in spec.streams},
+        "truncated_share": {s: _share(results, s, "truncated") for s in spec.reaching},
+        "unparsed_share": {s: _share(results, s, "unparsed") for s in spec.reaching},
+        "duplicate_share": {s: _duplicates(draws[s]) for s in spec.reaching},
     }
     scorings = [r.reference.evidence.scoring for r in results if r.reference.evidence.scoring is not None]
     if scorings:
@@ -97,7 +97,7 @@ def warnings_of(
         _uncertifiable(spec, len(results)),
         _unprobed_policy(spec),
         _equal_laws(results),
-        *(_unjudged(results, stream) for stream in spec.streams),
+        *(_unjudged(results, stream) for stream in spec.reaching),
         _lone_prompt(results),
         _equal_prompts(results),
         _token_differences(results),

@@ -34,6 +34,7 @@ from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.streams import Stream
 from workers.pipelines.support_section import support_section
 from workers.pipelines.topup import wanted_samples
+from workers.pipelines.untruncated import untruncated_kl
 from workers.pipelines.verdict_section import (
     curve_of_k_probe,
     gain_json,
@@ -166,7 +167,8 @@ def _assemble(
             document |= {"verdict": verdict_json(verdict), "gain": gain_json(verdict)}
     document["support"] = support_section(spec, results, regimes, rng)
     if spec.kind != "support":
-        document["free_energy"] = free_energy_section(spec, results, checks, rng)
+        raw = untruncated_kl(spec, committed.scores, lambda name: _generator(spec, name))
+        document["free_energy"] = free_energy_section(spec, results, checks, rng, untruncated=raw)
     draws = {stream: draws_of(committed.samples, stream) for stream in spec.streams}
     warnings = [*notices, *warnings_of(spec, results, draws)]
     document |= {

@@ -1,7 +1,7 @@
 """The result document's `free_energy`: KL(q||p) and what it was spent on."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import compress, zip_longest
 
 import numpy as np
@@ -10,7 +10,7 @@ from workers.estimators.closure import Check
 from workers.estimators.counts import log_budget
 from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
-from workers.estimators.kl import KLResult, by_position
+from workers.estimators.kl import KLResult, by_position, undefined_kl
 from workers.estimators.sample_mean import mean_estimate
 from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
 from workers.pipelines.closure_checks import check_json
@@ -20,21 +20,36 @@ from workers.pipelines.observations import Floats, ScoredPair, SideObservations
 from workers.pipelines.prompt_energy import is_dense
 from workers.pipelines.prompt_result import (
     CONFIDENCE,
+    NOT_SCORED,
     FreeEnergyTerms,
     PromptResult,
     printed_successes,
     terms_of,
 )
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.streams import UNTRUNCATED
 
 POSITIONS = 64
 """Token positions listed: a chart has no room for more, and the prompts' Parquet file has them all."""
 
 
 def free_energy_section(
-    spec: AnalysisSpec, results: Sequence[PromptResult], checks: Sequence[Check], rng: np.random.Generator
+    spec: AnalysisSpec,
+    results: Sequence[PromptResult],
+    checks: Sequence[Check],
+    rng: np.random.Generator,
+    *,
+    untruncated: Mapping[int, KLResult] | None = None,
 ) -> Json:
-    """Means over prompts of every free-energy term, with the closure checks."""
+    """Means over prompts of every free-energy term, with the closure checks.
+
+    Args:
+        spec: The analysis.
+        results: The prompts.
+        checks: The closure checks.
+        rng: Source of bootstrap weights.
+        untruncated: KL from untruncated draws of the candidate, by prompt index.
+    """
     terms = terms_of(results)
     families = families_of([result for result in results if result.terms is not None])
 
@@ -65,6 +80,8 @@ def free_energy_section(
         retreats = [t.decomposition.escape for t in compress(terms, retreating)]
         left = list(compress(families, retreating))
         section["retreat"] = mean_json(mean_over_prompts(retreats, rng, CONFIDENCE, least=0.0, families=left))
+    if UNTRUNCATED in spec.streams:
+        section["kl_untruncated"] = _untruncated(spec, results, untruncated or {}, rng)
     if any(term.strategies is not None for term in terms):
         section["drift_parts"] = {
             "strategy_level": nats(lambda t: _parts_of_drift(t)[0]),
@@ -103,6 +120,28 @@ def _response(
         }
         for points in zip(*(term.response for term in terms), strict=True)
     ]
+
+
+def _untruncated(
+    spec: AnalysisSpec,
+    results: Sequence[PromptResult],
+    untruncated: Mapping[int, KLResult],
+    rng: np.random.Generator,
+) -> Json:
+    """KL(q||p) of the models at temperature 1 without truncation, from draws of its own."""
+    missing = undefined_kl(NOT_SCORED)
+    found = [untruncated.get(result.spec.index, missing) for result in results]
+    families = families_of(results)
+
+    def mean(estimates: Sequence[Estimate], least: float = -math.inf) -> Json:
+        return mean_json(mean_over_prompts(estimates, rng, CONFIDENCE, least=least, families=families))
+
+    return {
+        "kl": mean([kl.rb for kl in found], 0.0),
+        "kl_k1": mean([kl.k1 for kl in found]),
+        "samples_per_prompt": spec.pilot_of(UNTRUNCATED),
+        "policy": spec.streams[UNTRUNCATED].policy.canonical(),
+    }
 
 
 def _behaviours(spec: AnalysisSpec, terms: Sequence[FreeEnergyTerms]) -> Json:

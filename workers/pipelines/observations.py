@@ -155,7 +155,7 @@ def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[Pr
     found = []
     for index in range(len(spec.prompts)):
         sides = {stream: _side(judged[stream][index], pilot) for stream in spec.sides}
-        arms = {s: _side(judged[s][index], pilot) for s in spec.streams if s not in sides}
+        arms = {s: _side(judged[s][index], pilot) for s in spec.reaching if s not in sides}
         pair = None
         if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
             pair = _pair({s: judged[s][index] for s in sides}, {s: scored[s][index] for s in sides})

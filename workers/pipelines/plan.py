@@ -8,7 +8,7 @@ from workers.pipelines.observations import PromptObservations
 from workers.pipelines.participants import Participant, are_identical, share_tokenizer
 from workers.pipelines.shards import FINALISE, Item, ShardPlan, sampling_round
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
-from workers.pipelines.streams import Stream
+from workers.pipelines.streams import UNTRUNCATED, Stream
 from workers.pipelines.topup import token_allowance, wanted_samples
 
 
@@ -35,6 +35,10 @@ class RoundPlan:
     notices: tuple[Notice, ...] = ()
 
 
+SCORED_BY = {REFERENCE: CANDIDATE, CANDIDATE: REFERENCE, UNTRUNCATED: REFERENCE}
+"""The side whose model scores a stream's draws beside the model that drew them."""
+
+
 def plan_pilot(
     spec: AnalysisSpec,
     participants: Mapping[str, Participant],
@@ -56,14 +60,13 @@ def plan_pilot(
     for stream, lengths in prompt_lengths.items():
         source = spec.streams[stream]
         _require_room(spec, source, participants[source.participant], lengths)
-    pilot = spec.budget.samples_per_prompt
     wanted: dict[str, list[Item]] = {
-        stream: [(p.index, 0, pilot) for p in spec.prompts] for stream in spec.piloted
+        stream: [(p.index, 0, spec.pilot_of(stream)) for p in spec.prompts] for stream in spec.piloted
     }
     comparable = share_tokenizer(participants)
     shards = sampling_round(
         wanted,
-        scored_by={REFERENCE: CANDIDATE, CANDIDATE: REFERENCE} if comparable else {},
+        scored_by=SCORED_BY if comparable else {},
         model_keys=_model_keys(spec, participants),
         max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
     )

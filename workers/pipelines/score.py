@@ -53,7 +53,7 @@ def score_samples(
             scoring_model,
             render(sampling_model, spec.prompts[prompt_index]),
             [np.asarray(row["token_ids"], dtype=np.int32) for row in block],
-            spec.policy,
+            spec.streams[block[0]["stream"]].policy,
             [np.asarray(row["logprobs"], dtype=np.float32) for row in block],
             should_stop=should_stop,
             on_progress=report,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workers.engines.policy import Policy
-from workers.pipelines.streams import Stream, arm_of, side_of
+from workers.pipelines.streams import Stream, arm_of, side_of, untruncated_of
 from workers.verifiers.judgement import AnswerKey
 
 Kind = Literal["support", "free_energy", "capability"]
@@ -40,6 +40,7 @@ class Budget:
     max_samples_per_prompt: int
     max_total_tokens: int | None
     adaptive: bool
+    untruncated_samples_per_prompt: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class AnalysisSpec:
     @property
     def sides(self) -> tuple[str, ...]:
         """Streams of the models that are compared; every prompt needs their pilots."""
-        return tuple(name for name, stream in self.streams.items() if not stream.is_arm)
+        return tuple(name for name, stream in self.streams.items() if stream.is_side)
 
     @property
     def elicitation(self) -> tuple[Stream, ...]:
@@ -128,7 +129,18 @@ class AnalysisSpec:
         the plan is fixed and every draw is made at once.
         """
         arms_too = self.kind == "support" or not self.budget.adaptive
-        return tuple(self.streams) if arms_too else self.sides
+        return tuple(s for s, stream in self.streams.items() if arms_too or not stream.is_arm)
+
+    @property
+    def reaching(self) -> tuple[str, ...]:
+        """Streams from which reach is judged: the sides and the arms."""
+        return tuple(name for name, stream in self.streams.items() if stream.is_side or stream.is_arm)
+
+    def pilot_of(self, stream: str) -> int:
+        """Samples of each prompt that a stream draws at once."""
+        if self.streams[stream].role == "untruncated":
+            return self.budget.untruncated_samples_per_prompt
+        return self.budget.samples_per_prompt
 
 
 def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
@@ -136,7 +148,11 @@ def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
     if request["candidate"] is not None:
         sides.append(side_of(CANDIDATE, "candidate", policy))
     arms = [arm_of(arm, REFERENCE) for arm in request["arms"]]
-    return [*sides, *sorted(arms, key=lambda arm: arm.cost)]
+    raw = []
+    wanted = Budget(**request["budget"]).untruncated_samples_per_prompt
+    if request["candidate"] is not None and request["kind"] != "support" and policy.is_truncating and wanted:
+        raw.append(untruncated_of(CANDIDATE, policy))
+    return [*sides, *sorted(arms, key=lambda arm: arm.cost), *raw]
 
 
 def prompt_specs(prompts: Iterable[dict[str, Any]]) -> tuple[PromptSpec, ...]:

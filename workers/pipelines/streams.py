@@ -7,7 +7,8 @@ from workers.engines.policy import Policy
 from workers.pipelines.rendering import PLAIN, Demonstration, Rendering
 
 ARM = "arm:"
-Role = Literal["reference", "candidate", "elicitation", "assisted"]
+UNTRUNCATED = "untruncated"
+Role = Literal["reference", "candidate", "elicitation", "assisted", "untruncated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Stream:
 
     Attributes:
         name: Part of every stream key: `reference`, `candidate`, `arm:few-shot`.
-        role: A side of the analysis, or an arm of the reference.
+        role: A side of the analysis, an arm of the reference, or draws of the candidate at temperature 1
+            without truncation, from which a KL is estimated that the policy's own draws do not have.
         participant: Stream of the side whose model draws; a side's own name.
         policy: The decoding policy.
         rendering: How prompts become text.
@@ -32,6 +34,11 @@ class Stream:
     def is_arm(self) -> bool:
         """Whether it is another way to sample the reference, and no side of its own."""
         return self.role in ("elicitation", "assisted")
+
+    @property
+    def is_side(self) -> bool:
+        """Whether it is one of the models that are compared, under the policy of the request."""
+        return self.role in ("reference", "candidate")
 
     @property
     def arm(self) -> str:
@@ -53,6 +60,12 @@ class Stream:
 def side_of(name: str, role: Literal["reference", "candidate"], policy: Policy) -> Stream:
     """The stream of a side."""
     return Stream(name, role, name, policy)
+
+
+def untruncated_of(participant: str, policy: Policy) -> Stream:
+    """The stream of a side's draws at temperature 1 without truncation, as long as the policy's."""
+    raw = Policy(max_new_tokens=policy.max_new_tokens, stop=policy.stop)
+    return Stream(UNTRUNCATED, "untruncated", participant, raw)
 
 
 def arm_of(arm: dict[str, Any], reference: str) -> Stream:

@@ -67,6 +67,12 @@ def further(energy: Json) -> list[tuple[str, str, Reading]]:
             energy.get("kl_reverse"),
             "nats",
         ),
+        (
+            "KL without truncation",
+            "KL(candidate‖reference) at temperature 1, from draws of its own: another law than the policy's",
+            (energy.get("kl_untruncated") or {}).get("kl"),
+            "nats",
+        ),
         ("KL, plain estimate", "k1: mean of log q − log p, a cross-check", energy["kl_k1"], "nats"),
         ("KL a token", "the KL over the completion's length", energy["kl_per_token"], "nats a token"),
         (

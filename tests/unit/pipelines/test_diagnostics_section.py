@@ -9,8 +9,8 @@ from workers.estimators.counts import epsilon
 from workers.estimators.settle import samples_to_settle
 from workers.pipelines.assessment import planned_samples
 from workers.pipelines.chance import ChanceFloor
+from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.diagnostics_section import Draws, diagnostics_section, draws_of, warnings_of
-from workers.pipelines.free_energy_section import closure_checks
 
 BUDGET = {"samples_per_prompt": 16, "max_samples_per_prompt": 4096}
 
