@@ -39,7 +39,7 @@ class Result(ResultDocument):
         Raises:
             SetupError: pandas is not installed.
         """
-        return tables.to_pandas(self._rows()).set_index("path")
+        return tables.to_pandas(self.rows()).set_index("path")
 
     def to_polars(self) -> Any:
         """A polars DataFrame of the estimates; `analyses.prompts(id)` has the rows by prompt.
@@ -47,9 +47,10 @@ class Result(ResultDocument):
         Raises:
             SetupError: polars is not installed.
         """
-        return tables.to_polars(self._rows())
+        return tables.to_polars(self.rows())
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary an estimate: its path and its fields."""
         names = EstimateDocument.model_fields
         return [
             {"path": path, **{name: getattr(estimate, name) for name in names}}

@@ -11,14 +11,15 @@ from tiltscope.errors import SetupError
 
 def flat(documents: Iterable[BaseModel]) -> list[dict[str, Any]]:
     """One dictionary a document: objects become `outer.inner` columns, lists stay as they are."""
-    return [dict(_columns("", document.model_dump(mode="json"))) for document in documents]
+    return [dict(columns(document.model_dump(mode="json"))) for document in documents]
 
 
-def _columns(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def columns(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested objects by their path."""
     for name, value in node.items():
         path = f"{prefix}.{name}" if prefix else name
         if isinstance(value, dict) and value:
-            yield from _columns(path, value)
+            yield from columns(value, path)
         else:
             yield path, value
 

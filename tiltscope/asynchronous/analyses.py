@@ -26,6 +26,7 @@ from tiltscope.files import replacing
 from tiltscope.progress import Observer, observed, require_result
 from tiltscope.result import Result
 from tiltscope.server_events import Event
+from tiltscope.tracking.record import Record
 
 PATH = "/v1/analyses"
 
@@ -252,6 +253,15 @@ class Analyses:
         params = {"prompt_id": prompt_id, "side": side, "outcome": outcome}
         call = Call("GET", f"{PATH}/{analysis_id}/samples", params)
         return Pages(self._transport, call, SampleList, lambda page: page.data, limit)
+
+    async def record(self, analysis_id: str) -> Record:
+        """Everything that an experiment tracker keeps: `tiltscope.tracking` logs it to MLflow or W&B."""
+        return Record(
+            analysis=await self.get(analysis_id),
+            result=await self.result(analysis_id),
+            prompts=await self.prompts(analysis_id).all(),
+            report=await self.report(analysis_id),
+        )
 
     async def report(self, analysis_id: str, path: str | Path | None = None) -> bytes:
         """The self-contained HTML report; also written to `path`, if given."""

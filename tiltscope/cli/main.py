@@ -7,9 +7,11 @@ import typer
 from tiltscope.cli import analyses
 from tiltscope.cli.doctor import doctor
 from tiltscope.cli.gate import gate
+from tiltscope.cli.log import log
 from tiltscope.cli.models import models_app
 from tiltscope.cli.terminal import err
 from tiltscope.cli.up import up
+from tiltscope.cli.watch import watch
 from tiltscope.errors import TiltscopeError
 
 HELP = """
@@ -42,6 +44,8 @@ app.command("report")(analyses.report)
 app.command("logs")(analyses.logs)
 app.command("gate")(gate)
 app.command("doctor")(doctor)
+app.command("log")(log)
+app.command("watch")(watch)
 
 
 def main() -> None:

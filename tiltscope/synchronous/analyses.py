@@ -27,6 +27,7 @@ from tiltscope.server_events import Event
 from tiltscope.synchronous.follow import Deadline, ended, events
 from tiltscope.synchronous.pages import Pages
 from tiltscope.synchronous.transport import Transport
+from tiltscope.tracking.record import Record
 
 PATH = "/v1/analyses"
 
@@ -252,6 +253,15 @@ class Analyses:
         params = {"prompt_id": prompt_id, "side": side, "outcome": outcome}
         call = Call("GET", f"{PATH}/{analysis_id}/samples", params)
         return Pages(self._transport, call, SampleList, lambda page: page.data, limit)
+
+    def record(self, analysis_id: str) -> Record:
+        """Everything that an experiment tracker keeps: `tiltscope.tracking` logs it to MLflow or W&B."""
+        return Record(
+            analysis=self.get(analysis_id),
+            result=self.result(analysis_id),
+            prompts=self.prompts(analysis_id).all(),
+            report=self.report(analysis_id),
+        )
 
     def report(self, analysis_id: str, path: str | Path | None = None) -> bytes:
         """The self-contained HTML report; also written to `path`, if given."""
