@@ -51,7 +51,7 @@ def log_to_wandb(
                     )
                 }
             )
-        run.log({"report": wandb.Html(record.report.decode())})
+        run.log({"report": wandb.Html(record.report.decode(), inject=False)})
         run.summary.update(record.metrics() | record.tags())
     finally:
         run.finish()
