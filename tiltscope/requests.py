@@ -9,6 +9,9 @@ from typing import Any
 from tiltscope.errors import UsageError
 
 DATASET_ID = re.compile(r"ds_[0-9A-Za-z]+")
+INLINE_PROMPTS = 1_000
+"""Prompts that a request may carry; more of them become a data set first."""
+
 IMPORT_ID = re.compile(r"imp_[0-9A-Za-z]+")
 
 PromptSource = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
@@ -133,8 +136,20 @@ def parse_json(text: str, where: str) -> Any:
         raise UsageError(f"{where} is not JSON: {error}") from error
 
 
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
         raise UsageError(f"cannot read {path}: {error}") from error

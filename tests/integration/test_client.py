@@ -138,6 +138,25 @@ def test_errors_say_what_they_are(stack: EmbeddedStack, comparison: dict[str, An
             client.analyses.get(analysis.id)
 
 
+def test_many_prompts_become_a_data_set(stack: EmbeddedStack) -> None:
+    prompts = [
+        {"id": f"p{n}", "prompt": f"{n % 90 + 10}+11=", "answer": str(n % 90 + 21)} for n in range(1001)
+    ]
+    with Tiltscope(stack.service.layout.url) as client:
+        kept = client.datasets.create(prompts, name="many")
+        assert client.datasets.create(prompts).id == kept.id
+        assert kept.prompts == 1001
+        assert kept.id in [one.id for one in client.datasets.list()]
+        assert [one["id"] for one in client.datasets.content(kept.id)] == [one["id"] for one in prompts]
+        analysis = client.analyses.create(reference="tiny-base", prompts=prompts, kind="support")
+        client.analyses.cancel(analysis.id)
+        assert analysis.spec["prompts"] == {"dataset": kept.id}
+        client.analyses.until_ended(analysis.id)
+        with pytest.raises(InvalidRequestError) as caught:
+            client.datasets.create([{"id": "p"}])
+        assert caught.value.errors
+
+
 def run(*arguments: str, url: str, **more: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "TILTSCOPE_URL": url, "COLUMNS": "100", "NO_COLOR": "1", **more}
     command = [sys.executable, "-m", "tiltscope", *arguments]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from tiltscope import payloads, requests
+from tiltscope.asynchronous.datasets import Datasets
 from tiltscope.asynchronous.follow import Deadline, ended, events
 from tiltscope.asynchronous.pages import Pages
 from tiltscope.asynchronous.transport import Transport
@@ -104,8 +105,16 @@ class Analyses:
         return await self.submit(body, idempotency_key=idempotency_key)
 
     async def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Analysis:
-        """Submit a request as the contract has it; a retry after a lost answer makes no second analysis."""
-        call = Call("POST", PATH, json=dict(request), headers=key_header(idempotency_key))
+        """Submit a request as the contract has it; a retry after a lost answer makes no second analysis.
+
+        More inline prompts than a request may carry are kept as a data set first.
+        """
+        body = dict(request)
+        inline = (body.get("prompts") or {}).get("inline")
+        if inline is not None and len(inline) > requests.INLINE_PROMPTS:
+            kept = await Datasets(self._transport).create(inline)
+            body["prompts"] = {"dataset": kept.id}
+        call = Call("POST", PATH, json=body, headers=key_header(idempotency_key))
         return await self._transport.document(call, Analysis)
 
     async def get(self, analysis_id: str) -> Analysis:

@@ -6,6 +6,7 @@ import httpx
 
 from tiltscope.asynchronous.analyses import Analyses
 from tiltscope.asynchronous.catalogue import Models, Signals, readiness
+from tiltscope.asynchronous.datasets import Datasets
 from tiltscope.asynchronous.transport import Transport
 from tiltscope.connection import TIMEOUT
 from tiltscope.documents import Readiness
@@ -35,6 +36,7 @@ class AsyncTiltscope:
         self._transport = Transport(url, api_key=api_key, retries=retries, timeout=timeout, http=http)
         self.url = self._transport.url
         self.analyses = Analyses(self._transport)
+        self.datasets = Datasets(self._transport)
         self.models = Models(self._transport)
         self.signals = Signals(self._transport)
 

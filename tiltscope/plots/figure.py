@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Callable
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from tiltscope.plots import panels
@@ -42,9 +43,21 @@ def result_figure(result: "ResultDocument") -> Any:
 
 
 def new_figure(rows: int) -> Any:
-    """An empty figure that a notebook shows and that belongs to no global state."""
+    """An empty figure that a notebook shows and that belongs to no global state.
+
+    Raises:
+        SetupError: matplotlib is not installed.
+    """
     figures: Any = wanted("matplotlib.figure", "plot")
-    return figures.Figure(figsize=(WIDTH_INCHES, 0.9 + ROW_INCHES * rows), layout="constrained")
+    shown = type("Figure", (figures.Figure,), {"_repr_png_": _png})
+    return shown(figsize=(WIDTH_INCHES, 0.9 + ROW_INCHES * rows), layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    """What a notebook shows of a figure that pyplot does not know."""
+    stream = BytesIO()
+    figure.savefig(stream, format="png", dpi=90)
+    return stream.getvalue()
 
 
 def _title(result: "ResultDocument") -> str:

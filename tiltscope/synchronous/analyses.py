@@ -24,6 +24,7 @@ from tiltscope.files import replacing
 from tiltscope.progress import Observer, observed, require_result
 from tiltscope.result import Result
 from tiltscope.server_events import Event
+from tiltscope.synchronous.datasets import Datasets
 from tiltscope.synchronous.follow import Deadline, ended, events
 from tiltscope.synchronous.pages import Pages
 from tiltscope.synchronous.transport import Transport
@@ -105,8 +106,16 @@ class Analyses:
         return self.submit(body, idempotency_key=idempotency_key)
 
     def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Analysis:
-        """Submit a request as the contract has it; a retry after a lost answer makes no second analysis."""
-        call = Call("POST", PATH, json=dict(request), headers=key_header(idempotency_key))
+        """Submit a request as the contract has it; a retry after a lost answer makes no second analysis.
+
+        More inline prompts than a request may carry are kept as a data set first.
+        """
+        body = dict(request)
+        inline = (body.get("prompts") or {}).get("inline")
+        if inline is not None and len(inline) > requests.INLINE_PROMPTS:
+            kept = Datasets(self._transport).create(inline)
+            body["prompts"] = {"dataset": kept.id}
+        call = Call("POST", PATH, json=body, headers=key_header(idempotency_key))
         return self._transport.document(call, Analysis)
 
     def get(self, analysis_id: str) -> Analysis:

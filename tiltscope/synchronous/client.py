@@ -10,6 +10,7 @@ from tiltscope.documents import Readiness
 from tiltscope.retries import Retries
 from tiltscope.synchronous.analyses import Analyses
 from tiltscope.synchronous.catalogue import Models, Signals, readiness
+from tiltscope.synchronous.datasets import Datasets
 from tiltscope.synchronous.transport import Transport
 
 
@@ -36,6 +37,7 @@ class Tiltscope:
         self._transport = Transport(url, api_key=api_key, retries=retries, timeout=timeout, http=http)
         self.url = self._transport.url
         self.analyses = Analyses(self._transport)
+        self.datasets = Datasets(self._transport)
         self.models = Models(self._transport)
         self.signals = Signals(self._transport)
 
