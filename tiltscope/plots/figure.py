@@ -1,16 +1,17 @@
 """A result as one figure."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from tiltscope.plots import panels
+from tiltscope.plots import panels, trajectory
 from tiltscope.tables import wanted
 
 if TYPE_CHECKING:
     from tiltscope.documents import ResultDocument
 
+Draw = Callable[[Any], None]
 WIDTH_INCHES, ROW_INCHES = 11.0, 3.4
 TITLE_CHARACTERS = 110
 
@@ -21,17 +22,7 @@ def result_figure(result: "ResultDocument") -> Any:
     Raises:
         SetupError: matplotlib is not installed.
     """
-    draws: list[Callable[[Any], None]] = []
-    if result.gain is not None:
-        gain = result.gain
-        draws.append(lambda axes: panels.gain_split(axes, gain))
-    draws.append(lambda axes: panels.pass_at_k(axes, result.support, result.frame))
-    if result.free_energy is not None:
-        terms = result.free_energy
-        draws.append(lambda axes: panels.decomposition(axes, terms))
-    if result.support.regimes is not None:
-        counts = result.support.regimes
-        draws.append(lambda axes: panels.regimes(axes, counts))
+    draws = [*_over_training(result), *_of_the_whole(result)]
     rows = (len(draws) + 1) // 2
     figure = new_figure(rows)
     for place, draw in enumerate(draws):
@@ -40,6 +31,27 @@ def result_figure(result: "ResultDocument") -> Any:
         draw(axes)
     figure.suptitle(_title(result), x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def _over_training(result: "ResultDocument") -> Iterator[Draw]:
+    checkpoints = result.model_dump(mode="json").get("checkpoints")
+    if checkpoints:
+        yield lambda axes: trajectory.gain_lines(axes, checkpoints)
+        if any(checkpoint.get("free_energy") for checkpoint in checkpoints):
+            yield lambda axes: trajectory.decomposition_lines(axes, checkpoints)
+
+
+def _of_the_whole(result: "ResultDocument") -> Iterator[Draw]:
+    gain, support, terms = result.gain, result.support, result.free_energy
+    if gain is not None:
+        yield lambda axes: panels.gain_split(axes, gain)
+    if support is not None:
+        yield lambda axes: panels.pass_at_k(axes, support, result.frame)
+    if terms is not None:
+        yield lambda axes: panels.decomposition(axes, terms)
+    counts = getattr(support, "regimes", None)
+    if counts is not None:
+        yield lambda axes: panels.regimes(axes, counts)
 
 
 def new_figure(rows: int) -> Any:
