@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, untruncated_arm
+from api_schemas.audits import VerifierAudit
 from api_schemas.base import Document
 from api_schemas.policies import Policy
 from api_schemas.prompts import Prompts
@@ -101,6 +102,10 @@ class AnalysisRequest(Document):
     candidate: ModelParticipant | None = None
     prompts: Prompts
     signal: Signal
+    second_signal: Signal | None = Field(
+        None, description="Judges each rare success again; what it refuses is listed, and confirms nothing."
+    )
+    audit: VerifierAudit | None = None
     policy: Policy = Policy()
     budget: Budget = Budget()
     arms: Annotated[list[Arm], Field(max_length=MAX_ARMS)] = Field(

@@ -146,6 +146,15 @@ class Null(Document):
     reason: str
 
 
+class VerifierAuditResult(Document):
+    """How often the verifier errs, by the request's audit; all bounds and classes allow for it."""
+
+    right: int
+    wrong: int
+    false_positive_rate: Estimate
+    false_negative_rate: Estimate
+
+
 class Diagnostics(Document):
     """What grades the estimates; means over the prompts where defined."""
 
@@ -154,6 +163,7 @@ class Diagnostics(Document):
     overlap: Estimate | None = None
     singular_mass: DatasetEstimate | None = None
     chance_floor: Estimate | None = None
+    verifier_audit: VerifierAuditResult | None = None
     truncated_share: dict[str, float]
     unparsed_share: dict[str, float]
     duplicate_share: dict[str, float]
@@ -250,6 +260,23 @@ class DriftPartsRow(Document):
     within_strategy: Estimate
 
 
+class VerifierDisagreement(Document):
+    """A success that the second verifier does not accept."""
+
+    side: str
+    index: int
+    outcome: str
+    detail: str
+
+
+class SecondVerifierRow(Document):
+    """What the second verifier said of the rare successes of one prompt."""
+
+    checked: dict[str, int]
+    disagreements: list[VerifierDisagreement]
+    reference_class_holds: bool
+
+
 class PromptRow(Document):
     """What was found about one prompt."""
 
@@ -271,6 +298,7 @@ class PromptRow(Document):
     behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
     evidence: list[str]
+    second_verifier: SecondVerifierRow | None = None
     samples_to_settle: int | None
 
 

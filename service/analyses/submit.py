@@ -16,6 +16,7 @@ from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
 from service.analyses.arm_checks import check_arms, check_metadata
+from service.analyses.audit_checks import check_audit
 from service.analyses.findings import Finding, refuse
 from service.analyses.model_checks import check_models, sides
 from service.analyses.plan_checks import check_plan
@@ -93,6 +94,17 @@ def _check(resources: Resources, given: AnalysisRequest, request: AnalysisReques
     findings += source.placed(
         check_metadata(given.arms, source.prompts(resources)), listed=settings.max_listed_faults
     )
+    if request.second_signal is not None:
+        again = check_signal(
+            request.second_signal,
+            source.prompts(resources),
+            max_patterns=settings.max_distinct_patterns,
+            offers=Offers.of(settings),
+            at="/second_signal",
+        )
+        findings += source.placed(again, listed=settings.max_listed_faults)
+    if request.audit is not None:
+        findings += check_audit(request.audit, source.prompts(resources))
     findings += check_plan(request, source, max_samples=settings.max_planned_samples)
     findings += source.placed(judged, listed=settings.max_listed_faults)
     refuse(findings, listed=settings.max_listed_faults)

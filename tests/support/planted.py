@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from workers.pipelines.audit import audited
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import Findings, finalise
+from workers.pipelines.judge import Judge
 from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_next, plan_pilot
@@ -168,7 +170,7 @@ class PlantedRun:
     def plan(self) -> Any:
         committed = self.committed(with_samples=False)
         return plan_next(
-            self.spec,
+            audited(self.spec, Judge()),
             self.participants,
             observe(self.spec, committed.outcomes, committed.scores),
             committed.drawn,

@@ -16,6 +16,7 @@ from workers.host.means import lent_means
 from workers.host.prompts import named_prompts
 from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
+from workers.pipelines.audit import audited
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
 from workers.pipelines.judge import Judge
@@ -189,6 +190,7 @@ def _plan(shard: Shard) -> Reply:
         plan = plan_pilot(spec, shard.participants, lengths, shard_tokens=shard_tokens)
     else:
         committed = shard.committed(with_samples=False)
+        spec = audited(spec, shard.judge)
         plan = plan_next(
             spec,
             shard.participants,

@@ -1,7 +1,9 @@
 """What each side of each prompt reaches: classes, bounds and price from what was observed."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.evidence import (
@@ -10,6 +12,7 @@ from workers.estimators.evidence import (
     Levels,
     ReferenceEvidence,
     SideEvidence,
+    SuccessEvidence,
     candidate_evidence,
     classify,
     log_e_in_combined,
@@ -19,8 +22,17 @@ from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts
 from workers.estimators.regimes import Reach
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
+from workers.estimators.verifier_noise import (
+    AUDIT_SHARE,
+    at_threshold,
+    in_threshold,
+    out_threshold,
+    true_evidence,
+)
 from workers.pipelines.observations import PromptObservations, SideObservations
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
+
+CountsT = TypeVar("CountsT", ReferenceCounts, CandidateCounts)
 
 PRIOR_SAMPLES_PER_K = 8
 """Second shape of the prior of the `out` e-value per unit of K_probe. With no success it decides after 4.65 K
@@ -107,8 +119,14 @@ def candidate_label_at(spec: AnalysisSpec, candidate: SideObservations, budget: 
 
 def _label_at(spec: AnalysisSpec, own: SideCounts, scoring: list[ScoredRound] | None, budget: int) -> Class:
     threshold, target = epsilon(budget, spec.thresholds.reach), -math.log(spec.thresholds.alpha)
-    evidence_out = log_e_out(own.successes, own.n, threshold, planned_samples(spec, budget))
-    return classify(log_e_in_combined(own, scoring, threshold), evidence_out, target, target)
+    for_in, for_out = threshold, threshold
+    if spec.noise is not None:
+        noise = spec.noise.for_classes
+        for_in, for_out = in_threshold(noise, threshold), out_threshold(noise, threshold)
+        if not noise.informative:
+            return "undetermined"
+    evidence_out = log_e_out(own.successes, own.n, for_out, planned_samples(spec, budget))
+    return classify(log_e_in_combined(own, scoring, for_in), evidence_out, target, target)
 
 
 def reference_bounds(
@@ -116,8 +134,12 @@ def reference_bounds(
 ) -> ReferenceEvidence:
     """Evidence of the reference at any level; the request's is for classes, others for printed intervals."""
     side = prompt.reference
-    counts = ReferenceCounts.of(side.correct, side.pilot_n)
-    return reference_evidence(counts, scored_rounds(prompt), _levels(spec, alpha, k_probe))
+    counts, rounds = ReferenceCounts.of(side.correct, side.pilot_n), scored_rounds(prompt)
+
+    def about_accepted(levels: Levels) -> ReferenceEvidence:
+        return reference_evidence(counts, rounds, levels)
+
+    return _about_truth(spec, about_accepted, _levels(spec, alpha, k_probe))
 
 
 def candidate_bounds(
@@ -125,7 +147,32 @@ def candidate_bounds(
 ) -> CandidateEvidence:
     """Evidence of the candidate at any level."""
     counts = CandidateCounts.of(candidate.correct, candidate.pilot_n)
-    return candidate_evidence(counts, _levels(spec, alpha, k_probe))
+
+    def about_accepted(levels: Levels) -> CandidateEvidence:
+        return candidate_evidence(counts, levels)
+
+    return _about_truth(spec, about_accepted, _levels(spec, alpha, k_probe))
+
+
+def _about_truth(
+    spec: AnalysisSpec, about_accepted: Callable[[Levels], SuccessEvidence[CountsT]], levels: Levels
+) -> SuccessEvidence[CountsT]:
+    """Evidence about the true rate; without an audit what is accepted is what is right."""
+    if spec.noise is None:
+        return about_accepted(levels)
+    audit, classes = spec.noise.audit, spec.noise.for_classes
+    at = {}
+    for name, threshold in (("for_in", in_threshold), ("for_out", out_threshold)):
+        use, probe = threshold(classes, levels.epsilon_use), threshold(classes, levels.epsilon_probe)
+        at[name] = about_accepted(
+            replace(levels, epsilon_use=use, epsilon_probe=probe, alpha=(1 - AUDIT_SHARE) * levels.alpha)
+        )
+    accepted = replace(
+        at["for_out"],
+        at_use=at_threshold(classes, levels.epsilon_use, at["for_in"].at_use, at["for_out"].at_use),
+        at_probe=at_threshold(classes, levels.epsilon_probe, at["for_in"].at_probe, at["for_out"].at_probe),
+    )
+    return true_evidence(audit, audit.bounds(levels.alpha), accepted, 1 - levels.alpha)
 
 
 def _levels(spec: AnalysisSpec, alpha: float, k_probe: int | None) -> Levels:
@@ -166,7 +213,7 @@ def _reach(
     planned = planned_samples(spec, k_probe)
     more = None
     if label == "undetermined":
-        more = _more_samples(side, at.threshold, log_target_in(spec, scored=scored), target, planned)
+        more = _more_samples(spec, side, at.threshold, log_target_in(spec, scored=scored), target, planned)
     return Reach(
         label=label,
         budget=budget,
@@ -182,9 +229,28 @@ def _reach(
 
 
 def _more_samples(
-    side: SideObservations, threshold: float, target_in: float, target_out: float, planned: int
+    spec: AnalysisSpec,
+    side: SideObservations,
+    threshold: float,
+    target_in: float,
+    target_out: float,
+    planned: int,
 ) -> int | None:
-    """A forecast: how many more samples settle the class if they go on as they went."""
-    if side.n and side.successes / side.n > threshold:
-        return samples_to_settle_in(side.successes, side.n, threshold, target_in)
-    return samples_to_settle(side.successes, side.n, threshold, target_out, planned)
+    """A forecast: how many more samples settle the class if they go on as they went.
+
+    None where none would: between the two rates that the verifier's noise could explain.
+    """
+    for_in, for_out = accepted_thresholds(spec, threshold)
+    rate = side.successes / side.n if side.n else 0.0
+    if side.n and rate > for_in:
+        return samples_to_settle_in(side.successes, side.n, for_in, target_in)
+    if rate > for_out:
+        return None
+    return samples_to_settle(side.successes, side.n, for_out, target_out, planned)
+
+
+def accepted_thresholds(spec: AnalysisSpec, threshold: float) -> tuple[float, float]:
+    """The accepted rates above which a side is `in`, and below which it is `out`; equal without an audit."""
+    if spec.noise is None:
+        return threshold, threshold
+    return in_threshold(spec.noise.for_classes, threshold), out_threshold(spec.noise.for_classes, threshold)

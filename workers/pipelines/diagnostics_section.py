@@ -15,6 +15,7 @@ from workers.estimators.estimate import Estimate
 from workers.estimators.selection import log_target
 from workers.estimators.settle import samples_to_settle
 from workers.pipelines.assessment import planned_samples
+from workers.pipelines.audit import audit_json
 from workers.pipelines.chance import ChanceFloor
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.mean_success import families_of
@@ -84,6 +85,7 @@ def diagnostics_section(
         families = families_of(scored)
         mean = mean_over_prompts(masses, rng, CONFIDENCE, least=0.0, most=1.0, families=families)
         section["singular_mass"] = mean_json(mean)
+    section |= audit_json(spec)
     if floors:
         section["chance_floor"] = _mean([floor.rate for floor in floors.values()], "probability", len(floors))
     return section

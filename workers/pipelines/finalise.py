@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
+from workers.pipelines.audit import audited
 from workers.pipelines.chance import ChanceFloor, chance_floors
 from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
@@ -30,6 +30,13 @@ from workers.pipelines.prompt_result import (
 )
 from workers.pipelines.prompt_rows import prompt_rows
 from workers.pipelines.score_agreement import agreement_checks
+from workers.pipelines.second_verifier import (
+    SecondOpinion,
+    opinion_json,
+    opinion_notices,
+    second_opinions,
+    with_opinions,
+)
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.streams import Stream
 from workers.pipelines.support_section import support_section
@@ -89,6 +96,8 @@ def finalise(
     """
     if not partial:
         assert_complete(spec, committed)
+    judge, requested = judge or Judge(), spec
+    spec = audited(spec, judge)
     kept = set(complete_prompts(spec, committed))
     observed = [p for p in observe(spec, committed.outcomes, committed.scores) if p.index in kept]
     notices = comparison_notices(participants)
@@ -117,21 +126,23 @@ def finalise(
     ]
     # By id: what is resampled over prompts must not depend on the order of the request.
     results.sort(key=lambda result: result.spec.id)
-    judge = judge or Judge()
-    return _assemble(
-        spec, participants, committed, results, notices, analysis_id, dict(usage), partial, judge
-    )
+    document = {
+        "object": "analysis.result",
+        "analysis_id": analysis_id,
+        "kind": spec.kind,
+        "partial": partial,
+        "frame": frame(requested, participants),
+    }
+    return _assemble(spec, document, committed, results, notices, dict(usage), judge)
 
 
 def _assemble(
     spec: AnalysisSpec,
-    participants: Mapping[str, Participant],
+    document: Json,
     committed: Committed,
     results: Sequence[PromptResult],
     notices: Sequence[Notice],
-    analysis_id: str,
     usage: Json,
-    partial: bool,
     judge: Judge,
 ) -> Findings:
     rng = _generator(spec, "sections")
@@ -146,19 +157,15 @@ def _assemble(
         ]
     floors: dict[int, ChanceFloor] = {}
     regimes, verdict = None, None
-    document: Json = {
-        "object": "analysis.result",
-        "analysis_id": analysis_id,
-        "kind": spec.kind,
-        "partial": partial,
-        "frame": frame(spec, participants),
-    }
+    opinions: dict[int, SecondOpinion] = {}
     if results and all(result.candidate is not None for result in results):
         budgets = curve_of_k_probe(spec) if spec.kind == "capability" else [spec.budget.k_probe]
         curve = {k: records_of(spec, results, k) for k in budgets}
-        floors = _floors(spec, results, curve.values(), committed.samples, judge)
+        claimed = _claimed(results, curve.values())
+        floors = chance_floors(spec, committed.samples, sorted(claimed), judge)
+        opinions = second_opinions(spec, results, claimed, committed, judge)
         known = [floors[r.spec.index].bound if r.spec.index in floors else None for r in results]
-        curve = {k: with_floors(found, known) for k, found in curve.items()}
+        curve = {k: with_opinions(results, with_floors(found, known), opinions) for k, found in curve.items()}
         records = curve[spec.budget.k_probe]
         regimes = [regime_of(record) for record in records]
         if spec.kind == "capability":
@@ -170,7 +177,7 @@ def _assemble(
         raw = untruncated_kl(spec, committed.scores, lambda name: _generator(spec, name))
         document["free_energy"] = free_energy_section(spec, results, checks, rng, untruncated=raw)
     draws = {stream: draws_of(committed.samples, stream) for stream in spec.streams}
-    warnings = [*notices, *warnings_of(spec, results, draws)]
+    warnings = [*notices, *warnings_of(spec, results, draws), *opinion_notices(opinions)]
     document |= {
         "nulls": [_null_json(null) for null in nulls],
         "diagnostics": diagnostics_section(spec, results, draws, checks, floors, rng),
@@ -178,6 +185,9 @@ def _assemble(
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
     }
     rows = prompt_rows(spec, results, regimes)
+    for row, result in zip(rows, results, strict=True):
+        if (opinion := opinions.get(result.spec.index)) is not None:
+            row["second_verifier"] = opinion_json(opinion)
     place = {prompt.id: prompt.index for prompt in spec.prompts}
     rows.sort(key=lambda row: place[row["prompt_id"]])
     return Findings(document, rows, None if verdict is None else verdict.label)
@@ -211,6 +221,7 @@ def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
         "policy": spec.policy.canonical(),
         **({"arms": [_arm(arm) for arm in arms]} if arms else {}),
         "signal": {**spec.signal, "version": version_of(spec.signal)},
+        **_further_judges(spec),
         "budget": budget,
         "decision": decision,
         "prompts": len(spec.prompts),
@@ -233,6 +244,17 @@ def _arm(arm: Stream) -> Json:
         ],
         "separator": rendering.separator,
     }
+
+
+def _further_judges(spec: AnalysisSpec) -> Json:
+    """The second verifier and the audit, where there are any; labelled texts by their number."""
+    found: Json = {}
+    if spec.second_signal is not None:
+        found["second_signal"] = {**spec.second_signal, "version": version_of(spec.second_signal)}
+    if spec.audit_request is not None:
+        texts = spec.audit_request["texts"]
+        found["audit"] = spec.audit_request["counts"] or {"texts": len(texts)}
+    return found
 
 
 def _generator(spec: AnalysisSpec, purpose: str) -> np.random.Generator:
@@ -261,21 +283,14 @@ def _nulls(spec: AnalysisSpec, observed: Sequence[PromptObservations]) -> list[N
     return nulls
 
 
-def _floors(
-    spec: AnalysisSpec,
-    results: Sequence[PromptResult],
-    at_k_probe: Iterable[Sequence[PromptRecord]],
-    samples: pa.Table,
-    judge: Judge,
-) -> dict[int, ChanceFloor]:
-    """Chance floors of the prompts on which creation may be claimed, at any K_probe of the curve."""
-    claimed = {
+def _claimed(results: Sequence[PromptResult], at_k_probe: Iterable[Sequence[PromptRecord]]) -> set[int]:
+    """The prompts on which creation may be claimed, at any K_probe of the curve."""
+    return {
         result.spec.index
         for records in at_k_probe
         for result, record in zip(results, records, strict=True)
         if may_be_created(record)
     }
-    return chance_floors(spec, samples, sorted(claimed), judge)
 
 
 def _null_json(null: NullResult) -> Json:

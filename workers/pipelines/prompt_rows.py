@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from workers.estimators.price import margin
 from workers.estimators.regimes import Reach, Regime
+from workers.estimators.verifier_noise import true_gain
 from workers.pipelines.assessment import SideAssessment
+from workers.pipelines.audit import noise_lines
 from workers.pipelines.behaviour_section import is_labelled, row_behaviours_json
 from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.free_energy_section import row_json
@@ -39,7 +41,10 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Jso
     }
     if prompt.candidate is not None and result.candidate is not None:
         row["candidate"] = _side(spec, result, CANDIDATE, prompt.candidate, result.candidate)
-        row["gain"] = estimate_json(printed_gain(result))
+        gain = printed_gain(result)
+        row["gain"] = estimate_json(gain if spec.noise is None else true_gain(spec.noise.audit, gain))
+    if spec.noise is not None:
+        row["evidence"] += noise_lines(spec, result)
     if regime is not None:
         row |= {
             "regime": regime.name,

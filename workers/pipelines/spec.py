@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workers.engines.policy import Policy
+from workers.estimators.verifier_noise import Noise
 from workers.pipelines.streams import Stream, arm_of, side_of, untruncated_of
 from workers.verifiers.judgement import AnswerKey
 
@@ -65,6 +66,9 @@ class AnalysisSpec:
         streams: Everything that draws, by name: the sides in order, then the arms, cheapest first.
         signal: The signal's settings, as a verifier is built from them.
         inverse_temperatures: The beta grid, in 1/reward.
+        second_signal: Re-judges rare successes; None without one.
+        audit_request: The request's audit of the verifier; None without one.
+        noise: The audit, counted; None before, and without one.
     """
 
     kind: Kind
@@ -76,6 +80,9 @@ class AnalysisSpec:
     thresholds: Thresholds
     inverse_temperatures: tuple[float, ...]
     seed: int
+    second_signal: dict[str, Any] | None = None
+    audit_request: dict[str, Any] | None = None
+    noise: Noise | None = None
 
     @property
     def success_threshold(self) -> float | None:
@@ -104,6 +111,8 @@ class AnalysisSpec:
             thresholds=Thresholds(**request["decision"]),
             inverse_temperatures=tuple(request["inverse_temperatures"]),
             seed=request["seed"],
+            second_signal=request["second_signal"],
+            audit_request=request["audit"],
         )
 
     @property

@@ -10,6 +10,7 @@ from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
 from workers.pipelines.assessment import (
     SideAssessment,
+    accepted_thresholds,
     assess_candidate,
     assess_reference,
     log_target_in,
@@ -115,7 +116,8 @@ def _creation_target(
     for prompt, reference, is_open, count in zip(observations, references, claimed, drawn, strict=True):
         at, side = reference.evidence.at_probe, prompt.reference
         left = spec.budget.max_samples_per_prompt - count if is_open else 0
-        best.append(log_e_out(side.successes, side.n + left, at.threshold, planned))
+        _, for_out = accepted_thresholds(spec, at.threshold)
+        best.append(log_e_out(side.successes, side.n + left, for_out, planned))
     kept = int(e_bh(np.array(best, dtype=np.float64), spec.thresholds.alpha).sum())
     return log_target(len(observations), max(1, kept), spec.thresholds.alpha)
 
@@ -129,10 +131,11 @@ def _settle_creation(
     if at.log_e_out >= target:
         return 0
     planned = planned_samples(spec, spec.budget.k_probe)
-    out = samples_to_settle(side.successes, side.n, at.threshold, target, planned)
-    if side.n and side.successes / side.n > at.threshold:
+    for_in, for_out = accepted_thresholds(spec, at.threshold)
+    out = samples_to_settle(side.successes, side.n, for_out, target, planned)
+    if side.n and side.successes / side.n > for_in:
         goal = log_target_in(spec, scored=prompt.pair is not None)
-        inside = samples_to_settle_in(side.successes, side.n, at.threshold, goal)
+        inside = samples_to_settle_in(side.successes, side.n, for_in, goal)
         return min(filter(None, (out, inside)), default=0)
     return out or 0
 
@@ -149,8 +152,8 @@ def _candidate_samples(
     if reference.probe.label != "in" and candidate.use.label == "undetermined" and side.successes:
         return candidate.use.samples_to_settle or 0
     if reference.use.label == "in" and candidate.probe.label == "undetermined" and not side.successes:
-        at = candidate.evidence.at_probe
-        return samples_to_settle(side.successes, side.n, at.threshold, alpha_target, planned) or 0
+        _, for_out = accepted_thresholds(spec, candidate.evidence.at_probe.threshold)
+        return samples_to_settle(side.successes, side.n, for_out, alpha_target, planned) or 0
     return 0
 
 

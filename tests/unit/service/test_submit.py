@@ -60,6 +60,8 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
             ]
         },
         "signal": {"kind": "exact", "extract": None, "behaviour": None},
+        "second_signal": None,
+        "audit": None,
         "policy": {
             "temperature": 1.0,
             "top_k": 0,
@@ -297,3 +299,15 @@ def test_a_token_budget_has_to_hold_the_pilot(gateway: Any, request_body: dict[s
     assert "the pilot alone" in refused(answer, "too_few_tokens", "/budget/max_total_tokens")
     roomy = {**request_body, "budget": {"max_total_tokens": 10_000_000}}
     assert gateway.post("/v1/analyses", json=roomy).status_code == 202
+
+
+def test_a_second_signal_and_an_audit_are_checked_too(gateway: Any, request_body: dict[str, Any]) -> None:
+    second = {"kind": "regex", "pattern": "(?=a)"}
+    problem = gateway.post("/v1/analyses", json={**request_body, "second_signal": second}).json()
+    assert (problem["code"], problem["errors"][0]["pointer"]) == ("invalid_pattern", "/second_signal/pattern")
+    audit = {"texts": [{"prompt_id": "nobody", "text": "x", "is_right": True}]}
+    problem = gateway.post("/v1/analyses", json={**request_body, "audit": audit}).json()
+    assert (problem["code"], problem["errors"][0]["pointer"]) == (
+        "unknown_prompt",
+        "/audit/texts/0/prompt_id",
+    )
