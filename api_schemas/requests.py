@@ -1,19 +1,16 @@
 """What a caller asks for."""
 
-import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, untruncated_arm
 from api_schemas.audits import VerifierAudit
 from api_schemas.base import Document
+from api_schemas.model_ids import ModelId
 from api_schemas.policies import Policy
 from api_schemas.prompts import Prompts
 from api_schemas.signals import Signal
-
-MODEL_ID = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
-"""A registry id: never a path, so that a request cannot name a file of the server."""
 
 MAX_K = 1_000_000
 """Largest budget: certifying beyond it takes more than the ten million samples an analysis may plan."""
@@ -29,20 +26,6 @@ of success to every printed digit."""
 Kind = Literal["support", "free_energy", "capability"]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^:]+$")]
-
-
-def _registry_id(value: str) -> str:
-    if re.fullmatch(MODEL_ID, value) is None:
-        raise ValueError(
-            "a registry id has letters, digits, '.', '_' and '-' only, and is never a path; "
-            "GET /v1/models lists the ids"
-        )
-    return value
-
-
-ModelId = Annotated[
-    str, AfterValidator(_registry_id), WithJsonSchema({"type": "string", "pattern": MODEL_ID})
-]
 
 
 class ModelParticipant(Document):

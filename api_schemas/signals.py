@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from api_schemas.base import Document, JsonObject
 from api_schemas.behaviours import Behaviour
 from api_schemas.extraction import Extract
+from api_schemas.model_ids import ModelId
 from api_schemas.patterns import Pattern
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
@@ -145,6 +146,22 @@ class HttpSignal(Document):
     )
 
 
+class RewardModelSignal(Document):
+    """Reward a completion by a model of the registry with a sequence-classification head.
+
+    Safetensors only. With a chat template the prompt is a turn of the user and the completion one of the
+    assistant; without one the completion follows the prompt.
+    """
+
+    kind: Literal["reward_model"]
+    extract: None = Field(None, description="The model reads the whole completion.")
+    behaviour: Behaviour | None = None
+    model: ModelId = Field(description="Registry id of the reward model.")
+    success_threshold: float = Field(description="Reward from which a completion is a success.")
+    label: Annotated[int, Field(ge=0, le=10_000)] = Field(0, description="Which output of the head counts.")
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+
+
 Signal = Annotated[
     ExactSignal
     | NumericSignal
@@ -154,7 +171,8 @@ Signal = Annotated[
     | MathSignal
     | JsonSchemaSignal
     | PythonSignal
-    | HttpSignal,
+    | HttpSignal
+    | RewardModelSignal,
     Field(discriminator="kind"),
 ]
 

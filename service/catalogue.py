@@ -14,6 +14,7 @@ from api_schemas.signals import (
     NumericSignal,
     PythonSignal,
     RegexSignal,
+    RewardModelSignal,
     SignalDescription,
     SignalList,
 )
@@ -30,11 +31,12 @@ SCHEMAS: Final[dict[str, type[BaseModel]]] = {
     "json_schema": JsonSchemaSignal,
     "python": PythonSignal,
     "http": HttpSignal,
+    "reward_model": RewardModelSignal,
 }
 VERSIONS: Final = {kind: f"{kind}/1" for kind in SCHEMAS}
 """What the workers' verifiers call themselves; a test holds the two together."""
 
-ANSWERLESS: Final = frozenset({"regex", "json_schema", "python", "http"})
+ANSWERLESS: Final = frozenset({"regex", "json_schema", "python", "http", "reward_model"})
 """Signals that can judge prompts without accepted answers."""
 
 

@@ -3,8 +3,8 @@
 import re
 from typing import Any, Final
 
+from api_schemas.model_ids import MODEL_ID
 from api_schemas.models import Model, ModelList
-from api_schemas.requests import MODEL_ID
 from ledger import models
 from ledger.database import read
 from service.cursors import decode, encode

@@ -68,6 +68,12 @@ EXAMPLES: Final[dict[str, SignalExample]] = {
         prompt="Capital of Italy?",
         answer="Rome",
     ),
+    "reward_model": _example(
+        {"kind": "reward_model", "model": "taste", "success_threshold": 0.5, "activation": "sigmoid"},
+        "ba",
+        "ab",
+        prompt="fe",
+    ),
     "json_schema": _example(
         {
             "kind": "json_schema",

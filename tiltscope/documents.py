@@ -241,6 +241,15 @@ class Sample(Document):
     """Of the completion under the policy it was drawn by; nats."""
 
 
+class VerifierDisagreement(Document):
+    """A success that the second verifier does not accept."""
+
+    side: str
+    index: int
+    outcome: str
+    detail: str
+
+
 class SignalExample(Document):
     """A signal, a prompt, and what becomes of some completions."""
 
@@ -379,19 +388,6 @@ class CreationShare(Document):
     upper: Estimate
 
 
-class Diagnostics(Document):
-    """What grades the estimates; means over the prompts where defined."""
-
-    ess: Estimate | None = None
-    pareto_k: Estimate | None = None
-    overlap: Estimate | None = None
-    singular_mass: DatasetEstimate | None = None
-    chance_floor: Estimate | None = None
-    truncated_share: dict[str, float]
-    unparsed_share: dict[str, float]
-    duplicate_share: dict[str, float]
-
-
 class DriftPartsRow(Document):
     """Drift of one prompt, between behaviours and within them."""
 
@@ -443,6 +439,15 @@ class SideRow(Document):
     novel_mass: Estimate | None = None
 
 
+class VerifierAuditResult(Document):
+    """How often the verifier errs, by the request's audit; all bounds and classes allow for it."""
+
+    right: int
+    wrong: int
+    false_positive_rate: Estimate
+    false_negative_rate: Estimate
+
+
 class DatasetList(Document):
     """One page of data sets, newest first."""
 
@@ -482,6 +487,14 @@ class SampleList(Document):
     data: list[Sample]
     has_more: bool
     next_cursor: str | None = None
+
+
+class SecondVerifierRow(Document):
+    """What the second verifier said of the rare successes of one prompt."""
+
+    checked: dict[str, int]
+    disagreements: list[VerifierDisagreement]
+    reference_class_holds: bool
 
 
 class SignalDescription(Document):
@@ -557,32 +570,18 @@ class Verdict(Document):
     """Further samples that would settle what is undetermined, if known."""
 
 
-class PromptRow(Document):
-    """What was found about one prompt."""
+class Diagnostics(Document):
+    """What grades the estimates; means over the prompts where defined."""
 
-    prompt_id: str
-    family: str | None = None
-    split: str | None = None
-    regime: (
-        Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
-        | str
-        | None
-    ) = None
-    confirmed: bool | None = None
-    confirmation: list[Confirmation] | None = None
-    gain: Estimate | None = None
-    reference: SideRow
-    candidate: SideRow | None = None
-    kl: Estimate | None = None
-    kl_reverse: Estimate | None = None
-    tilt: Estimate | None = None
-    drift: Estimate | None = None
-    escape: Estimate | None = None
-    drift_parts: DriftPartsRow | None = None
-    behaviours: list[BehaviourRow] | None = None
-    log_partition: list[FreeEnergyRow] | None = None
-    evidence: list[str]
-    samples_to_settle: int | None = None
+    ess: Estimate | None = None
+    pareto_k: Estimate | None = None
+    overlap: Estimate | None = None
+    singular_mass: DatasetEstimate | None = None
+    chance_floor: Estimate | None = None
+    verifier_audit: VerifierAuditResult | None = None
+    truncated_share: dict[str, float]
+    unparsed_share: dict[str, float]
+    duplicate_share: dict[str, float]
 
 
 class Analysis(Document):
@@ -609,6 +608,35 @@ class Analysis(Document):
     links: Links
 
 
+class PromptRow(Document):
+    """What was found about one prompt."""
+
+    prompt_id: str
+    family: str | None = None
+    split: str | None = None
+    regime: (
+        Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
+        | str
+        | None
+    ) = None
+    confirmed: bool | None = None
+    confirmation: list[Confirmation] | None = None
+    gain: Estimate | None = None
+    reference: SideRow
+    candidate: SideRow | None = None
+    kl: Estimate | None = None
+    kl_reverse: Estimate | None = None
+    tilt: Estimate | None = None
+    drift: Estimate | None = None
+    escape: Estimate | None = None
+    drift_parts: DriftPartsRow | None = None
+    behaviours: list[BehaviourRow] | None = None
+    log_partition: list[FreeEnergyRow] | None = None
+    evidence: list[str]
+    second_verifier: SecondVerifierRow | None = None
+    samples_to_settle: int | None = None
+
+
 class SignalList(Document):
     """Every signal."""
 
@@ -629,20 +657,20 @@ class Support(Document):
     crossing_k: Estimate | None = None
 
 
-class PromptRowList(Document):
-    """One page of prompt rows."""
-
-    object: Literal["list"]
-    data: list[PromptRow]
-    has_more: bool
-    next_cursor: str | None = None
-
-
 class AnalysisList(Document):
     """One page of analyses, newest first."""
 
     object: Literal["list"]
     data: list[Analysis]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class PromptRowList(Document):
+    """One page of prompt rows."""
+
+    object: Literal["list"]
+    data: list[PromptRow]
     has_more: bool
     next_cursor: str | None = None
 

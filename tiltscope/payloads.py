@@ -90,6 +90,27 @@ class Demonstration(TypedDict, total=False):
     completion: Required[str]
 
 
+class AuditCounts(TypedDict, total=False):
+    """What a person found of the verifier: how many right and wrong texts it accepted."""
+
+    right: Required[int]
+    """Texts that are right."""
+    accepted_right: Required[int]
+    """Those that the verifier accepted."""
+    wrong: Required[int]
+    """Texts that are wrong."""
+    accepted_wrong: Required[int]
+    """Those that the verifier accepted."""
+
+
+class AuditedText(TypedDict, total=False):
+    """A completion with the label of a person."""
+
+    prompt_id: Required[str]
+    text: Required[str]
+    is_right: Required[bool]
+
+
 class CapturedBehaviour(TypedDict, total=False):
     """Label a success with what a pattern captures in its text; no match leaves it without a label."""
 
@@ -149,6 +170,17 @@ class Arm(TypedDict, total=False):
     """Render through this model's chat template; a plain prompt becomes a user's turn."""
     demonstrations: list[Demonstration]
     separator: str
+
+
+class VerifierAudit(TypedDict, total=False):
+    """How often the verifier errs, by counts or by labelled texts that it then judges itself.
+
+    The two error rates, with their intervals, widen every bound and every class: what the verifier's
+    noise could explain is undetermined. The rates are taken to be the same on every prompt.
+    """
+
+    counts: AuditCounts | None
+    texts: list[AuditedText] | None
 
 
 class Prompt(TypedDict, total=False):
@@ -319,6 +351,26 @@ class RegexSignal(TypedDict, total=False):
     match: Literal["search", "full"]
 
 
+class RewardModelSignal(TypedDict, total=False):
+    """Reward a completion by a model of the registry with a sequence-classification head.
+
+    Safetensors only. With a chat template the prompt is a turn of the user and the completion one of
+    the assistant; without one the completion follows the prompt.
+    """
+
+    kind: Required[Literal["reward_model"]]
+    extract: None
+    """The model reads the whole completion."""
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
+    model: Required[str]
+    """Registry id of the reward model."""
+    success_threshold: Required[float]
+    """Reward from which a completion is a success."""
+    label: int
+    """Which output of the head counts."""
+    activation: Literal["none", "sigmoid", "softmax"]
+
+
 class AnalysisRequest(TypedDict, total=False):
     """An analysis to run."""
 
@@ -338,7 +390,23 @@ class AnalysisRequest(TypedDict, total=False):
         | JsonSchemaSignal
         | PythonSignal
         | HttpSignal
+        | RewardModelSignal
     ]
+    second_signal: (
+        ExactSignal
+        | NumericSignal
+        | RegexSignal
+        | ChoiceSignal
+        | ContainsSignal
+        | MathSignal
+        | JsonSchemaSignal
+        | PythonSignal
+        | HttpSignal
+        | RewardModelSignal
+        | None
+    )
+    """Judges each rare success again; what it refuses is listed, and confirms nothing."""
+    audit: VerifierAudit | None
     policy: Policy
     budget: Budget
     arms: list[Arm]

@@ -16,7 +16,7 @@ MAX_NUMERAL: Final = 400
 
 NUMERAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
-WITHOUT_ANSWERS: Final = frozenset({"python", "http"})
+WITHOUT_ANSWERS: Final = frozenset({"python", "http", "reward_model"})
 """Signals that compare with no answer."""
 
 MARKS: Final = " \t\n*_`$.'\""

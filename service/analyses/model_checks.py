@@ -1,14 +1,18 @@
 """Whether the registry has the models a request names, and they can do what it asks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
 from api_schemas.requests import AnalysisRequest
+from api_schemas.signals import RewardModelSignal
 from service.analyses.findings import Finding
 
 ModelRow = Row[Any]
+
+CLASSIFIER: Final = "ForSequenceClassification"
+"""How Transformers' architectures with such a head are named."""
 
 
 def check_models(
@@ -26,6 +30,11 @@ def check_models(
         for side, model_id in sides(request).items()
         for finding in _check_side(side, model_id, found.get(model_id), known, request.policy.max_new_tokens)
     ]
+    findings += [
+        finding
+        for place, model_id in reward_models(request).items()
+        for finding in _check_reward(place, model_id, found.get(model_id), known)
+    ]
     return findings or _check_pair(request, found)
 
 
@@ -35,6 +44,23 @@ def sides(request: AnalysisRequest) -> dict[str, str]:
     if request.candidate is not None:
         named["candidate"] = request.candidate.model
     return named
+
+
+def reward_models(request: AnalysisRequest) -> dict[str, str]:
+    """Registry id of each reward model that judges, by the place that names it."""
+    signals = {"signal": request.signal, "second_signal": request.second_signal}
+    return {place: signal.model for place, signal in signals.items() if isinstance(signal, RewardModelSignal)}
+
+
+def _check_reward(place: str, model_id: str, row: ModelRow | None, known: Sequence[str]) -> Iterator[Finding]:
+    yield from _check_side(place, model_id, row, known, 0)
+    architecture = None if row is None or row.state != "ready" else row.architecture
+    if architecture is not None and not architecture.endswith(CLASSIFIER):
+        yield Finding(
+            "unsupported_model",
+            f"`{model_id}` is a {architecture}, and a reward model has a sequence-classification head",
+            f"/{place}/model",
+        )
 
 
 def _check_side(

@@ -18,7 +18,7 @@ from ledger.ids import new_id
 from service.analyses.arm_checks import check_arms, check_metadata
 from service.analyses.audit_checks import check_audit
 from service.analyses.findings import Finding, refuse
-from service.analyses.model_checks import check_models, sides
+from service.analyses.model_checks import check_models, reward_models, sides
 from service.analyses.plan_checks import check_plan
 from service.analyses.prompt_source import prompt_source
 from service.analyses.representation import represent
@@ -78,7 +78,7 @@ def _check(resources: Resources, given: AnalysisRequest, request: AnalysisReques
     with read(resources.engine) as conn:
         found = {
             model_id: row
-            for model_id in set(sides(request).values())
+            for model_id in {*sides(request).values(), *reward_models(request).values()}
             if (row := models.get(conn, REGISTRY_TENANT, model_id)) is not None
         }
         known = [row.id for row in models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS)]

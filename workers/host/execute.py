@@ -16,6 +16,7 @@ from workers.host.means import lent_means
 from workers.host.prompts import named_prompts
 from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
+from workers.host.reward_room import RewardRoom
 from workers.pipelines.audit import audited
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
@@ -93,7 +94,9 @@ class Shard:
     def judge(self) -> Judge:
         """The verifiers of this process, their own processes warm."""
         if "judge" not in self.context.cache:
-            self.context.cache["judge"] = Judge(lent_means(self.context.settings))
+            self.context.cache["rewards"] = rewards = RewardRoom()
+            self.context.cache["judge"] = Judge(lent_means(self.context.settings, rewards))
+        self.context.cache["rewards"].expect(self.message["reward_models"])
         judge: Judge = self.context.cache["judge"]
         return judge
 

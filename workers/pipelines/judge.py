@@ -20,6 +20,9 @@ REPORT_EVERY: Final = 256
 ELSEWHERE: Final = frozenset({"math", "json_schema", "python", "http"})
 """Signals that judge in other processes or machines: several texts at once, and reports after a few."""
 
+SLOW: Final = ELSEWHERE | {"reward_model"}
+"""Signals of which a few texts take seconds."""
+
 STOCHASTIC: Final = frozenset({"http"})
 """Signals that may judge an equal text otherwise: each sample has a judgement of its own."""
 
@@ -62,7 +65,7 @@ class Judge:
         verifier = self.verifier(signal)
         lanes = self._lanes(signal)
         size = _batch_size(verifier)
-        step = REPORT_EVERY if signal["kind"] not in ELSEWHERE else 2 * lanes * size
+        step = REPORT_EVERY if signal["kind"] not in SLOW else 2 * lanes * size
         known: dict[Case, Judgement] = {}
         judged: list[Judgement] = []
         with ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="judge") as pool:

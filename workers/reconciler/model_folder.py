@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from api_schemas.requests import MODEL_ID
+from api_schemas.model_ids import MODEL_ID
 from workers.engines.adapter_folder import checked_adapter
 from workers.engines.digests import (
     adapter_digest,

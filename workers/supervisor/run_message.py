@@ -58,6 +58,10 @@ def run_message(engine: Engine, claim: Claim) -> Message:
             stream: _model(conn, analysis["tenant_id"], side["model"], pointer, shard["work"])
             for stream, (side, pointer) in _participants(analysis["spec"]).items()
         }
+        rewards = {
+            model_id: _model(conn, analysis["tenant_id"], model_id, pointer, shard["work"])
+            for model_id, pointer in _reward_models(analysis["spec"]).items()
+        }
         dataset = _dataset(conn, analysis)
         inputs = inputs_for(conn, shard)
         failures = failures_for(conn, analysis["id"]) if collects else []
@@ -79,6 +83,7 @@ def run_message(engine: Engine, claim: Claim) -> Message:
             "created_at": analysis["created_at"],
         },
         "models": found,
+        "reward_models": rewards,
         "dataset": dataset,
         "inputs": inputs,
         "failures": failures,
@@ -89,6 +94,16 @@ def run_message(engine: Engine, claim: Claim) -> Message:
 def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:
     """Stream name to the participant that draws in it and where the request names it."""
     return {side: (spec[side], f"/{side}/model") for side in _SIDES if spec.get(side) is not None}
+
+
+def _reward_models(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Registry ids of the reward models that judge, and where the request names them."""
+    signals = {"signal": spec.get("signal"), "second_signal": spec.get("second_signal")}
+    return {
+        signal["model"]: f"/{place}/model"
+        for place, signal in signals.items()
+        if signal is not None and signal["kind"] == "reward_model"
+    }
 
 
 def _model(conn: Connection, tenant_id: str, model_id: str, pointer: str, work: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What a worker lends to verifiers that need more than a text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from workers.errors import AnalysisFault
 from workers.verifiers.child import ChildPool
@@ -25,15 +26,29 @@ class Allowed:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
+class RewardModels(Protocol):
+    """Reward models by registry id."""
+
+    def check(self, model_id: str) -> None:
+        """Make sure that a model can be used; an AnalysisFault says why not."""
+
+    def logits(self, model_id: str, pairs: Sequence[tuple[str, str]]) -> list[list[float] | None]:
+        """Outputs of a model's head for (prompt, completion) pairs; None where a pair exceeds its context."""
+
+
 class Means:
     """The means of one worker process; children stay warm between shards.
 
     Args:
         allowed: What the operator allows.
         lanes: Texts judged at once where judging happens in other processes.
+        rewards: The reward models of this process; None where it has none.
     """
 
-    def __init__(self, allowed: Allowed | None = None, *, lanes: int = 1) -> None:
+    def __init__(
+        self, allowed: Allowed | None = None, *, lanes: int = 1, rewards: RewardModels | None = None
+    ) -> None:
+        self.rewards = rewards
         self.allowed = allowed or Allowed()
         self.lanes = lanes
         self._pools: dict[str, ChildPool] = {}

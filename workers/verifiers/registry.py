@@ -22,6 +22,7 @@ from workers.verifiers.means import Means
 from workers.verifiers.numeric import NumericVerifier
 from workers.verifiers.pattern import PatternVerifier
 from workers.verifiers.programs import ProgramVerifier
+from workers.verifiers.reward import RewardVerifier
 
 Settings = dict[str, Any]
 
@@ -126,6 +127,18 @@ def _http(signal: Settings, means: Means) -> Verifier:
     )
 
 
+def _reward_model(signal: Settings, means: Means) -> Verifier:
+    if means.rewards is None:
+        raise AnalysisFault("signal_not_allowed", "this process has no reward models", "/signal/kind")
+    means.rewards.check(signal["model"])
+    return RewardVerifier(
+        partial(means.rewards.logits, signal["model"]),
+        signal["label"],
+        signal["activation"],
+        signal["success_threshold"],
+    )
+
+
 _REVISIONS: Final[dict[str, int]] = {}
 """Of kinds whose verifier has changed since its first: the same text may be judged otherwise."""
 
@@ -139,4 +152,5 @@ _BUILDERS: Final[dict[str, Callable[[Settings, Means], Verifier]]] = {
     "json_schema": _json_schema,
     "python": _python,
     "http": _http,
+    "reward_model": _reward_model,
 }

@@ -311,3 +311,12 @@ def test_a_second_signal_and_an_audit_are_checked_too(gateway: Any, request_body
         "unknown_prompt",
         "/audit/texts/0/prompt_id",
     )
+
+
+def test_a_reward_model_has_a_head(gateway: Any, request_body: dict[str, Any]) -> None:
+    signal = {"kind": "reward_model", "model": "nobody", "success_threshold": 0}
+    problem = gateway.post("/v1/analyses", json={**request_body, "signal": signal}).json()
+    assert (problem["code"], problem["errors"][0]["pointer"]) == ("unknown_model", "/signal/model")
+    signal["model"] = request_body["reference"]["model"]
+    problem = gateway.post("/v1/analyses", json={**request_body, "signal": signal}).json()
+    assert (problem["code"], problem["errors"][0]["pointer"]) == ("unsupported_model", "/signal/model")

@@ -5,6 +5,7 @@ from ledger.recovery import close_rounds
 from workers.errors import AnalysisFault
 from workers.supervisor.run_message import run_message
 
+SPEC = {"reference": {"source": "model", "model": "tiny"}, "candidate": None, "prompts": {"inline": []}}
 SAMPLE = {"idx": 0, "work": "sample", "stream": "reference", "items": [[0, 0, 4]], "model_keys": ["d1"]}
 FINALISE = {"idx": 0, "work": "finalise"}
 
@@ -102,3 +103,22 @@ def test_a_replaced_adapter_ends_the_analysis(engine, register, submit, claim):
     with pytest.raises(AnalysisFault) as fault:
         run_message(engine, claim())
     assert fault.value.code == "model_changed"
+
+
+def test_the_reward_models_that_judge_are_told_with_where_they_are(engine, register, submit, claim):
+    register()
+    register("taste", digest="d9")
+    spec = {**SPEC, "signal": {"kind": "exact"}, "second_signal": {"kind": "reward_model", "model": "taste"}}
+    submit(spec=spec)
+    message = run_message(engine, claim())
+    assert message["models"].keys() == {"reference"}
+    assert message["reward_models"]["taste"]["path"] == "/m/taste"
+    assert message["reward_models"]["taste"]["weights_digest"] == "d9"
+
+
+def test_a_reward_model_that_left_ends_the_analysis(engine, register, submit, claim):
+    register()
+    submit(spec={**SPEC, "signal": {"kind": "reward_model", "model": "taste"}})
+    with pytest.raises(AnalysisFault) as fault:
+        run_message(engine, claim())
+    assert (fault.value.code, fault.value.pointer) == ("unknown_model", "/signal/model")

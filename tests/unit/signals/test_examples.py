@@ -1,9 +1,5 @@
 """Every example that the service shows is one that its verifier bears out."""
 
-import json
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, get_args
 
 import pytest
@@ -17,7 +13,7 @@ from service.offers import Offers
 from workers.pipelines.judge import Judge
 from workers.pipelines.spec import answer_key
 from workers.verifiers.judgement import Case
-from workers.verifiers.means import Allowed, Means
+from workers.verifiers.means import Means
 from workers.verifiers.registry import version_of
 
 EVERYTHING = Offers(python=True, http_hosts=frozenset({"*"}), http_loopback=True)
@@ -31,7 +27,9 @@ def test_every_kind_of_the_contract_is_in_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_example_is_accepted_by_the_gate_and_borne_out_by_the_verifier(kind: str, grader: str) -> None:
+def test_the_example_is_accepted_by_the_gate_and_borne_out_by_the_verifier(
+    kind: str, grader: str, means: Means
+) -> None:
     example = next(entry for entry in catalogue.list_signals(EVERYTHING).data if entry.kind == kind).example
     signal: Any = TypeAdapter(Signal).validate_python(example.signal)
     prompt = Prompt.model_validate(example.prompt)
@@ -40,33 +38,9 @@ def test_the_example_is_accepted_by_the_gate_and_borne_out_by_the_verifier(kind:
         signal = signal.model_copy(update={"url": grader})
     key = answer_key(prompt.model_dump(mode="json"))
     cases = [Case(text, key, "eos") for text in (example.accepted, example.refused)]
-    judge = Judge(Means(Allowed(python=True, http_loopback=True, secrets={"127.0.0.1": {"token": "t"}})))
-    found = judge.judge(signal.model_dump(mode="json"), cases)
+    found = Judge(means).judge(signal.model_dump(mode="json"), cases)
     assert [judgement.outcome == "correct" for judgement in found] == [True, False], found
     assert "verifier_error" not in {judgement.outcome for judgement in found}
-
-
-@pytest.fixture
-def grader() -> Iterator[str]:
-    """An endpoint that grades by whether the key stands in the answer."""
-
-    class Grader(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            score = 0.9 if asked["key"] in asked["answer"] else 0.1
-            body = json.dumps({"grade": {"score": score}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Grader) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/grade"
-        server.shutdown()
 
 
 def test_what_is_off_is_listed_with_the_reason() -> None:

@@ -1,0 +1,34 @@
+"""A reward model small enough to work out by hand."""
+
+from pathlib import Path
+
+import torch
+from tiny_models import build_tokenizer
+from transformers import LlamaConfig, LlamaForSequenceClassification
+
+
+def build_taste(path: Path) -> Path:
+    """A model that rewards a text by its last character: 1 for `a`, -2 for any other.
+
+    Attention and MLP are silenced, so the head sees the last token's own embedding, normalised.
+    """
+    tokenizer = build_tokenizer("abcdef")
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1,
+        num_attention_heads=2, max_position_embeddings=32, num_labels=1, pad_token_id=None,
+    )  # fmt: skip
+    model = LlamaForSequenceClassification(config)
+    a = tokenizer.convert_tokens_to_ids("a")
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            weights.fill_(1.0 if "norm" in name else 0.0)
+        embeddings = model.model.embed_tokens.weight
+        embeddings[:, 1] = 1.0
+        embeddings[a] = 0.0
+        embeddings[a, 0] = 1.0
+        scale = 8**0.5  # of RMS normalisation of a one-hot vector of length 8
+        model.score.weight[0, 0] = 1.0 / scale
+        model.score.weight[0, 1] = -2.0 / scale
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
