@@ -89,7 +89,7 @@ def free_energy_section(
         }
         section["behaviours"] = _behaviours(spec, terms)
     if terms:
-        section["response"] = _response(terms, rng, families)
+        section["response"] = _response(spec, terms, rng, families)
     if any(result.observed.pair is not None for result in results):
         section["entropy"] = _entropy(results, rng)
         section["by_position"] = _by_position(results, rng)
@@ -105,7 +105,10 @@ def _parts_of_drift(terms: FreeEnergyTerms) -> tuple[Estimate, Estimate]:
 
 
 def _response(
-    terms: Sequence[FreeEnergyTerms], rng: np.random.Generator, families: Sequence[str]
+    spec: AnalysisSpec,
+    terms: Sequence[FreeEnergyTerms],
+    rng: np.random.Generator,
+    families: Sequence[str],
 ) -> list[Json]:
     """Means over prompts of the response and the heat capacity at each inverse temperature."""
 

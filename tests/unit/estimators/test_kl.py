@@ -152,3 +152,22 @@ def test_refusals_and_empty_samples() -> None:
     nothing = sequence_kl(np.array([]), np.array([]), np.array([], dtype=np.int64), rng)
     assert {nothing.rb.status, nothing.per_token.status, nothing.singular_mass.status} == {"undefined"}
     assert singular_mass(np.array([])).status == "undefined"
+
+
+def test_k1_can_beat_rao_blackwell() -> None:
+    """The sum of conditional expectations is no conditional expectation of the sum: an exact counterexample.
+
+    q draws A with chance 0.9 and B with 0.1, p the other way round; after B, p has 1/81 of what q is sure of.
+    Then log q/p is log 9 on both sequences, while the Rao-Blackwellised sum is larger after B.
+    """
+    q = np.array([0.9, 0.1])
+    k1 = np.array([math.log(9), -math.log(9) + math.log(81)])
+    first = 0.8 * math.log(9)  # KL of the first token: 0.9 log 9 - 0.1 log 9
+    rb = np.array([first, first + math.log(81)])
+    assert float(q @ k1) == pytest.approx(float(q @ rb))
+
+    def variance(x: np.ndarray) -> float:
+        return float(q @ (x - q @ x) ** 2)
+
+    assert variance(k1) == pytest.approx(0.0, abs=1e-12)
+    assert variance(rb) > 1.7

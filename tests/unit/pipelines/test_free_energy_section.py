@@ -352,3 +352,6 @@ def test_response_of_a_verifier_peaks_at_the_price(results_of):
     peak = max(section["response"], key=lambda point: point["heat_capacity"]["value"])
     assert peak["inverse_temperature"] == pytest.approx(4.0, abs=0.5)
     assert section["response"][0]["mean_reward"]["value"] == pytest.approx(math.exp(-4), abs=0.004)
+    for point in section["response"]:  # a chance stays one, and its variance at most a quarter
+        assert 0 <= point["mean_reward"]["ci_low"] <= point["mean_reward"]["ci_high"] <= 1
+        assert 0 <= point["heat_capacity"]["ci_low"] <= point["heat_capacity"]["ci_high"] <= 0.25
