@@ -1,6 +1,5 @@
 """`tiltscope submit`, `wait`, `ls`, `show`, `cancel`, `result`, `report`, `logs`."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -215,4 +214,4 @@ def logs(analysis_id: AnalysisId, url: Url = None, as_json: Json = False) -> Non
 
 def _log_line(event: Event) -> str:
     said = "  ".join(f"{name}={value}" for name, value in event.data.items())
-    return f"{datetime.now().astimezone():%H:%M:%S}  {event.id:>4}  {event.type:8}  {said}"
+    return f"{event.id:>4}  {event.type:8}  {said}"

@@ -1,5 +1,7 @@
 """`tiltscope log`."""
 
+import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from typing import Annotated
 
@@ -34,7 +36,8 @@ def log(
 
     Example: tiltscope log anl_01JD8ZC6Q5V6TQ3N4R5S6T7V8W --to mlflow --project grpo --step 400
     """
-    with err.status(f"Logging to {to.value} ..."):
+    # Trackers announce their runs on standard output, which is ours alone.
+    with err.status(f"Logging to {to.value} ..."), redirect_stdout(sys.stderr):
         with client(url) as service:
             record = service.analyses.record(analysis_id)
         if to is Tracker.MLFLOW:

@@ -1,5 +1,6 @@
 """Logging an analysis to MLflow."""
 
+from datetime import datetime
 from typing import Any
 
 from tiltscope.tables import wanted
@@ -35,9 +36,11 @@ def log_to_mlflow(
     client = wanted("mlflow.tracking", "mlflow").MlflowClient(tracking_uri=tracking_uri)
     run = run_id or _run(client, record, experiment)
     _log_batch(client, run, record, step)
-    client.log_table(run, _columns(record.estimate_rows()), f"tiltscope/{record.analysis.id}/estimates.json")
-    client.log_table(run, _columns(record.prompt_rows()), f"tiltscope/{record.analysis.id}/prompts.json")
-    client.log_text(run, record.report.decode(), f"tiltscope/{record.analysis.id}/report.html")
+    folder = f"tiltscope/{record.analysis.id}"
+    # Not log_table, which appends to a table that is there.
+    client.log_dict(run, _table(record.estimate_rows()), f"{folder}/estimates.json")
+    client.log_dict(run, _table(record.prompt_rows()), f"{folder}/prompts.json")
+    client.log_text(run, record.report.decode(), f"{folder}/report.html")
     if run_id is None:
         client.set_terminated(run)
     return run
@@ -66,11 +69,10 @@ def _log_batch(client: Any, run: str, record: Record, step: int) -> None:
 
 
 def _finished_seconds(record: Record) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(record.analysis.finished_at or record.analysis.created_at).timestamp()
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+def _table(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """A table as MLflow's own are: columns and rows."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {"columns": names, "data": [[row.get(name) for name in names] for row in rows]}
