@@ -67,7 +67,8 @@ def diagnostics(document: Json) -> dict[str, Any]:
             (name, words, read(found[key], share=key == "overlap"), found[key].get("unit", ""))
             for key, (name, words) in DIAGNOSTICS.items()
             if found.get(key) is not None
-        ],
+        ]
+        + _audit(found.get("verifier_audit")),
         "sides": sides,
         "shares": [
             (name, words, [_share(found[key].get(side)) for side in sides])
@@ -75,6 +76,19 @@ def diagnostics(document: Json) -> dict[str, Any]:
             if found.get(key)
         ],
     }
+
+
+def _audit(audit: dict[str, Any] | None) -> list[tuple[Any, ...]]:
+    """The verifier's error rates, where the request brought an audit."""
+    if audit is None:
+        return []
+    return [
+        (name, f"in the audit of {audit[side]:,} {side} texts", read(audit[key], share=True), "probability")
+        for name, side, key in (
+            ("Wrong texts accepted", "wrong", "false_positive_rate"),
+            ("Right texts refused", "right", "false_negative_rate"),
+        )
+    ]
 
 
 def warnings(document: Json) -> list[dict[str, str]]:
