@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import few_units, resampled_row_means
+from workers.estimators.resampling import expanded_tail, few_units, resampled_row_means
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,9 +26,9 @@ def crossing_k(
 ) -> Estimate:
     """Smallest k with mean pass@k(reference) >= mean pass@k(candidate), k up to the least n.
 
-    The interval is a percentile bootstrap over families, or over prompts without them (over the samples, if
-    there is only one of them). Resamples that do not cross count as beyond n: an end, or the value, that lies
-    there is None and the status ``censored``.
+    The interval is a percentile bootstrap, its tails expanded (`expanded_tail`), over families, or over
+    prompts without them (over the samples, if there is only one of them). Resamples that do not cross count
+    as beyond n: an end, or the value, that lies there is None and the status ``censored``.
 
     Args:
         reference_successes: c of each prompt from the fixed-size pilot. Shape ``(M,)``.
@@ -58,7 +58,7 @@ def crossing_k(
         draws = resampled_row_means(lead, rng, RESAMPLES, families)
     else:
         draws = _resampled_samples(sides, largest, rng)
-    tail = (1 - confidence) / 2
+    tail = expanded_tail(units, confidence) if units > 1 else (1 - confidence) / 2
     crossings = _first_crossing(draws)
     low, high = np.quantile(crossings, [tail, 1 - tail], method="inverted_cdf")
     crosses = math.isfinite(value) and math.isfinite(high)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import family_means, few_units
+from workers.estimators.resampling import few_units, linearised
 from workers.estimators.sample_mean import mean_estimate
 
 #: With more unreliable prompts than this share, their mean is unreliable too.
@@ -73,7 +72,7 @@ def mean_over_prompts(
     labels = None
     if families is not None:
         labels = [f for f, estimate in zip(families, estimates, strict=True) if estimate.value is not None]
-    units = _linearised(values, labels)
+    units = linearised(values, labels)
     mean = mean_estimate(units, rng, unit=unit, confidence=confidence, unseen_tail=False)
     only = kept[0] if len(kept) == 1 else None
     weakness = _weakness(mean, values.size, only=only is not None)
@@ -93,16 +92,6 @@ def mean_over_prompts(
         ),
         _sampling_error(kept),
     )
-
-
-def _linearised(values: NDArray[np.float64], families: Sequence[str] | None) -> NDArray[np.float64]:
-    """One value a family whose mean, and the spread of it, are those of the ratio of sums."""
-    if families is None or len(set(families)) == values.size:
-        return values
-    sums, sizes = family_means(values, families)
-    mean = float(sums.sum() / sizes.sum())
-    linearised: NDArray[np.float64] = mean + (sums - mean * sizes) * (sums.size / sizes.sum())
-    return linearised
 
 
 def _weakness(mean: Estimate, prompts: int, *, only: bool) -> str:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import bootstrap_interval, cluster_error, few_units
+from workers.estimators.resampling import cluster_error, few_units, population_interval
 from workers.numerics.checks import count_vectors, counts
 
 
@@ -102,7 +102,7 @@ def mean_pass_at_k(
     families: ArrayLike | None = None,
     resamples: int = 2000,
 ) -> PassAtK:
-    """Mean pass@k over prompts, with a population interval from resampling prompts or families (BCa).
+    """Mean pass@k over prompts, with a `population_interval` over prompts or families.
 
     Where the prompts are all 0 or all 1 the bootstrap has no spread; the interval is then Clopper-Pearson on
     the families, which is valid for the mean of any [0, 1] variable: P(X = 0) <= 1 - E[X].
@@ -131,10 +131,10 @@ def mean_pass_at_k(
         return PassAtK(k, Estimate.undefined(reason, "probability", len(points)), None)
     units = len(points) if families is None else len(set(np.array(families).tolist()))
     mean = min(float(values.mean()), 1.0)
-    interval = bootstrap_interval(
+    interval = population_interval(
         values, rng, confidence=confidence, resamples=resamples, families=families
     ) or _degenerate_interval(values, units, confidence)
-    low, high = interval or (None, None)
+    low, high = (max(interval[0], 0.0), min(interval[1], 1.0)) if interval else (None, None)
     doubt = few_units(units, len(points))
     estimate = Estimate(
         value=mean,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import family_totals, few_units, resampled_row_means
+from workers.estimators.resampling import expanded_tail, family_totals, few_units, resampled_row_means
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,7 +47,7 @@ def retention(
     confidence: float = 0.95,
     families: ArrayLike | None = None,
 ) -> Retention:
-    """The four metrics with percentile intervals from a bootstrap over prompts or families.
+    """The four metrics with percentile intervals, tails expanded, from a bootstrap over prompts or families.
 
     No resample shows a cell that the data lack: with nothing shrunk every draw has SRR = 1. There the
     interval is stretched to what as many families may leave unseen (Clopper-Pearson, one-sided because the
@@ -75,13 +75,15 @@ def retention(
     draws = resampled_row_means(rows, rng, RESAMPLES, families)
     totals, _ = family_totals(rows, families)
     unseen = _with_unseen_cells(cells, int((totals[:, :3].sum(axis=1) > 0).sum()), confidence)
-    doubt = few_units(totals.shape[0], prompts)
+    units = totals.shape[0]
+    doubt = few_units(units, prompts)
+    tail = expanded_tail(units, confidence) if units > 1 else (1 - confidence) / 2
 
     def estimate(metric: Callable[[Floats], Floats]) -> Estimate:
         value = float(metric(cells[None, :])[0])
         if np.isnan(value):
             return Estimate.undefined("no prompt was solved by the side in the denominator", UNIT, prompts)
-        return _spread(value, metric(draws), prompts, confidence, metric(unseen), doubt)
+        return _spread(value, metric(draws), prompts, confidence, tail, metric(unseen), doubt)
 
     return _retention(estimate)
 
@@ -181,7 +183,7 @@ def _nscr(cells: Floats) -> Floats:
 def _null(draws: Floats, prompts: int, confidence: float) -> Estimate:
     if np.isnan(draws).all():
         return Estimate.undefined("no prompt was solved", UNIT, prompts)
-    return _spread(float(np.nanmean(draws)), draws, prompts, confidence)
+    return _spread(float(np.nanmean(draws)), draws, prompts, confidence, (1 - confidence) / 2)
 
 
 def _spread(
@@ -189,12 +191,12 @@ def _spread(
     draws: Floats,
     prompts: int,
     confidence: float,
+    tail: float,
     also: Floats | None = None,
     doubt: str = "",
 ) -> Estimate:
-    """The central range of the draws, stretched to hold the value and what else it must."""
+    """The range of the draws less a tail at each side, stretched to hold the value and what else it must."""
     kept = draws[~np.isnan(draws)]
-    tail = (1 - confidence) / 2
     held = [value] if also is None else [value, *also[~np.isnan(also)].tolist()]
     low, high = np.quantile(kept, [tail, 1 - tail])
     return Estimate(

@@ -62,7 +62,7 @@ def mean_interval(
         raise ValueError("an interval for a mean needs at least two finite values")
     if x[0] == x[-1]:
         return float(x[0]), float(x[0])
-    hall_low, hall_high = _hall_interval(x, confidence)
+    hall_low, hall_high = hall_interval(x, confidence)
     if not unseen_tail:
         return hall_low, hall_high
     boot_low, boot_high = _extended_bootstrap(x, rng, confidence)
@@ -139,7 +139,13 @@ def _mean(x: Floats) -> float:
     return float(ordered[0] + math.fsum(ordered - ordered[0]) / x.size)
 
 
-def _hall_interval(x: Floats, confidence: float) -> tuple[float, float]:
+def hall_interval(x: Floats, confidence: float) -> tuple[float, float]:
+    """Hall's cubic transformation of Student's t (P. Hall 1992, J. R. Stat. Soc. B 54, 221).
+
+    Args:
+        x: Finite values, sorted. Shape ``(n,)``, n >= 2.
+        confidence: Nominal coverage.
+    """
     n = x.size
     se = standard_error(x)
     if se == 0:

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from workers.estimators.counts import clopper_pearson
@@ -27,7 +26,8 @@ from workers.estimators.gain import (
     CrossFit,
     FloatArray,
 )
-from workers.estimators.resampling import few_units
+from workers.estimators.resampling import expanded_tail, few_units, linearised
+from workers.estimators.sample_mean import hall_interval
 
 NO_GAIN: Final = "the gain of the prompts that are not lost is not positive"
 NO_PROMPTS: Final = "no prompt has judged samples on both sides"
@@ -141,6 +141,9 @@ def _gain_part(
     spread = bootstrap[:, columns].sum(axis=1)
     bias = float(fit.created_slack().mean()) if code == CREATED else 0.0
     population = _population_interval(spread - bias, spread, value, _units(fit), confidence)
+    contributions = fit.contributions()[:, columns].sum(axis=1)
+    skewed = hall_interval(np.sort(linearised(contributions, fit.families)), confidence)
+    population = min(population[0], skewed[0] - bias), max(population[1], skewed[1])
     if code is not None:
         population = _widen_by_count(fit, code, *population, confidence)
     population = max(-1.0, population[0]), min(1.0, population[1])
@@ -194,12 +197,10 @@ def _population_interval(
     Few units make a percentile interval short: its tail is expanded (Hesterberg 2015), and since no draw
     leaves the range of the data, Student's interval is joined to it.
     """
-    quantile = float(student_t.ppf(0.5 + confidence / 2, units - 1))
-    expansion = math.sqrt(units / (units - 1))
-    tail = float(norm.cdf(-expansion * quantile))
-    low, high = _percentiles(lows, highs, tail, value)
+    low, high = _percentiles(lows, highs, expanded_tail(units, confidence), value)
     bias = float(np.mean(highs - lows))
-    reach = quantile * expansion * float(np.std(highs, ddof=1))
+    expansion = math.sqrt(units / (units - 1))
+    reach = float(student_t.ppf(0.5 + confidence / 2, units - 1)) * expansion * float(np.std(highs, ddof=1))
     return min(low, value - bias - reach), max(high, value + reach)
 
 

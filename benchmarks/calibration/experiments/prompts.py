@@ -86,8 +86,8 @@ PROMPTS = Experiment(
     cells={
         "n = 8, fixed, counts": {"n": 8, "adaptive": False, "scored": False},
         "n = 16, fixed": {"n": 16, "adaptive": False},
-        "n = 64, adaptive": {"n": 64, "adaptive": True},
-        "n = 128, fixed": {"n": 128, "adaptive": False},
+        "n = 64, adaptive": {"n": 64, "adaptive": True, "replicates": 2600},
+        "n = 128, fixed": {"n": 128, "adaptive": False, "replicates": 2600},
     },
     replicate=replicate,
     full=1300,

@@ -9,10 +9,14 @@ from scipy import stats
 from workers.estimators.resampling import (
     bootstrap_interval,
     bootstrap_means,
+    expanded_tail,
     family_means,
+    linearised,
+    population_interval,
     resample_counts,
     sign_flip_test,
 )
+from workers.estimators.sample_mean import hall_interval
 
 
 def test_resample_counts_has_the_binomial_moments() -> None:
@@ -118,3 +122,35 @@ def test_random_flips_agree_with_enumeration() -> None:
     random = sign_flip_test(np.concatenate([differences, np.full(8, 1e-9)]), np.random.default_rng(9), 40_000)
     assert random == pytest.approx(exact, abs=4 * (exact * (1 - exact) / 40_000) ** 0.5)
     assert sign_flip_test(np.ones(30), np.random.default_rng(1), 999) == pytest.approx(1 / 1000)
+
+
+def test_expanded_tail_by_hand() -> None:
+    # Ten units: sqrt(10/9) times Student's 2.262157 is 2.384535; the normal tail beyond that.
+    assert expanded_tail(10, 0.95) == pytest.approx(0.0085505, abs=1e-6)
+    # Many units: the plain tail.
+    assert expanded_tail(10**7, 0.95) == pytest.approx(0.025, abs=1e-6)
+
+
+def test_population_interval_holds_both_of_its_parts_and_means_of_families() -> None:
+    values = np.random.default_rng(1).beta(0.5, 2.0, 12)
+    low, high = population_interval(values, np.random.default_rng(2), confidence=0.95)  # type: ignore[misc]
+    hall = hall_interval(np.sort(values), 0.95)
+    plain = bootstrap_interval(values, np.random.default_rng(2), confidence=0.95)
+    assert plain is not None
+    assert low <= min(hall[0], plain[0])
+    assert high >= max(hall[1], plain[1])
+    # Two families of equal sums are two equal units: no spread.
+    rng = np.random.default_rng(2)
+    assert population_interval([0.0, 1.0, 0.0, 1.0], rng, confidence=0.95, families=list("aabb")) is None
+    assert linearised([1.0, 3.0, 5.0], ["a", "a", "b"]).mean() == pytest.approx(3.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prompts", [10, 20, 40])
+def test_population_interval_covers_a_skewed_population(prompts: int) -> None:
+    rng, held, reps = np.random.default_rng(prompts), 0, 1000
+    for _ in range(reps):
+        rates = rng.binomial(64, rng.beta(0.5, 2.0, prompts)) / 64
+        ends = population_interval(rates, rng, confidence=0.95, resamples=800)
+        held += ends is not None and ends[0] <= 0.2 <= ends[1]
+    assert stats.binomtest(held, reps, 0.95, alternative="less").pvalue > 0.001

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.estimators.sample_mean import (
-    _hall_interval,
+    hall_interval,
     mean_estimate,
     mean_interval,
     standard_error,
@@ -52,11 +52,11 @@ def test_coverage_is_nominal_on_skewed_values(case: str) -> None:
 
 def test_hall_leans_towards_the_tail() -> None:
     x = np.sort(rng(0).exponential(1, 64))
-    low, high = _hall_interval(x, 0.95)
+    low, high = hall_interval(x, 0.95)
     assert high - x.mean() > 1.2 * (x.mean() - low)
     # It moves and widens, but stays near Student's t for symmetric values.
     y = np.linspace(-1, 1, 64)
-    assert _hall_interval(y, 0.95) == pytest.approx(
+    assert hall_interval(y, 0.95) == pytest.approx(
         (-1.998 * standard_error(y), 1.998 * standard_error(y)), abs=1e-3
     )
 
