@@ -17,13 +17,14 @@ class Store:
         self.folder = folder
 
     def missing(self, experiment: Experiment, size: Size) -> list[tuple[str, int, int]]:
-        """Chunks that are still to be run: cell, first replicate, count."""
-        return [
+        """Chunks that are still to be run: cell, first replicate, count; cells in turn."""
+        chunks = [
             (cell, first, count)
             for cell in experiment.cells
             for first, count in _chunks(experiment, size, cell)
             if not self._path(experiment, cell, first, count).exists()
         ]
+        return sorted(chunks, key=lambda chunk: chunk[1])
 
     def save(self, experiment: Experiment, cell: str, first: int, rows: list[Row]) -> None:
         """Keep a chunk; the file appears whole or not at all."""

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.resampling import expanded_tail, few_units, resampled_row_means
 
@@ -29,6 +30,10 @@ def crossing_k(
     The interval is a percentile bootstrap, its tails expanded (`expanded_tail`), over families, or over
     prompts without them (over the samples, if there is only one of them). Resamples that do not cross count
     as beyond n: an end, or the value, that lies there is None and the status ``censored``.
+
+    No resample shows a kind of prompt that the data lack. Where no prompt favours the reference at any k, or
+    none the candidate, the interval is stretched to the crossing if the share that as many families may leave
+    unseen (Clopper-Pearson, one-sided) favoured that side outright.
 
     Args:
         reference_successes: c of each prompt from the fixed-size pilot. Shape ``(M,)``.
@@ -61,6 +66,9 @@ def crossing_k(
     tail = expanded_tail(units, confidence) if units > 1 else (1 - confidence) / 2
     crossings = _first_crossing(draws)
     low, high = np.quantile(crossings, [tail, 1 - tail], method="inverted_cdf")
+    if units > 1:
+        unseen = _first_crossing(_with_unseen_kinds(lead, units, confidence))
+        low, high = min(low, *unseen, high), max(high, *unseen, low)
     crosses = math.isfinite(value) and math.isfinite(high)
     weak = few_units(units, prompts)
     if units == 1:
@@ -94,6 +102,14 @@ def pass_at_k_curves(successes: Ints, ns: Ints, largest: int) -> Floats:
 
 def _curves(successes: Ints, ns: Ints, largest: int) -> Floats:
     return pass_at_k_curves(np.asarray(successes), np.asarray(ns), largest)
+
+
+def _with_unseen_kinds(lead: Floats, units: int, confidence: float) -> Floats:
+    """Mean leads if each absent kind of prompt held what `units` may leave unseen. Shape ``(R, k)``."""
+    missed = clopper_pearson(0, units, 2 * confidence - 1)[1]
+    absent = [sign for sign in (1.0, -1.0) if lead.any() and not (sign * lead > 0).any()]
+    mean = lead.mean(axis=0)
+    return np.reshape([(1 - missed) * mean + missed * sign for sign in absent], (-1, mean.size))
 
 
 def _first_crossing(lead: Floats) -> Floats:

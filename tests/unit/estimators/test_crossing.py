@@ -116,3 +116,13 @@ def test_families_are_resampled_whole() -> None:
     assert one_family.value == alone.value
     assert one_family.status != "ok"
     assert (one_family.ci_low or 0) < alone.value
+
+
+def test_kinds_of_prompt_that_are_absent_stretch_the_interval() -> None:
+    # Ten prompts that only the candidate solves: no resample crosses, but 0 of 10 leaves 26 % of others unseen.
+    c, d, n = np.zeros(10, np.int64), np.full(10, 8), np.full(10, 64)
+    made = crossing_k(c, n, d, n, np.random.default_rng(1))
+    assert (made.value, made.ci_high, made.status) == (None, None, "censored")
+    missed = 1 - 0.05 ** (1 / 10)
+    lead = pass_at_k_curves(c, n, 64)[0] - pass_at_k_curves(d, n, 64)[0]
+    assert made.ci_low == 1 + int(np.argmax((1 - missed) * lead + missed >= 0)) == 1
