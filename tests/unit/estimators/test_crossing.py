@@ -119,7 +119,7 @@ def test_families_are_resampled_whole() -> None:
 
 
 def test_kinds_of_prompt_that_are_absent_stretch_the_interval() -> None:
-    # Ten prompts that only the candidate solves: no resample crosses, but 0 of 10 leaves 26 % of others unseen.
+    # Ten prompts that only the candidate solves: no resample crosses, but 26 % of others may be unseen.
     c, d, n = np.zeros(10, np.int64), np.full(10, 8), np.full(10, 64)
     made = crossing_k(c, n, d, n, np.random.default_rng(1))
     assert (made.value, made.ci_high, made.status) == (None, None, "censored")
