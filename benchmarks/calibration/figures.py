@@ -32,9 +32,7 @@ def draw_coverage(found: Sequence[Coverage], path: Path) -> None:
     axes.axvline(1 - ALPHA, color=INK, lw=0.8, ls="--")
     axes.set_yticks(range(len(whole)), [one.interval for one in reversed(whole)])
     axes.set_xlim(min(0.9, *(one.covered - 0.01 for one in whole)), 1.003)
-    axes.set_xlabel(
-        "coverage; grey: where chance leaves a nominal interval (0.1 % a side), ticks: single cells"
-    )
+    axes.set_xlabel("coverage (grey: nominal within chance; ticks: single cells)")
     _save(figure, path)
 
 
@@ -52,7 +50,14 @@ def draw_false_creation(families: Sequence[FalseCreation], path: Path) -> None:
     axes.set_yticks(range(len(families)), [one.family for one in reversed(families)])
     axes.set_xlim(0, 1.06)
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in (OURS, THEIRS)]
-    axes.legend(handles, ["confirmed created (ours)", "unseen in K samples"], fontsize=8, loc="upper right")
+    axes.legend(
+        handles,
+        ["confirmed created (ours)", "unseen in K samples"],
+        fontsize=8,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncol=2,
+    )
     axes.set_xlabel("share of reports with a false claim of creation; dashed: α")
     _save(figure, path)
 
@@ -71,6 +76,9 @@ def draw_power(cells: Sequence[Power], label: str, path: Path) -> None:
         style = "--" if "counts" in name else "-"
         axes.plot(xs, ys, style, marker="o", ms=4, color=colours(number / max(len(lines), 2)), label=name)
     axes.set_xscale("log")
+    ticks = sorted({x for points in lines.values() for x, _ in points})
+    axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    axes.minorticks_off()
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("a, the reference's chance of success, in units of ε(K_probe)")
     axes.set_ylabel(f"share of reports: {label}")
