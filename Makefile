@@ -44,7 +44,7 @@ calibration: setup ## coverage, false creation and power, again: SIZE=quick, ful
 	@$(BIN)/python -m benchmarks.calibration run --size $(SIZE)
 	@$(BIN)/python -m benchmarks.calibration report --size $(SIZE) --out $(if $(filter quick,$(SIZE)),.calibration/quick,docs/calibration)
 
-mutations: setup ## break each rule of the science in a copy and see its test go red
+mutations: setup ## break each rule of the science and the ledger in a copy and see its test go red
 	@$(BIN)/python -m benchmarks.mutations
 
 faults: setup ## every fault test, slow ones too; writes the table in docs/reliability.md

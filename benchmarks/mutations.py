@@ -1,4 +1,4 @@
-"""Break the science on purpose, one rule at a time, and see a named test go red: ``make mutations``.
+"""Break science and ledger on purpose, one rule at a time, and see a named test go red: ``make mutations``.
 
 Each mutation is made in a temporary copy of the repository, where its test must pass before and fail after.
 """
@@ -9,35 +9,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
+from benchmarks.ledger_mutations import LEDGER_MUTATIONS
+from benchmarks.mutation import Mutation
+
 ROOT: Final = Path(__file__).parents[1]
 COPIED: Final = ("api_schemas", "benchmarks", "ledger", "service", "tests", "tiltscope", "workers")
 TESTS: Final = "tests/unit/estimators/"
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One rule broken.
-
-    Attributes:
-        name: What is broken.
-        file: Where.
-        old: Text that is replaced; it occurs once.
-        new: What replaces it.
-        test: The test that must notice.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
 
 
 MUTATIONS: Final = (
@@ -121,7 +104,7 @@ def main(
         python -m benchmarks.mutations --only e-BH
     """
     console = Console()
-    chosen = [m for m in MUTATIONS if not only or any(part in m.name for part in only)]
+    chosen = [m for m in (*MUTATIONS, *LEDGER_MUTATIONS) if not only or any(part in m.name for part in only)]
     survivors = 0
     for mutation in chosen:
         with console.status(f"{mutation.name} ..."):

@@ -1,7 +1,8 @@
 # A worker: supervisor and engine. TORCH=cuda builds for GPUs, the default for CPUs.
 FROM python:3.11-slim
 ARG TORCH=cpu
-RUN useradd --create-home --uid 10001 tiltscope
+# A volume that is first mounted at /data belongs to whoever owns the folder in the image.
+RUN useradd --create-home --uid 10001 tiltscope && install -d -o 10001 -g 10001 /data
 WORKDIR /app
 COPY constraints constraints
 COPY pyproject.toml README.md LICENSE ./
@@ -9,10 +10,12 @@ COPY api_schemas api_schemas
 COPY ledger ledger
 COPY service service
 COPY workers workers
-RUN if [ "$TORCH" = cuda ]; then extra='worker,gpu,postgres'; constraint=''; \
-    else extra='worker,postgres'; constraint='-c constraints/cpu.txt'; fi; \
-    pip install --no-cache-dir $constraint ".[$extra]"
-USER tiltscope
+# What is installed is this project, with the versions of pyproject.toml.
+# hadolint ignore=DL3013
+RUN if [ "$TORCH" = cuda ]; then pip install --no-cache-dir '.[worker,gpu,postgres,s3]'; \
+    else pip install --no-cache-dir -c constraints/cpu.txt '.[worker,postgres,s3]'; fi
+USER 10001
 ENV TILTSCOPE_HOME=/data OMP_NUM_THREADS=1
+# A worker gives its shard back and leaves; see stop_grace_period in the compose file.
 STOPSIGNAL SIGTERM
 CMD ["celery", "-A", "workers.celery_app", "worker", "-P", "threads", "-c", "1", "--loglevel", "WARNING"]

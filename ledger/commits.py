@@ -11,6 +11,7 @@ from ledger.database import write
 from ledger.endings import fail, finish, settle
 from ledger.errors import InvalidRound
 from ledger.progress import progress
+from ledger.sample_cache import remember
 from ledger.shards import Claim, held_by, insert_round
 from ledger.states import LIVE_STATUSES, AnalysisStatus, ShardState, Work
 from ledger.tables import shards
@@ -29,6 +30,7 @@ def commit(
     next_shards: Sequence[Mapping[str, Any]] | None = None,
     phase: str | None = None,
     warnings: Sequence[Mapping[str, Any]] = (),
+    drawn: Sequence[tuple[str, int, int]] = (),
 ) -> bool:
     """Make a shard DONE and, for a plan shard, open the next round in the same transaction.
 
@@ -43,6 +45,7 @@ def commit(
         next_shards: For a plan shard, the shards of the next round (see ``ledger.shards.insert_round``).
         phase: New phase of the analysis; None leaves it.
         warnings: ``{code, detail}`` to keep with the analysis.
+        drawn: For a sample shard, what it drew, for `ledger.sample_cache.remember`.
 
     Returns:
         False if the lease was lost: nothing changed.
@@ -60,6 +63,7 @@ def commit(
         analysis = _close(conn, claim, usage, artefact)
         if analysis is None:
             return False
+        remember(conn, claim.shard, drawn)
         touch_analysis(conn, analysis.id, **({} if phase is None else {"phase": phase}))
         events.warn(conn, analysis.id, warnings)
         if next_shards:

@@ -48,6 +48,13 @@ def progress(conn: Connection, analysis_id: str) -> Progress:
     return Progress(phase=phase, completed=int(counts[0]), total=int(counts[1]))
 
 
+def drawn_tokens(conn: Connection, analysis_id: str) -> int:
+    """Tokens of all samples of an analysis, found or drawn: a budget must not depend on what was found."""
+    counts = [func.sum(shards.c.usage[name].as_integer()) for name in ("sampled_tokens", "cached_tokens")]
+    row = conn.execute(select(*counts).where(shards.c.analysis_id == analysis_id)).one()
+    return sum(int(count or 0) for count in row)
+
+
 def usage(conn: Connection, analysis_id: str) -> dict[str, Any]:
     """What the committed shards of an analysis cost, and the one that failed it.
 

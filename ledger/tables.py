@@ -128,6 +128,18 @@ attempts = Table(
     Index(None, "boot_id"),
 )
 
+drawn_samples = Table(
+    "drawn_samples",
+    metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("draw_key", Text, nullable=False),  # see ledger.sample_cache.draw_key
+    Column("shard_id", Text, ForeignKey("shards.id", ondelete="CASCADE"), nullable=False),
+    Column("lo", BigInteger, nullable=False),
+    Column("hi", BigInteger, nullable=False),
+    PrimaryKeyConstraint("shard_id", "draw_key", "lo"),
+    Index(None, "tenant_id", "draw_key"),
+)
+
 workers = Table(
     "workers",
     metadata,

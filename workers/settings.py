@@ -158,6 +158,11 @@ class Settings(BaseSettings):
         "progress is durable. Half a minute of a small model on one CPU thread.",
     )
 
+    sample_cache: bool = Field(
+        default=True,
+        description="Whether samples that a tenant's other analyses drew are read instead of drawn again: "
+        "the same, because a draw depends on what is sampled alone.",
+    )
     tick_seconds: float = Field(
         default=1.0,
         gt=0,

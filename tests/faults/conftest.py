@@ -1,7 +1,8 @@
 """A stack for each test; after each the books are read, and what was done to it goes into a table."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,23 @@ def stack(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Iter
         yield running
         if not request.session.testsfailed:
             leave_in_order(running)
-            RECORD.add(request.node.originalname, request.node.name, database, running)
+            RECORD.add(request.node.originalname, database, running)
     finally:
         running.stop()
+
+
+@pytest.fixture
+def stack_of(tmp_path: Path) -> Iterator[Callable[[str], Stack]]:
+    """Makes stacks beside each other."""
+    with ExitStack() as ending:
+
+        def make(name: str) -> Stack:
+            (tmp_path / name).mkdir()
+            made = Stack(tmp_path / name)
+            ending.callback(made.stop)
+            return made
+
+        yield make
 
 
 def leave_in_order(stack: Stack) -> None:

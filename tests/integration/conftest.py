@@ -31,7 +31,9 @@ def start_stack(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) ->
 
     def start(**options: Any) -> EmbeddedStack:
         # Shards of under a second, a dozen and more an analysis: something is always under way.
-        shards = {"TILTSCOPE_SHARD_TOKENS": "800", "TILTSCOPE_BATCH_SIZE": "8"}
+        # Many tests submit the same analysis to see it work, not to see it found.
+        cold = {"TILTSCOPE_SAMPLE_CACHE": "0"}
+        shards = {"TILTSCOPE_SHARD_TOKENS": "800", "TILTSCOPE_BATCH_SIZE": "8", **cold}
         return EmbeddedStack(tmp_path_factory.mktemp("home"), model_folder, **{**shards, **options})
 
     return start

@@ -1,6 +1,7 @@
 """kill -9 and cancelling while a real engine works: the findings stay the same, or are called partial."""
 
 import os
+import random
 import signal
 import time
 
@@ -81,6 +82,43 @@ class TestKilledWorker:
         assert stack.part("worker-1").pid != worker.pid
 
 
+class TestPausedWorker:
+    def test_what_it_brings_when_it_wakes_comes_too_late(self, start_stack, comparison, undisturbed):
+        stack = start_stack(workers=2, TILTSCOPE_LEASE_SECONDS="2")
+        try:
+            analysis_id = stack.submit(comparison)
+            stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
+            paused = stack.part("worker-1")
+            paused.suspend()
+            stack.until(lambda: _lost(stack, analysis_id), "its lease is over")
+            stack.ended(analysis_id)
+            paused.resume()
+            assert_unharmed(stack, analysis_id, undisturbed)
+        finally:
+            stack.stop()
+
+
+@pytest.mark.slow
+class TestHalfAMinuteOfKills:
+    @pytest.mark.parametrize("seed", range(2))
+    def test_the_findings_are_those_of_a_calm_run(self, start_stack, comparison, undisturbed, seed):
+        stack, chance = start_stack(workers=2), random.Random(seed)
+        try:
+            analysis_id = stack.submit(comparison)
+            end = time.monotonic() + 30
+            while time.monotonic() < end:
+                # Farther apart than what counts as dying at once: then the launcher would give up.
+                pause = time.monotonic() + chance.uniform(3, 5)
+                stack.until(lambda pause=pause: time.monotonic() > pause, "a pause")
+                kind = chance.choice(["engine", "worker-1", "worker-2", "reconciler", "broker", "gateway"])
+                victim = stack.engine() if kind == "engine" else stack.part(kind)
+                victim.kill()
+            stack.until(stack.is_ready, "the gateway is back")
+            assert_unharmed(stack, analysis_id, undisturbed)
+        finally:
+            stack.stop()
+
+
 class TestKilledBroker:
     def test_it_comes_back_and_the_worker_listens_again(self, stack, comparison, undisturbed):
         analysis_id = stack.submit(comparison)
@@ -108,6 +146,10 @@ class TestKilledGatewayAndReconciler:
         stack.until(lambda: stack.is_ready(), "the gateway is back")
         assert_unharmed(stack, analysis_id, undisturbed)
         assert all(stack.part(name).pid != process.pid for name, process in killed.items())
+
+
+def _lost(stack: EmbeddedStack, analysis_id: str) -> bool:
+    return "lost" in {attempt.outcome for attempt in stack.attempts(analysis_id)}
 
 
 def _lives(process: psutil.Process) -> bool:

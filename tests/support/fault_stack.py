@@ -107,6 +107,10 @@ class Stack:
     def start_reconciler(self, name: str = "reconciler", **settings: str) -> subprocess.Popen[bytes]:
         return self.start(name, [sys.executable, "-m", "workers.reconciler.main"], **settings)
 
+    def start_gateway(self, port: int, **settings: str) -> subprocess.Popen[bytes]:
+        address = {"TILTSCOPE_PORT": str(port), "TILTSCOPE_HOST": "127.0.0.1"}
+        return self.start("gateway", [sys.executable, "-m", "service.main"], **address, **settings)
+
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
         process.kill()
@@ -177,16 +181,17 @@ class Stack:
             row = models.get(conn, "default", "tiny")
         return row is not None and row.state == "ready"
 
-    def submit(self, **script: Any) -> str:
+    def submit(self, *, tenant_id: str = "default", **script: Any) -> str:
         self.until(self.registered, "the model is registered")
         shape = {"prompts": 4, "prompts_per_shard": 2, "samples": 5, "seconds": 0.02, **script}
         spec = {"reference": {"source": "model", "model": "tiny"}, "candidate": None, "seed": 7}
-        spec |= {"script": shape, "prompts": {"inline": []}}
+        prompts = [{"id": str(index), "prompt": f"prompt {index}"} for index in range(shape["prompts"])]
+        spec |= {"script": shape, "prompts": {"inline": prompts}, "policy": {}}
         analysis_id = new_id("anl")
         with write(self.engine) as conn:
             analyses.create(
                 conn,
-                tenant_id="default",
+                tenant_id=tenant_id,
                 analysis_id=analysis_id,
                 kind="support",
                 name=None,
@@ -201,11 +206,27 @@ class Stack:
 
     def cancel(self, analysis_id: str) -> None:
         with write(self.engine) as conn:
-            analyses.request_cancel(conn, "default", analysis_id)
+            analyses.request_cancel(conn, self.analysis(analysis_id).tenant_id, analysis_id)
 
     def analysis(self, analysis_id: str) -> Any:
+        query = select(analyses.analyses).where(analyses.analyses.c.id == analysis_id)
         with read(self.engine) as conn:
-            return analyses.get(conn, "default", analysis_id)
+            return conn.execute(query).one()
+
+    def count(self, **where: Any) -> int:
+        """How many shards there are of a kind."""
+        query = select(func.count()).select_from(shards)
+        for name, value in where.items():
+            query = query.where(shards.c[name] == value)
+        with read(self.engine) as conn:
+            return int(conn.execute(query).scalar_one())
+
+    def claims_after(self, microseconds: int) -> list[tuple[str, int]]:
+        """Tenant and time of every claim since, in order."""
+        query = select(attempts.c.tenant_id, attempts.c.started_at)
+        later = query.where(attempts.c.started_at >= microseconds).order_by(attempts.c.started_at)
+        with read(self.engine) as conn:
+            return [(row.tenant_id, row.started_at) for row in conn.execute(later)]
 
     def shards(self, **where: Any) -> list[Any]:
         query = select(shards).order_by(shards.c.round, shards.c.idx)

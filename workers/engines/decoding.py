@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 
+from workers.engines.batch_memory import BatchSize
 from workers.engines.causal_model import CausalModel, Prefix
 from workers.engines.errors import EngineAborted
 from workers.engines.policy import Policy, policy_log_probs
@@ -60,6 +61,7 @@ def sample_completions(
     batch_size: int,
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    memory: BatchSize | None = None,
 ) -> SampleBatch:
     """Draw one completion per row of uniforms, y ~ the model under the policy.
 
@@ -75,6 +77,7 @@ def sample_completions(
         batch_size: Rows decoded together, at most; halved when memory runs out.
         should_stop: Asked at every token.
         on_progress: Told how many completions are finished, after each batch.
+        memory: Remembers what fits, beyond this call; it then decides instead of `batch_size`.
 
     Raises:
         EngineAborted: if `should_stop` said so.
@@ -88,18 +91,19 @@ def sample_completions(
     if not ((uniforms >= 0) & (uniforms < 1)).all():
         raise ValueError("uniforms must lie in [0, 1)")
     model.check_room(len(prompt_ids), policy.max_new_tokens)
-    batch, lo, size = SampleBatch(), 0, batch_size
+    batch, lo, fits = SampleBatch(), 0, memory or BatchSize(batch_size)
     prefix = model.read(prompt_ids) if len(uniforms) else None
     while prefix is not None and lo < len(uniforms):
-        part = uniforms[lo : lo + size]
+        part = uniforms[lo : lo + fits.size]
         try:
             rows = _Rows(model, part, policy)
             _decode(model, prefix, rows, policy, should_stop)
         except torch.OutOfMemoryError:
             if len(part) == 1:
                 raise
-            size = len(part) // 2
+            fits.failed(len(part))
             continue
+        fits.fitted(len(part))
         rows.append_to(batch)
         lo += len(part)
         if on_progress is not None:

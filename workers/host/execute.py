@@ -1,13 +1,15 @@
 """Running one shard: read what it needs, call the pipeline, store what it made."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import structlog
 
 from api_schemas.results import PromptRow, ResultDocument
+from ledger.errors import ArtefactCorrupt
+from workers.engines.batch_memory import BatchMemory
 from workers.engines.known_answer import known_answer
 from workers.errors import Aborted
 from workers.host.context import HostContext
@@ -18,6 +20,7 @@ from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
 from workers.host.reward_room import RewardRoom
 from workers.pipelines.audit import audited
+from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import finalise
 from workers.pipelines.judge import Judge
@@ -132,6 +135,14 @@ class Shard:
         pairs = zip(samples["prompt_index"].to_pylist(), samples["index"].to_pylist(), strict=True)
         return samples.filter(pa.array([pair in wanted for pair in pairs]))
 
+    def cached_samples(self) -> Iterator[pa.Table]:
+        """Samples that other analyses drew; what is gone or damaged meanwhile is drawn again."""
+        for source in self.message.get("cached", ()):
+            try:
+                yield from_parquet(self.read(source), SAMPLES)
+            except ArtefactCorrupt as error:
+                log.warning("cached_samples_unusable", error=type(error).__name__)
+
     def committed(self, *, with_samples: bool) -> Committed:
         """All committed rows of the analysis."""
         message = self.message
@@ -146,20 +157,41 @@ class Shard:
 
 
 def _sample(shard: Shard) -> Reply:
+    context, settings = shard.context, shard.context.settings
     stream = shard.spec.streams[shard.row["stream"]]
-    table = sample_items(
+    model = shard.room.get(shard.participants[stream.participant])
+    template = chat_template(shard.room, shard.participants, stream)
+    known = present_samples(
+        shard.spec, stream.name, shard.items, model, shard.cached_samples(), chat_template=template
+    )
+    drawn = sample_items(
         shard.spec,
         stream.name,
-        shard.items,
-        shard.room.get(shard.participants[stream.participant]),
-        chat_template=chat_template(shard.room, shard.participants, stream),
-        batch_size=shard.context.settings.batch_size,
-        batch_tokens=shard.context.settings.batch_tokens,
-        should_stop=shard.context.aborted,
-        on_progress=shard.context.progress,
+        known.missing,
+        model,
+        chat_template=template,
+        batch_size=settings.batch_size,
+        batch_tokens=settings.batch_tokens,
+        should_stop=context.aborted,
+        on_progress=lambda done: context.progress(known.samples.num_rows + done),
+        memory=context.cache.setdefault("batch_memory", BatchMemory()),
     )
-    tokens = sum(map(len, table["token_ids"].to_pylist()))
-    return {"artefact": shard.table(table), "usage": {"samples": table.num_rows, "sampled_tokens": tokens}}
+    usage = {
+        "samples": drawn.num_rows,
+        "sampled_tokens": _tokens(drawn),
+        "cached_samples": known.samples.num_rows,
+        "cached_tokens": _tokens(known.samples),
+    }
+    keys = shard.message.get("draw_keys", ())
+    return {
+        "artefact": shard.table(merged(shard.items, [known.samples, drawn])),
+        "usage": usage,
+        "drawn": [(key, low, high) for key, (_, low, high) in zip(keys, shard.items, strict=False)],
+    }
+
+
+def _tokens(samples: pa.Table) -> int:
+    return sum(map(len, samples["token_ids"].to_pylist()))
 
 
 def _verify(shard: Shard) -> Reply:
@@ -199,7 +231,7 @@ def _plan(shard: Shard) -> Reply:
             shard.participants,
             observe(spec, committed.outcomes, committed.scores),
             committed.drawn,
-            sampled_tokens=shard.message["analysis"]["usage"]["sampled_tokens"],
+            sampled_tokens=shard.message["analysis"]["drawn_tokens"],
             shard_tokens=shard_tokens,
         )
     return {

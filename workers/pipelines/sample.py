@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from workers.engines.batch_memory import BatchMemory
 from workers.engines.causal_model import CausalModel
 from workers.engines.decoding import sample_completions
 from workers.engines.seeds import stream_key, uniforms
@@ -23,6 +24,19 @@ def render(
     return render_ids(model.tokenizer, prompt, rendering, chat_template)
 
 
+def key_of(spec: AnalysisSpec, stream: str, prompt_ids: Sequence[int], model: CausalModel) -> str:
+    """The stream key of a rendered prompt's samples."""
+    return stream_key(
+        weights_digest=model.identity.weights_digest,
+        adapter_digest=model.identity.adapter_digest,
+        tokenizer_digest=model.identity.tokenizer_digest,
+        prompt_ids=prompt_ids,
+        policy=spec.streams[stream].policy.canonical(),
+        seed=spec.seed,
+        stream=stream,
+    )
+
+
 def sample_items(
     spec: AnalysisSpec,
     stream: str,
@@ -34,6 +48,7 @@ def sample_items(
     batch_tokens: int = 1 << 15,
     should_stop: Callable[[], bool],
     on_progress: Callable[[int], None],
+    memory: BatchMemory | None = None,
 ) -> pa.Table:
     """Draw the samples of some items; the same items give the same samples wherever they are drawn.
 
@@ -47,6 +62,7 @@ def sample_items(
         batch_tokens: Tokens, prompt included, whose keys and values are held at once at most.
         should_stop: Asked at every token.
         on_progress: Told how many samples are drawn.
+        memory: What fits on the device, if anything is remembered.
 
     Raises:
         EngineAborted: `should_stop` said so.
@@ -57,27 +73,22 @@ def sample_items(
     for prompt_index, low, high in items:
         prompt = spec.prompts[prompt_index]
         prompt_ids = render(model, prompt, source.rendering, chat_template)
-        key = stream_key(
-            weights_digest=model.identity.weights_digest,
-            adapter_digest=model.identity.adapter_digest,
-            tokenizer_digest=model.identity.tokenizer_digest,
-            prompt_ids=prompt_ids,
-            policy=policy.canonical(),
-            seed=spec.seed,
-            stream=stream,
-        )
+        key = key_of(spec, stream, prompt_ids, model)
 
         def report(finished: int, before: int = done) -> None:
             on_progress(before + finished)
 
+        length = len(prompt_ids) + policy.max_new_tokens
+        most = max(1, min(batch_size, batch_tokens // length))
         batch = sample_completions(
             model,
             prompt_ids,
             uniforms(key, low, high, policy.max_new_tokens),
             policy,
-            max(1, min(batch_size, batch_tokens // (len(prompt_ids) + policy.max_new_tokens))),
+            most,
             should_stop,
             report,
+            None if memory is None else memory.size_for(model.identity.weights_digest, length, most),
         )
         count = high - low
         columns["prompt_index"] += [prompt_index] * count

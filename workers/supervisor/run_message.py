@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from ledger import datasets, models
 from ledger.database import read
-from ledger.progress import usage
+from ledger.progress import drawn_tokens, usage
+from ledger.sample_cache import draw_key, find
 from ledger.shards import Claim, failures_for, inputs_for
 from ledger.states import AnalysisStatus, Work
 from ledger.tables import shards
@@ -44,8 +45,13 @@ _READING_WORKS: Final = (Work.VERIFY, Work.FINALISE)
 _SIDES: Final = ("reference", "candidate")
 
 
-def run_message(engine: Engine, claim: Claim) -> Message:
+def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Message:
     """The ``run`` message of a claim, from one snapshot of the ledger.
+
+    Args:
+        engine: The ledger.
+        claim: The claim.
+        use_cache: Whether samples that were drawn before may be read instead.
 
     Raises:
         AnalysisFault: if a model of the analysis is gone from the registry, or is no longer the one
@@ -67,6 +73,8 @@ def run_message(engine: Engine, claim: Claim) -> Message:
         failures = failures_for(conn, analysis["id"]) if collects else []
         # Summed over every shard: only for those who report it.
         spent = usage(conn, analysis["id"]) if collects else {}
+        tokens = drawn_tokens(conn, analysis["id"]) if collects else 0
+        cache = _cache(conn, claim, found, use_cache) if shard["work"] == Work.SAMPLE else {}
         _check_digests(_planned_keys(conn, shard) if collects else set(shard["model_keys"]), found)
     return {
         "op": RUN,
@@ -78,6 +86,7 @@ def run_message(engine: Engine, claim: Claim) -> Message:
             "kind": analysis["kind"],
             "name": analysis["name"],
             "usage": spent,
+            "drawn_tokens": tokens,
             "spec": analysis["spec"],
             "status_on_finish": analysis["finish_as"] or AnalysisStatus.SUCCEEDED.value,
             "created_at": analysis["created_at"],
@@ -88,7 +97,41 @@ def run_message(engine: Engine, claim: Claim) -> Message:
         "inputs": inputs,
         "failures": failures,
         "partial": analysis["finish_as"] is not None or bool(failures),
+        **cache,
     }
+
+
+def _cache(
+    conn: Connection, claim: Claim, found: Mapping[str, Mapping[str, Any]], use_cache: bool
+) -> dict[str, Any]:
+    """The draw keys of a sample shard's items, and committed artefacts that hold some of its samples."""
+    shard, spec = claim.shard, claim.analysis["spec"]
+    stream = shard["stream"]
+    # An arm draws with a side's model; which, its weights say.
+    participant = {"weights": shard["model_keys"], **(spec.get(stream) or {})}
+    model = found.get(stream) or found[_SIDES[0]]
+    keys = [
+        draw_key(
+            spec,
+            stream=stream,
+            participant=participant,
+            model=model,
+            prompt=_prompt(spec, index),
+        )
+        for index, _, _ in shard["items"]
+    ]
+    wanted: dict[str, tuple[int, int]] = {}
+    for key, (_, low, high) in zip(keys, shard["items"], strict=True):
+        first, last = wanted.get(key, (low, high))
+        wanted[key] = (min(low, first), max(high, last))
+    sources = find(conn, shard["tenant_id"], wanted) if use_cache else []
+    return {"draw_keys": keys, "cached": sources}
+
+
+def _prompt(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:
+    """The prompt of an index, or, from a data set, which never changes, where it is."""
+    inline = spec["prompts"].get("inline")
+    return inline[index] if inline else {"prompt": [spec["prompts"].get("dataset"), index]}
 
 
 def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:

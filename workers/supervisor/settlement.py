@@ -119,6 +119,7 @@ def _commit(engine: Engine, claim: Claim, reply: Message) -> bool:
             next_shards=reply.get("next_shards"),
             phase=reply.get("phase"),
             warnings=reply.get("warnings") or (),
+            drawn=reply.get("drawn") or (),
         )
     except (LedgerError, KeyError, TypeError) as error:
         # A fault of ours in the reply: another try would say the same.

@@ -155,7 +155,7 @@ class Supervisor:
         )
         with keeper:
             try:
-                message = run_message(self._engine, claim)
+                message = run_message(self._engine, claim, use_cache=settings.sample_cache)
                 outcome = run_shard(
                     host,
                     message,

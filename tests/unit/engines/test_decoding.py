@@ -6,8 +6,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from workers.engines.batch_memory import BatchMemory
 from workers.engines.causal_model import CausalModel
-from workers.engines.decoding import inverse_transform
+from workers.engines.decoding import inverse_transform, sample_completions
 from workers.engines.enumeration import enumerate_completions
 from workers.engines.errors import EngineAborted, NonFiniteLogits, PromptTooLong
 from workers.engines.loading import load_engine
@@ -205,6 +206,36 @@ def test_running_out_of_memory_halves_the_batch(reference, monkeypatch):
     monkeypatch.setattr(CausalModel, "extend", narrow)
     assert ids_of(draw(reference, policy, 0, 50)) == expected
     assert max(widths) > 9
+
+
+def test_what_fits_is_remembered_and_grows_back(reference, monkeypatch):
+    """The device holds nine rows for a while, then any number; the draws are the same throughout."""
+    policy = Policy(max_new_tokens=4)
+    expected = ids_of(draw(reference, policy, 0, 64))
+    room, failed, extend = [9], [], CausalModel.extend
+
+    def narrow(self, cache, token_ids):
+        if len(token_ids) > room[0]:
+            failed.append(len(token_ids))
+            raise torch.OutOfMemoryError("out of memory")
+        return extend(self, cache, token_ids)
+
+    monkeypatch.setattr(CausalModel, "extend", narrow)
+    memory = BatchMemory().size_for("m", 16, 64)
+
+    def remembering(hi):
+        rows = uniforms(KEY, 0, hi, policy.max_new_tokens)
+        return ids_of(sample_completions(reference, PROMPT, rows, policy, 64, memory=memory))
+
+    assert remembering(30) == expected[:30]
+    tries = len(failed)
+    assert failed == [30, 15]
+    assert remembering(16) == expected[:16]
+    assert len(failed) == tries, "it starts with what fitted"
+    room[0] = 1000
+    for _ in range(16):
+        assert remembering(64) == expected
+    assert memory.size == 64
 
 
 def test_other_errors_are_not_taken_for_memory(reference, monkeypatch):

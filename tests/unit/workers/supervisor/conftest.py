@@ -8,7 +8,13 @@ from ledger.database import connect, migrate, write
 from ledger.workers import WorkerIdentity
 
 WORKER = WorkerIdentity(id="w-1", boot_id="b-1", host="h")
-SPEC = {"reference": {"source": "model", "model": "tiny"}, "candidate": None, "prompts": {"inline": []}}
+SPEC = {
+    "reference": {"source": "model", "model": "tiny"},
+    "candidate": None,
+    "prompts": {"inline": [{"id": "p0", "prompt": "1+1="}]},
+    "policy": {},
+    "seed": 1,
+}
 
 
 @pytest.fixture
