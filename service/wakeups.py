@@ -56,10 +56,17 @@ class Wakeups:
 
     def _publish(self) -> None:
         try:
-            self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
+            # Without workers nobody takes them: a queue of thousands would only wake for nothing later.
+            if self._queued() < self._waiting.maxsize:
+                self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
         except Exception as error:
             # Whatever the broker does, the analysis is committed and workers poll: only say so.
             log.warning("wakeup_failed", error=type(error).__name__)
+
+    def _queued(self) -> int:
+        """Messages that Redis holds."""
+        with self._celery.connection_or_acquire() as connection:
+            return int(connection.default_channel.queue_declare(QUEUE, passive=False).message_count)
 
 
 def _publisher(redis_url: str, timeout_seconds: float) -> Celery:
