@@ -46,6 +46,22 @@ class Usage(Document):
     engine_seconds: float
 
 
+class PlannedFigure(Document):
+    """A number reckoned from the request, and from what; or the reason why there is none."""
+
+    value: float | None = None
+    unit: str
+    reason: str
+    """What the number assumes, or why there is none."""
+
+
+class PlannedRange(Document):
+    """What is spent in any case, and at most; they differ where sampling is adaptive."""
+
+    pilot: int
+    maximum: int
+
+
 class Artifact(Document):
     """A stored file and the hash it is checked against before it is sent."""
 
@@ -266,6 +282,13 @@ class VerdictAtK(Document):
     label: Literal["elicitation", "creation", "mixed", "inconclusive"] | str
     creation_share_lower: float | None = None
     creation_share_upper: float | None = None
+
+
+class SmallestDetectable(Document):
+    """Effects that the pilot would show; smaller ones may go unnoticed."""
+
+    gain: PlannedFigure
+    success: PlannedFigure
 
 
 class ArtifactList(Document):
@@ -509,6 +532,24 @@ class SignalDescription(Document):
     unavailable_because: str | None = None
     example: SignalExample
     settings_schema: dict[str, Any]
+
+
+class AnalysisPlan(Document):
+    """The answer to `validate_only`: nothing is stored."""
+
+    object: Literal["analysis.plan"]
+    prompts: int
+    samples: PlannedRange
+    """Over all prompts and sides."""
+    tokens: PlannedRange
+    """If every sample were as long as it may be."""
+    cached_samples: int
+    """Of the samples, those that need not be drawn."""
+    seconds: PlannedFigure
+    """For the pilot, once a worker is free."""
+    maximum_seconds: PlannedFigure
+    """For everything that may be drawn."""
+    smallest_detectable: SmallestDetectable
 
 
 class SideSupport(Document):

@@ -28,10 +28,14 @@ def refuse(findings: Sequence[Finding], *, listed: int) -> None:
     Raises:
         ValidationFailed: with the first finding's code and at most `listed` of them.
     """
-    if not findings:
-        return
+    if findings:
+        raise refusal(findings, listed=listed)
+
+
+def refusal(findings: Sequence[Finding], *, listed: int) -> ValidationFailed:
+    """The answer to a request with findings: the first one's code, and at most `listed` of them."""
     first, more = findings[0], len(findings) - 1
-    raise ValidationFailed(
+    return ValidationFailed(
         first.detail + (f" (and {more} more)" if more else ""),
         code=first.code,
         errors=[FieldProblem(detail=f.detail, pointer=f.pointer) for f in findings[:listed]],

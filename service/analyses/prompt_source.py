@@ -40,18 +40,12 @@ class PromptSource:
 
 def prompt_source(
     conn: Connection, tenant: str, prompts: InlinePrompts | DatasetPrompts
-) -> PromptSource | Finding:
-    """The prompts a request names, or why there are none."""
+) -> PromptSource | None:
+    """The prompts a request names; None if it names a data set that is not there."""
     if isinstance(prompts, InlinePrompts):
         return PromptSource(count=len(prompts.inline), inline=prompts.inline)
     row = datasets.get(conn, tenant, prompts.dataset)
-    if row is None:
-        return Finding(
-            "unknown_dataset",
-            "there is no such data set; POST /v1/datasets keeps one, GET /v1/datasets lists them",
-            "/prompts/dataset",
-        )
-    return PromptSource(count=row.prompts, dataset=row.id)
+    return None if row is None else PromptSource(count=row.prompts, dataset=row.id)
 
 
 def _outside(pointer: str) -> str:

@@ -9,29 +9,21 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from api_schemas.analyses import Analysis
+from api_schemas.plans import AnalysisPlan
 from api_schemas.prompts import DatasetPrompts
 from api_schemas.requests import AnalysisRequest
-from ledger import analyses, datasets, idempotency, models, uses
+from ledger import analyses, datasets, idempotency, uses
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
-from service.analyses.arm_checks import check_arms, check_metadata
-from service.analyses.audit_checks import check_audit
-from service.analyses.findings import Finding, refuse
-from service.analyses.model_checks import check_models, reward_models, sides
-from service.analyses.plan_checks import check_plan
-from service.analyses.prompt_source import prompt_source
+from service.analyses.admission import admit
+from service.analyses.planning import plan_of
 from service.analyses.representation import represent
-from service.analyses.signal_checks import check_signal
 from service.errors import Conflict, ValidationFailed
-from service.offers import Offers
 from service.resources import Resources
-from service.settings import REGISTRY_TENANT
 
 ROUTE: Final = "POST /v1/analyses"
 ACCEPTED: Final = 202
-OFFERED_MODELS: Final = 50
-"""Ids named to a caller who mistyped one: enough for a registry that is read by people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,7 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
     if (earlier := _replay(resources, key, digest)) is not None:
         return earlier
     complete = request.completed()
-    _check(resources, request, complete)
+    admit(resources, request, complete)
     try:
         analysis = _commit(resources, complete, key, digest)
     except LedgerConflict:
@@ -72,42 +64,16 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
     return Accepted(analysis, replayed=False)
 
 
-def _check(resources: Resources, given: AnalysisRequest, request: AnalysisRequest) -> None:
-    """Check a request; only its arms as they were given, before they are completed."""
-    settings = resources.settings
+def plan(resources: Resources, request: AnalysisRequest) -> AnalysisPlan:
+    """What a request would do; nothing is stored.
+
+    Raises:
+        ValidationFailed: it cannot be carried out.
+    """
+    complete = request.completed()
+    admitted = admit(resources, request, complete)
     with read(resources.engine) as conn:
-        found = {
-            model_id: row
-            for model_id in {*sides(request).values(), *reward_models(request).values()}
-            if (row := models.get(conn, REGISTRY_TENANT, model_id)) is not None
-        }
-        known = [row.id for row in models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS)]
-        source = prompt_source(conn, resources.tenant, request.prompts)
-    findings = [*check_models(request, found, known), *check_arms(given)]
-    if isinstance(source, Finding):
-        refuse([*findings, source], listed=settings.max_listed_faults)
-        raise AssertionError("unreachable: there is a finding")
-    prompts = source.prompts(resources)
-    judged = check_signal(
-        request.signal, prompts, max_patterns=settings.max_distinct_patterns, offers=Offers.of(settings)
-    )
-    findings += source.placed(
-        check_metadata(given.arms, source.prompts(resources)), listed=settings.max_listed_faults
-    )
-    if request.second_signal is not None:
-        again = check_signal(
-            request.second_signal,
-            source.prompts(resources),
-            max_patterns=settings.max_distinct_patterns,
-            offers=Offers.of(settings),
-            at="/second_signal",
-        )
-        findings += source.placed(again, listed=settings.max_listed_faults)
-    if request.audit is not None:
-        findings += check_audit(request.audit, source.prompts(resources))
-    findings += check_plan(request, source, max_samples=settings.max_planned_samples)
-    findings += source.placed(judged, listed=settings.max_listed_faults)
-    refuse(findings, listed=settings.max_listed_faults)
+        return plan_of(conn, resources.tenant, complete, admitted.source.count, admitted.models)
 
 
 def _commit(resources: Resources, request: AnalysisRequest, key: str | None, digest: str) -> Analysis:

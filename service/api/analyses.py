@@ -6,11 +6,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api_schemas.analyses import LIVE, Analysis, AnalysisList, Status
+from api_schemas.plans import AnalysisPlan
 from api_schemas.problems import FieldProblem
 from api_schemas.requests import AnalysisPatch, AnalysisRequest, Kind
 from service.analyses import change, read
 from service.analyses.representation import entity_tag
-from service.analyses.submit import submit
+from service.analyses.submit import plan, submit
 from service.api.bodies import StrictJsonRoute
 from service.api.dependencies import After, AnalysisId, IdempotencyKey, Limit, ResourcesDep
 from service.api.preferences import Wait, meant_versions, names, settled
@@ -26,7 +27,13 @@ IfMatch = Annotated[
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Nothing has changed."}}
 
 
-@router.post("", status_code=202, operation_id="analyses_create")
+@router.post(
+    "",
+    status_code=202,
+    operation_id="analyses_create",
+    response_model=Analysis,
+    responses={200: {"model": AnalysisPlan, "description": "The plan, with `validate_only`."}},
+)
 async def create(
     body: AnalysisRequest,
     request: Request,
@@ -34,8 +41,14 @@ async def create(
     resources: ResourcesDep,
     key: IdempotencyKey,
     wait: Wait,
-) -> Analysis:
+    validate_only: Annotated[
+        bool, Query(description="Check the request and answer what it would do; store nothing.")
+    ] = False,
+) -> Analysis | Response:
     """Accept an analysis; the answer is 202 whether or not it has ended by then."""
+    if validate_only:
+        planned = await run_in_threadpool(plan, resources, body)
+        return Response(planned.model_dump_json(), media_type="application/json")
     accepted = await run_in_threadpool(submit, resources, body, key=key)
     analysis = await settled(request, resources, accepted.analysis, wait)
     _describe(response, analysis, resources, wait)

@@ -1,0 +1,130 @@
+"""What an analysis would draw, how long that would take, and what it could show."""
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row
+
+from api_schemas.plans import AnalysisPlan, PlannedFigure, PlannedRange, SmallestDetectable
+from api_schemas.requests import AnalysisRequest
+from ledger import workers
+from ledger.throughput import Pace, recent_pace
+from service.analyses.model_checks import sides
+
+POWER: Final = 0.8
+"""Chance of noticing the smallest detectable gain: what plans of experiments customarily ask for."""
+
+NOTICE: Final = 0.95
+"""Chance that a prompt's smallest detectable success probability shows at least one success."""
+
+Models = Mapping[str, Row[Any]]
+
+
+def plan_of(
+    conn: Connection, tenant: str, request: AnalysisRequest, prompts: int, models: Models
+) -> AnalysisPlan:
+    """The plan of a request that would be accepted.
+
+    Args:
+        conn: A transaction.
+        tenant: Whose shards show the pace.
+        request: The request.
+        prompts: How many prompts it has.
+        models: Registry rows of its models, by id.
+    """
+    budget, streams = request.budget, len(sides(request))
+    each = budget.max_samples_per_prompt if budget.adaptive else budget.samples_per_prompt
+    samples = PlannedRange(
+        pilot=streams * prompts * budget.samples_per_prompt, maximum=streams * prompts * each
+    )
+    longest = request.policy.max_new_tokens
+    limit = budget.max_total_tokens
+    most = samples.maximum * longest if limit is None else min(samples.maximum * longest, limit)
+    return AnalysisPlan(
+        object="analysis.plan",
+        prompts=prompts,
+        samples=samples,
+        tokens=PlannedRange(pilot=samples.pilot * longest, maximum=most),
+        cached_samples=cached_samples(conn, request, models),
+        seconds=_seconds(
+            conn, tenant, request, models, samples.pilot, samples.pilot * longest, samples.pilot
+        ),
+        maximum_seconds=_seconds(conn, tenant, request, models, samples.maximum, most, samples.pilot),
+        smallest_detectable=SmallestDetectable(gain=_gain(request, prompts), success=_success(request)),
+    )
+
+
+def cached_samples(_conn: Connection, _request: AnalysisRequest, _models: Models) -> int:
+    """Samples that an earlier analysis drew: none, because samples are not reused yet."""
+    return 0
+
+
+def _seconds(
+    conn: Connection,
+    tenant: str,
+    request: AnalysisRequest,
+    models: Models,
+    samples: int,
+    tokens: int,
+    scored: int,
+) -> PlannedFigure:
+    """Engine time by the pace of the newest shards, shared by the workers seen lately.
+
+    Only the pilot is scored, each sample under the other side's model.
+    """
+    keys = frozenset(row.weights_digest for row in models.values())
+    sampling = recent_pace(conn, tenant, "sample", keys)
+    verifying = recent_pace(conn, tenant, "verify", frozenset())
+    if sampling is None or verifying is None or sampling.tokens == 0:
+        return _unknown_pace("sampled")
+    total = tokens * sampling.seconds / sampling.tokens + samples * verifying.seconds / verifying.rows
+    if len(sides(request)) > 1 and len({row.tokenizer_digest for row in models.values()}) == 1:
+        scoring = recent_pace(conn, tenant, "score", keys)
+        if scoring is None or scoring.tokens == 0:
+            return _unknown_pace("scored")
+        total += scored * request.policy.max_new_tokens * scoring.seconds / scoring.tokens
+    hands = max(1, len(workers.live(conn)))
+    return PlannedFigure(value=total / hands, unit="s", reason=_basis(sampling, hands))
+
+
+def _unknown_pace(work: str) -> PlannedFigure:
+    return PlannedFigure(value=None, unit="s", reason=f"nothing was {work} here yet, so no pace is known")
+
+
+def _basis(pace: Pace, hands: int) -> str:
+    whose = "of these models" if pace.same_model else "of other models"
+    return (
+        f"by the pace of recent shards {whose} ({pace.tokens / pace.seconds:,.0f} tokens a second), shared by "
+        f"{hands} worker{'s' if hands > 1 else ''}, if every sample is as long as it may be"
+    )
+
+
+def _gain(request: AnalysisRequest, prompts: int) -> PlannedFigure:
+    """Smallest mean gain over exactly these prompts that a one-sided test of the pilots notices.
+
+    (z_(1-alpha) + z_power) standard errors, where each side of a prompt has the variance 1/(4n) of a success
+    probability of 1/2, the largest there is.
+    """
+    if request.candidate is None:
+        return PlannedFigure(value=None, unit="probability", reason="there is no candidate")
+    alpha, n = request.decision.alpha, request.budget.samples_per_prompt
+    deviations = NormalDist().inv_cdf(1 - alpha) + NormalDist().inv_cdf(POWER)
+    return PlannedFigure(
+        value=min(1.0, deviations * math.sqrt(2 * 0.25 / (n * prompts))),
+        unit="probability",
+        reason=f"mean over exactly these prompts, one-sided at {alpha:g} with power {POWER:g}, if success "
+        "probabilities are near 1/2; further from it less is enough. How much prompts differ is unknown "
+        "before there are samples, so for a population of prompts it is more",
+    )
+
+
+def _success(request: AnalysisRequest) -> PlannedFigure:
+    """Success probability that shows at least one success in n samples: 1 - (1 - NOTICE)^(1/n)."""
+    n = request.budget.samples_per_prompt
+    return PlannedFigure(
+        value=-math.expm1(math.log1p(-NOTICE) / n),
+        unit="probability",
+        reason=f"of one prompt and side: at least one success in {n} samples, {NOTICE:.0%} of the time",
+    )

@@ -1,0 +1,126 @@
+import json
+import math
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from api_schemas.plans import AnalysisPlan
+from ledger import workers
+from ledger.commits import commit
+from ledger.database import read
+from ledger.tables import analyses
+from ledger.workers import WorkerIdentity
+
+NOTHING = {"samples": 0, "sampled_tokens": 0, "scored_tokens": 0, "cached_samples": 0, "engine_seconds": 0.0}
+
+
+@pytest.fixture
+def plan(gateway: Any, request_body: dict[str, Any]) -> Any:
+    def plan(**changes: Any) -> AnalysisPlan:
+        answer = gateway.post("/v1/analyses?validate_only=true", json={**request_body, **changes})
+        assert answer.status_code == 200, answer.text
+        return AnalysisPlan.model_validate(answer.json())
+
+    return plan
+
+
+def test_samples_and_tokens_are_counted(plan: Any) -> None:
+    """Two sides, one prompt, 64 samples each of up to 8 tokens, and 4096 at most."""
+    planned = plan()
+    assert (planned.prompts, planned.cached_samples) == (1, 0)
+    assert (planned.samples.pilot, planned.samples.maximum) == (128, 8192)
+    assert (planned.tokens.pilot, planned.tokens.maximum) == (1024, 65536)
+
+
+def test_a_fixed_plan_has_no_more_than_its_pilot(plan: Any) -> None:
+    planned = plan(budget={"adaptive": False, "samples_per_prompt": 10})
+    assert (planned.samples.pilot, planned.samples.maximum) == (20, 20)
+
+
+def test_a_token_budget_is_the_most(plan: Any) -> None:
+    assert plan(budget={"max_total_tokens": 2000}).tokens.maximum == 2000
+
+
+def test_prompts_of_a_data_set_count(gateway: Any, plan: Any) -> None:
+    lines = b"".join(json.dumps({"prompt": str(n), "answer": "1"}).encode() + b"\n" for n in range(7))
+    kept = gateway.post("/v1/datasets", content=lines, headers={"Content-Type": "application/jsonl"})
+    assert plan(prompts={"dataset": kept.json()["id"]}).samples.pilot == 7 * 128
+
+
+def test_nothing_is_stored(plan: Any, engine: Engine) -> None:
+    plan()
+    with read(engine) as conn:
+        assert conn.execute(select(func.count()).select_from(analyses)).scalar_one() == 0
+
+
+def test_what_would_be_refused_is(gateway: Any, request_body: dict[str, Any]) -> None:
+    body = {**request_body, "reference": {"model": "nope"}}
+    answer = gateway.post("/v1/analyses?validate_only=true", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_model")
+
+
+def test_an_unknown_pace_is_said(plan: Any) -> None:
+    planned = plan()
+    assert planned.seconds.value is None
+    assert "nothing was sampled" in planned.seconds.reason
+
+
+class TestTime:
+    @pytest.fixture
+    def measured(self, engine: Engine, submit: Any, worker: Any) -> None:
+        """A round at 100 tokens a second, 50 verdicts a second, 200 scored tokens a second."""
+        submit()
+        drawn = {"stream": "candidate", "items": [[0, 0, 40]]}
+        judged = {**drawn, "depends_on": 0}
+        shards = [
+            {"idx": 0, "work": "sample", **drawn, "model_keys": ["b" * 64]},
+            {"idx": 1, "work": "verify", **judged},
+            {"idx": 2, "work": "score", "scorer": "reference", **judged},
+        ]
+        assert commit(engine, worker.claim(), artefact=None, usage=NOTHING, next_shards=shards)
+        spent = {
+            "sample": {"samples": 40, "sampled_tokens": 300, "engine_seconds": 3.0},
+            "verify": {"engine_seconds": 0.8},
+            "score": {"scored_tokens": 300, "engine_seconds": 1.5},
+        }
+        for _ in shards:
+            claim = worker.claim()
+            usage = {**NOTHING, **spent[claim.shard["work"]]}
+            stored = {"key": "k", "sha256": "s", "n_rows": 40}
+            assert commit(engine, claim, artefact=stored, usage=usage)
+
+    @pytest.mark.usefixtures("measured")
+    def test_it_follows_from_the_pace(self, plan: Any) -> None:
+        """1024 tokens at 100/s, 128 verdicts at 50/s, 1024 scored tokens at 200/s."""
+        planned = plan()
+        assert planned.seconds.value == pytest.approx(10.24 + 2.56 + 5.12)
+        assert "of these models (100 tokens a second), shared by 1 worker" in planned.seconds.reason
+        assert planned.maximum_seconds.value == pytest.approx(655.36 + 163.84 + 5.12)
+
+    @pytest.mark.usefixtures("measured")
+    def test_workers_share_it(self, plan: Any, engine: Engine) -> None:
+        for number in range(4):
+            workers.seen(engine, WorkerIdentity(f"w{number}", "b", "h"), [])
+        assert plan().seconds.value == pytest.approx((10.24 + 2.56 + 5.12) / 4)
+
+    @pytest.mark.usefixtures("measured")
+    def test_other_models_are_said_to_be_others(self, plan: Any) -> None:
+        planned = plan(kind="support", candidate=None)
+        assert planned.seconds.value == pytest.approx(5.12 + 1.28)
+        assert "of other models" in planned.seconds.reason
+
+
+class TestEffects:
+    def test_the_gain_is_what_a_one_sided_test_notices(self, plan: Any) -> None:
+        """(1.6449 + 0.8416) x sqrt(2 x 1/4 / 64) = 2.4865 x 0.088388."""
+        assert plan().smallest_detectable.gain.value == pytest.approx(2.4865 * 0.0883883, rel=1e-4)
+
+    def test_a_success_shows_in_95_of_100(self, plan: Any) -> None:
+        p = plan().smallest_detectable.success.value
+        assert 1 - math.pow(1 - p, 64) == pytest.approx(0.95)
+
+    def test_without_a_candidate_there_is_no_gain(self, plan: Any) -> None:
+        gain = plan(kind="support", candidate=None).smallest_detectable.gain
+        assert gain.value is None
+        assert gain.reason
