@@ -95,9 +95,11 @@ def _unknown_pace(work: str) -> PlannedFigure:
 
 def _basis(pace: Pace, hands: int) -> str:
     whose = "of these models" if pace.same_model else "of other models"
+    rate = pace.tokens / pace.seconds
+    workers_named = f"{hands} worker{'s' if hands > 1 else ''}"
     return (
-        f"by the pace of recent shards {whose} ({pace.tokens / pace.seconds:,.0f} tokens a second), shared by "
-        f"{hands} worker{'s' if hands > 1 else ''}, if every sample is as long as it may be"
+        f"by the pace of recent shards {whose} ({rate:,.0f} tokens a second), shared by {workers_named}, if "
+        "every sample is as long as it may be"
     )
 
 
