@@ -34,12 +34,6 @@ class DatasetPrompts(TypedDict, total=False):
     dataset: Required[str]
 
 
-class DatasetPrompts(TypedDict, total=False):
-    """Prompts kept under an id: see POST /v1/datasets."""
-
-    dataset: Required[str]
-
-
 class Decision(TypedDict, total=False):
     """The thresholds of the verdict."""
 

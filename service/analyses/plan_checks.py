@@ -58,12 +58,9 @@ def _check_samples(request: AnalysisRequest, prompts: int, max_samples: int) -> 
 def _check_tokens(request: AnalysisRequest, prompts: int) -> Iterator[Finding]:
     """The pilot is drawn whole or not at all, so a token budget has to hold it."""
     limit, samples = request.budget.max_total_tokens, request.budget.samples_per_prompt
-    arms = [
-        (arm.policy and arm.policy.max_new_tokens) or request.policy.max_new_tokens for arm in request.arms
-    ]
-    lengths = [request.policy.max_new_tokens] * len(sides(request)) + arms * arms_have_pilots(request)
+    lengths = side_lengths(request) + arm_lengths(request) * arms_have_pilots(request)
     count = len(lengths)
-    pilot = prompts * (samples * sum(lengths) + _untruncated(request) * request.policy.max_new_tokens)
+    pilot = prompts * (samples * sum(lengths) + untruncated_draws(request) * request.policy.max_new_tokens)
     if limit is None or pilot <= limit:
         return
     yield Finding(
@@ -75,7 +72,19 @@ def _check_tokens(request: AnalysisRequest, prompts: int) -> Iterator[Finding]:
     )
 
 
-def _untruncated(request: AnalysisRequest) -> int:
+def side_lengths(request: AnalysisRequest) -> list[int]:
+    """New tokens a sample of each side may have."""
+    return [request.policy.max_new_tokens] * len(sides(request))
+
+
+def arm_lengths(request: AnalysisRequest) -> list[int]:
+    """New tokens a sample of each arm may have."""
+    return [
+        (arm.policy and arm.policy.max_new_tokens) or request.policy.max_new_tokens for arm in request.arms
+    ]
+
+
+def untruncated_draws(request: AnalysisRequest) -> int:
     """Untruncated draws a prompt, for a KL that exists under a truncated policy."""
     policy = request.policy
     truncates = policy.top_k > 0 or policy.top_p < 1 or policy.min_p > 0

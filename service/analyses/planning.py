@@ -12,6 +12,7 @@ from api_schemas.requests import AnalysisRequest
 from ledger import workers
 from ledger.throughput import Pace, recent_pace
 from service.analyses.model_checks import sides
+from service.analyses.plan_checks import arm_lengths, arms_have_pilots, side_lengths, untruncated_draws
 
 POWER: Final = 0.8
 """Chance of noticing the smallest detectable gain: what plans of experiments customarily ask for."""
@@ -34,24 +35,31 @@ def plan_of(
         prompts: How many prompts it has.
         models: Registry rows of its models, by id.
     """
-    budget, streams = request.budget, len(sides(request))
+    budget = request.budget
     each = budget.max_samples_per_prompt if budget.adaptive else budget.samples_per_prompt
+    first = side_lengths(request) + arm_lengths(request) * arms_have_pilots(request)
+    every = side_lengths(request) + arm_lengths(request)
+    further = prompts * untruncated_draws(request)
     samples = PlannedRange(
-        pilot=streams * prompts * budget.samples_per_prompt, maximum=streams * prompts * each
+        pilot=prompts * len(first) * budget.samples_per_prompt + further,
+        maximum=prompts * len(every) * each + further,
     )
-    longest = request.policy.max_new_tokens
-    limit = budget.max_total_tokens
-    most = samples.maximum * longest if limit is None else min(samples.maximum * longest, limit)
+    extra, limit = further * request.policy.max_new_tokens, budget.max_total_tokens
+    pilot = prompts * budget.samples_per_prompt * sum(first) + extra
+    most = prompts * each * sum(every) + extra
+    tokens = PlannedRange(pilot=pilot, maximum=most if limit is None else min(most, limit))
     return AnalysisPlan(
         object="analysis.plan",
         prompts=prompts,
         samples=samples,
-        tokens=PlannedRange(pilot=samples.pilot * longest, maximum=most),
+        tokens=tokens,
         cached_samples=cached_samples(conn, request, models),
         seconds=_seconds(
             conn, tenant, request, models, samples.pilot, samples.pilot * longest, samples.pilot
         ),
-        maximum_seconds=_seconds(conn, tenant, request, models, samples.maximum, most, samples.pilot),
+        maximum_seconds=_seconds(
+            conn, tenant, request, models, samples.maximum, tokens.maximum, samples.pilot
+        ),
         smallest_detectable=SmallestDetectable(gain=_gain(request, prompts), success=_success(request)),
     )
 
