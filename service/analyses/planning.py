@@ -12,7 +12,12 @@ from api_schemas.requests import AnalysisRequest
 from ledger import workers
 from ledger.throughput import Pace, recent_pace
 from service.analyses.model_checks import sides
-from service.analyses.plan_checks import arm_lengths, arms_have_pilots, side_lengths, untruncated_draws
+from service.analyses.plan_checks import (
+    arm_lengths,
+    arms_have_pilots,
+    side_lengths,
+    untruncated_draws,
+)
 
 POWER: Final = 0.8
 """Chance of noticing the smallest detectable gain: what plans of experiments customarily ask for."""
@@ -54,9 +59,7 @@ def plan_of(
         samples=samples,
         tokens=tokens,
         cached_samples=cached_samples(conn, request, models),
-        seconds=_seconds(
-            conn, tenant, request, models, samples.pilot, samples.pilot * longest, samples.pilot
-        ),
+        seconds=_seconds(conn, tenant, request, models, samples.pilot, tokens.pilot, samples.pilot),
         maximum_seconds=_seconds(
             conn, tenant, request, models, samples.maximum, tokens.maximum, samples.pilot
         ),
