@@ -85,13 +85,14 @@ def _seconds(
 
     Only the pilot is scored, each sample under the other side's model.
     """
-    keys = frozenset(row.weights_digest for row in models.values())
+    compared = [models[model_id] for model_id in sides(request).values()]
+    keys = frozenset(row.weights_digest for row in compared)
     sampling = recent_pace(conn, tenant, "sample", keys)
     verifying = recent_pace(conn, tenant, "verify", frozenset())
     if sampling is None or verifying is None or sampling.tokens == 0:
         return _unknown_pace("sampled")
     total = tokens * sampling.seconds / sampling.tokens + samples * verifying.seconds / verifying.rows
-    if len(sides(request)) > 1 and len({row.tokenizer_digest for row in models.values()}) == 1:
+    if len(sides(request)) > 1 and len({row.tokenizer_digest for row in compared}) == 1:
         scoring = recent_pace(conn, tenant, "score", keys)
         if scoring is None or scoring.tokens == 0:
             return _unknown_pace("scored")
