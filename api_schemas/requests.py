@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, untruncated_arm
 from api_schemas.audits import VerifierAudit
@@ -23,7 +23,10 @@ LEAST_BETA, GREATEST_BETA = 0.001, 300.0
 """Inverse temperatures, in 1/reward: below, free energies are KL times a thousand; above, they are the price
 of success to every printed digit."""
 
-Kind = Literal["support", "free_energy", "capability"]
+Kind = Literal["support", "free_energy", "capability", "trajectory"]
+MAX_CHECKPOINTS = 64
+"""Checkpoints of a trajectory: each costs a pilot of every prompt, and a chart shows no more."""
+
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^:]+$")]
 
@@ -33,6 +36,14 @@ class ModelParticipant(Document):
 
     source: Literal["model"] = "model"
     model: ModelId = Field(examples=["tiny-base"])
+
+
+class Checkpoint(ModelParticipant):
+    """A checkpoint of the run that a trajectory follows."""
+
+    step: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None, description="The training step it was saved at; later checkpoints have larger ones."
+    )
 
 
 class Budget(Document):
@@ -73,6 +84,10 @@ class Decision(Document):
     mixed_max_share: Annotated[float, Field(ge=0, le=1)] = 0.95
     undetermined_max_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     unusable_max_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    collapse_max_entropy_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    drift_dominated_min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    drift_dominated_min_nats: Annotated[float, Field(ge=0, le=1e6)] = 0.1
+    format_repair_max_share: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class AnalysisRequest(Document):
@@ -83,6 +98,14 @@ class AnalysisRequest(Document):
     labels: Annotated[dict[LabelKey, LabelText], Field(max_length=16)] = Field(default={})
     reference: ModelParticipant
     candidate: ModelParticipant | None = None
+    candidates: Annotated[
+        list[Checkpoint] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_CHECKPOINTS,
+            description="Checkpoints of one run in training order, for kind `trajectory`.",
+        ),
+    ] = None
     prompts: Prompts
     signal: Signal
     second_signal: Signal | None = Field(
@@ -105,9 +128,39 @@ class AnalysisRequest(Document):
 
     @model_validator(mode="after")
     def _two_sides(self) -> Self:
+        if self.kind == "trajectory":
+            if self.candidates is None:
+                raise ValueError(
+                    "`candidates` is required for kind `trajectory`: checkpoints in training order"
+                )
+            if self.candidate is not None:
+                raise ValueError(
+                    "kind `trajectory` takes `candidates`, not `candidate`; leave `candidate` out"
+                )
+            return self
+        if self.candidates is not None:
+            raise ValueError(f"`candidates` is for kind `trajectory`; kind `{self.kind}` takes `candidate`")
         if self.kind != "support" and self.candidate is None:
             raise ValueError(f"`candidate` is required for kind `{self.kind}`")
         return self
+
+    @field_validator("candidates")
+    @classmethod
+    def _one_run(cls, value: list[Checkpoint] | None) -> list[Checkpoint] | None:
+        """Each checkpoint once, in training order."""
+        seen: dict[str, int] = {}
+        last: int | None = None
+        for index, one in enumerate(value or ()):
+            if one.model in seen:
+                raise ValueError(f"`{one.model}` is checkpoint {seen[one.model]} already; name each once")
+            seen[one.model] = index
+            if one.step is not None and last is not None and one.step <= last:
+                raise ValueError(
+                    f"checkpoint {index} (`{one.model}`) has step {one.step}, not after {last}; list "
+                    "checkpoints in training order"
+                )
+            last = one.step if one.step is not None else last
+        return value
 
     def completed(self) -> Self:
         """The request with grids of temperatures written out, and the arm that always counts added.

@@ -176,6 +176,45 @@ class Warning(Document):
     detail: str
 
 
+class CheckpointShrinkage(Document):
+    """Evidence that a checkpoint lost some prompt, with multiplicity over all checkpoints."""
+
+    certified: bool
+    log_e_value: Annotated[
+        float | None, Field(description="Against `no prompt is lost here`, nats; null without a prompt.")
+    ]
+    needed_log_e_value: Annotated[
+        float, Field(description="log(checkpoints / alpha): no checkpoint is wrong with chance 1 - alpha.")
+    ]
+    prompt_ids: Annotated[
+        list[str], Field(description="Prompts whose loss e-BH keeps at this checkpoint alone.")
+    ]
+
+
+class CheckpointResult(Document):
+    """One checkpoint of a trajectory against the reference."""
+
+    checkpoint: int
+    candidate: str
+    step: int | None
+    shrinkage: CheckpointShrinkage
+    verdict: Verdict | None = None
+    gain: Gain | None = None
+    free_energy: FreeEnergy | None = None
+    support: Support
+    nulls: list[Null]
+    diagnostics: Diagnostics
+    warnings: list[Warning]
+
+
+class FirstShrinkage(Document):
+    """The first checkpoint at which shrinkage is certified."""
+
+    checkpoint: int
+    candidate: str
+    step: int | None
+
+
 class ResultDocument(Document):
     """Everything one analysis found."""
 
@@ -186,6 +225,13 @@ class ResultDocument(Document):
     frame: dict[str, Any]
     verdict: Verdict | None = None
     gain: Gain | None = None
+    checkpoints: Annotated[
+        list[CheckpointResult] | None, Field(description="Of a trajectory, in training order.")
+    ] = None
+    first_shrinkage: Annotated[
+        FirstShrinkage | None,
+        Field(description="First checkpoint at which shrinkage is certified, at alpha for the whole run."),
+    ] = None
     support: Support
     free_energy: FreeEnergy | None = None
     nulls: list[Null]
@@ -281,6 +327,7 @@ class PromptRow(Document):
     """What was found about one prompt."""
 
     prompt_id: str
+    checkpoint: Annotated[int | None, Field(description="Of a trajectory: which checkpoint.")] = None
     family: str | None
     split: str | None
     regime: Regime | None = None
@@ -299,7 +346,10 @@ class PromptRow(Document):
     log_partition: list[FreeEnergyRow] | None = None
     evidence: list[str]
     second_verifier: SecondVerifierRow | None = None
-    samples_to_settle: int | None
+    samples_to_settle: Annotated[
+        int | None,
+        Field(description="Further samples that would settle it: 0 where it is settled, null if unknown."),
+    ]
 
 
 class PromptRowList(Document):

@@ -106,6 +106,35 @@ class DatasetEstimate(EstimateDocument):
     """Standard error for exactly these prompts: sampling alone."""
 
 
+class CheckpointShrinkage(Document):
+    """Evidence that a checkpoint lost some prompt, with multiplicity over all checkpoints."""
+
+    certified: bool
+    log_e_value: float | None = None
+    """Against `no prompt is lost here`, nats; null without a prompt."""
+    needed_log_e_value: float
+    """log(checkpoints / alpha): no checkpoint is wrong with chance 1 - alpha."""
+    prompt_ids: list[str]
+    """Prompts whose loss e-BH keeps at this checkpoint alone."""
+
+
+class Null(Document):
+    """A null experiment on samples already drawn."""
+
+    null: str
+    status: Literal["passed", "failed", "not_run"] | str
+    expected: dict[str, float]
+    observed: dict[str, float]
+    reason: str
+
+
+class Warning(Document):
+    """Something a reader must know before quoting a number."""
+
+    code: str
+    detail: str
+
+
 class ClassesAtK(Document):
     """How many prompts are in, out of reach or undetermined at one budget, each at level alpha."""
 
@@ -178,6 +207,14 @@ class FieldProblem(Document):
     """Name of the query parameter, path parameter or header."""
 
 
+class FirstShrinkage(Document):
+    """The first checkpoint at which shrinkage is certified."""
+
+    checkpoint: int
+    candidate: str
+    step: int | None = None
+
+
 class LiteratureRule(Document):
     """What the single-budget rule `unseen in K samples` would have said."""
 
@@ -210,28 +247,11 @@ class Model(Document):
     tokenizer_digest: str | None = None
 
 
-class Null(Document):
-    """A null experiment on samples already drawn."""
-
-    null: str
-    status: Literal["passed", "failed", "not_run"] | str
-    expected: dict[str, float]
-    observed: dict[str, float]
-    reason: str
-
-
 class Readiness(Document):
     """What the gateway needs, part by part; `degraded` parts do not keep it from accepting work."""
 
     status: Literal["ready", "starting"] | str
     checks: dict[str, Literal["ok", "degraded", "failed"] | str]
-
-
-class Warning(Document):
-    """Something a reader must know before quoting a number."""
-
-    code: str
-    detail: str
 
 
 class Sample(Document):
@@ -630,7 +650,7 @@ class Analysis(Document):
 
     id: str
     object: Literal["analysis"]
-    kind: Literal["support", "free_energy", "capability"] | str
+    kind: Literal["support", "free_energy", "capability", "trajectory"] | str
     name: str | None = None
     labels: dict[str, str]
     status: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled", "expired"] | str
@@ -653,6 +673,8 @@ class PromptRow(Document):
     """What was found about one prompt."""
 
     prompt_id: str
+    checkpoint: int | None = None
+    """Of a trajectory: which checkpoint."""
     family: str | None = None
     split: str | None = None
     regime: (
@@ -676,6 +698,7 @@ class PromptRow(Document):
     evidence: list[str]
     second_verifier: SecondVerifierRow | None = None
     samples_to_settle: int | None = None
+    """Further samples that would settle it: 0 where it is settled, null if unknown."""
 
 
 class SignalList(Document):
@@ -716,16 +739,36 @@ class PromptRowList(Document):
     next_cursor: str | None = None
 
 
+class CheckpointResult(Document):
+    """One checkpoint of a trajectory against the reference."""
+
+    checkpoint: int
+    candidate: str
+    step: int | None = None
+    shrinkage: CheckpointShrinkage
+    verdict: Verdict | None = None
+    gain: Gain | None = None
+    free_energy: FreeEnergy | None = None
+    support: Support
+    nulls: list[Null]
+    diagnostics: Diagnostics
+    warnings: list[Warning]
+
+
 class ResultDocument(Document):
     """Everything one analysis found."""
 
     object: Literal["analysis.result"]
     analysis_id: str
-    kind: Literal["support", "free_energy", "capability"] | str
+    kind: Literal["support", "free_energy", "capability", "trajectory"] | str
     partial: bool
     frame: dict[str, Any]
     verdict: Verdict | None = None
     gain: Gain | None = None
+    checkpoints: list[CheckpointResult] | None = None
+    """Of a trajectory, in training order."""
+    first_shrinkage: FirstShrinkage | None = None
+    """First checkpoint at which shrinkage is certified, at alpha for the whole run."""
     support: Support
     free_energy: FreeEnergy | None = None
     nulls: list[Null]

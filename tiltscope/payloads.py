@@ -28,6 +28,15 @@ class Budget(TypedDict, total=False):
     """
 
 
+class Checkpoint(TypedDict, total=False):
+    """A checkpoint of the run that a trajectory follows."""
+
+    source: Literal["model"]
+    model: Required[str]
+    step: int | None
+    """The training step it was saved at; later checkpoints have larger ones."""
+
+
 class DatasetPrompts(TypedDict, total=False):
     """Prompts kept under an id: see POST /v1/datasets."""
 
@@ -45,6 +54,10 @@ class Decision(TypedDict, total=False):
     mixed_max_share: float
     undetermined_max_share: float
     unusable_max_share: float
+    collapse_max_entropy_share: float
+    drift_dominated_min_share: float
+    drift_dominated_min_nats: float
+    format_repair_max_share: float
 
 
 class ModelParticipant(TypedDict, total=False):
@@ -374,11 +387,13 @@ class RewardModelSignal(TypedDict, total=False):
 class AnalysisRequest(TypedDict, total=False):
     """An analysis to run."""
 
-    kind: Required[Literal["support", "free_energy", "capability"]]
+    kind: Required[Literal["support", "free_energy", "capability", "trajectory"]]
     name: str | None
     labels: dict[str, str]
     reference: Required[ModelParticipant]
     candidate: ModelParticipant | None
+    candidates: list[Checkpoint] | None
+    """Checkpoints of one run in training order, for kind `trajectory`."""
     prompts: Required[InlinePrompts | DatasetPrompts]
     signal: Required[
         ExactSignal

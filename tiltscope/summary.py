@@ -100,6 +100,39 @@ def _free_energy(terms: dict[str, Any]) -> Table:
     return _means(rows, "Nats: KL(candidate || reference) = tilt + drift + escape")
 
 
+def _along_training(checkpoints: list[dict[str, Any]]) -> Table:
+    """Gain, nats and verdict of each checkpoint."""
+    table = Table(title="Along training", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for head in ("checkpoint", "step"):
+        table.add_column(head, no_wrap=head == "step")
+    for head in ("gain", "tilt", "drift", "escape"):
+        table.add_column(head, justify="right")
+    table.add_column("verdict")
+    table.add_column("lost", justify="right")
+    for one in checkpoints:
+        energy, verdict = one.get("free_energy") or {}, one.get("verdict")
+        means = [(one.get("gain") or {}).get("total"), *(energy.get(k) for k in ("tilt", "drift", "escape"))]
+        label = verdict["label"] if verdict else "-"
+        shrinkage = one["shrinkage"]
+        lost = f"{len(shrinkage['prompt_ids'])}{' certified' if shrinkage['certified'] else ''}"
+        table.add_row(
+            one["candidate"],
+            "" if one["step"] is None else f"{one['step']:,}",
+            *("-" if mean is None else these_prompts(mean, 2) for mean in means),
+            Text(label, style=COLOURS.get(label, "white")),
+            lost,
+        )
+    return table
+
+
+def _first_shrinkage(result: dict[str, Any]) -> Text:
+    first = result.get("first_shrinkage")
+    if first is None:
+        return Text("No checkpoint is certified to have lost a prompt.")
+    step = "" if first["step"] is None else f" (step {first['step']:,})"
+    return Text(f"Shrinkage is certified from {first['candidate']}{step} on, if not before.", style="bold")
+
+
 def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]) -> None:
     """Print what a result says: verdict, gain split, regimes, pass@k, decomposition, warnings."""
     parts: list[Any] = []
@@ -111,6 +144,8 @@ def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]
         parts.append(_gain(result["gain"]))
     if result["support"].get("regimes") is not None:
         parts.append(_regimes(result["support"]["regimes"]))
+    if result.get("checkpoints"):
+        parts += [_along_training(result["checkpoints"]), _first_shrinkage(result)]
     parts.append(_pass_at_k(result["support"]))
     if result.get("free_energy") is not None:
         parts.append(_free_energy(result["free_energy"]))

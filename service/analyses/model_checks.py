@@ -18,7 +18,7 @@ CLASSIFIER: Final = "ForSequenceClassification"
 def check_models(
     request: AnalysisRequest, found: Mapping[str, ModelRow], known: Sequence[str]
 ) -> list[Finding]:
-    """Check both sides.
+    """Check every side.
 
     Args:
         request: The request.
@@ -27,8 +27,10 @@ def check_models(
     """
     findings = [
         finding
-        for side, model_id in sides(request).items()
-        for finding in _check_side(side, model_id, found.get(model_id), known, request.policy.max_new_tokens)
+        for pointer, model_id in sides(request).items()
+        for finding in _check_side(
+            pointer, model_id, found.get(model_id), known, request.policy.max_new_tokens
+        )
     ]
     findings += [
         finding
@@ -39,10 +41,12 @@ def check_models(
 
 
 def sides(request: AnalysisRequest) -> dict[str, str]:
-    """Model id of each side that the request has."""
-    named = {"reference": request.reference.model}
+    """Model id of each side that the request has, by where it names it."""
+    named = {"/reference/model": request.reference.model}
     if request.candidate is not None:
-        named["candidate"] = request.candidate.model
+        named["/candidate/model"] = request.candidate.model
+    for index, one in enumerate(request.candidates or ()):
+        named[f"/candidates/{index}/model"] = one.model
     return named
 
 
@@ -64,9 +68,8 @@ def _check_reward(place: str, model_id: str, row: ModelRow | None, known: Sequen
 
 
 def _check_side(
-    side: str, model_id: str, row: ModelRow | None, known: Sequence[str], new_tokens: int
+    pointer: str, model_id: str, row: ModelRow | None, known: Sequence[str], new_tokens: int
 ) -> Iterator[Finding]:
-    pointer = f"/{side}/model"
     if row is None:
         offer = f"the registry has: {', '.join(known)}" if known else "the registry is empty"
         yield Finding("unknown_model", f"no model `{model_id}`; {offer}", pointer)
@@ -83,14 +86,17 @@ def _check_side(
 
 
 def _check_pair(request: AnalysisRequest, found: Mapping[str, ModelRow]) -> list[Finding]:
-    named = sides(request)
-    if request.kind != "free_energy" or "candidate" not in named:
+    """Kinds that are about KL need one tokenizer on both sides."""
+    if request.kind not in ("free_energy", "trajectory"):
         return []
-    digests = {found[model_id].tokenizer_digest for model_id in named.values()}
-    if len(digests) == 1:
-        return []
-    detail = (
-        f"`{named['reference']}` and `{named['candidate']}` have different tokenizers: a KL between "
-        "distributions over different tokens does not exist; ask for kind `capability` or `support`"
-    )
-    return [Finding("tokenizer_mismatch", detail, "/candidate/model")]
+    reference = request.reference.model
+    return [
+        Finding(
+            "tokenizer_mismatch",
+            f"`{reference}` and `{model_id}` have different tokenizers: a KL between distributions over "
+            "different tokens does not exist; ask for kind `capability` or `support`",
+            pointer,
+        )
+        for pointer, model_id in sides(request).items()
+        if found[model_id].tokenizer_digest != found[reference].tokenizer_digest
+    ]

@@ -1,6 +1,8 @@
 """A glance at the latest analyses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ledger import analyses
 from ledger.database import read
@@ -45,9 +47,13 @@ def glances(resources: Resources, *, limit: int) -> list[Glance]:
             verdict=row.verdict,
             has_report="report.html" in row.artifacts,
             created_at=timestamp(row.created_at),
-            models=tuple(
-                row.spec[side]["model"] for side in ("reference", "candidate") if row.spec.get(side)
-            ),
+            models=_models(row.spec),
         )
         for row, count in zip(rows, counted, strict=True)
     ]
+
+
+def _models(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The reference's id, then the candidates'."""
+    sides = [spec["reference"], spec.get("candidate"), *(spec.get("candidates") or ())]
+    return tuple(side["model"] for side in sides if side)

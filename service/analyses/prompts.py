@@ -24,11 +24,13 @@ def prompts_page(
     after: str | None,
     sort: Sort | None,
     order: Order,
+    checkpoint: int | None = None,
 ) -> PromptRowList:
     """A page of prompt rows, in the prompts' order or sorted; rows without a value come last.
 
     Regimes sort in the order in which the contract lists them, gains and prices by value; a price known
-    only from below sorts by its bound.
+    only from below sorts by its bound. A trajectory has a row of each prompt for every checkpoint;
+    `checkpoint` keeps one's.
 
     Raises:
         NotFound: there is no such analysis.
@@ -36,9 +38,15 @@ def prompts_page(
         ValidationFailed: `after` is no cursor of this list.
     """
     stored = open_outcome(resources, analysis_id, PROMPTS)
-    listing = {"route": "prompts", "rows": stored.sha256, "sort": sort, "order": order}
+    listing = {
+        "route": "prompts",
+        "rows": stored.sha256,
+        "sort": sort,
+        "order": order,
+        "checkpoint": checkpoint,
+    }
     position = decode(after, listing, (int,))
-    rows = _rows(stored, sort, order)
+    rows = _rows(stored, sort, order, checkpoint)
     start = max(position[0], 0) if position else 0
     end = start + limit
     has_more = end < len(rows)
@@ -47,7 +55,12 @@ def prompts_page(
 
 
 def prompts_table(
-    resources: Resources, analysis_id: str, *, sort: Sort | None, order: Order
+    resources: Resources,
+    analysis_id: str,
+    *,
+    sort: Sort | None,
+    order: Order,
+    checkpoint: int | None = None,
 ) -> tuple[str, list[dict[str, Any]]]:
     """Every row, in the same order, and the hash that names them.
 
@@ -56,11 +69,15 @@ def prompts_table(
         Conflict: it has no result, yet or for good.
     """
     stored = open_outcome(resources, analysis_id, PROMPTS)
-    return stored.sha256, _rows(stored, sort, order)
+    return stored.sha256, _rows(stored, sort, order, checkpoint)
 
 
-def _rows(stored: StoredFile, sort: Sort | None, order: Order) -> list[dict[str, Any]]:
+def _rows(
+    stored: StoredFile, sort: Sort | None, order: Order, checkpoint: int | None
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(stored.path.read_bytes())
+    if checkpoint is not None:
+        rows = [row for row in rows if row.get("checkpoint") == checkpoint]
     return rows if sort is None else _sorted(rows, sort, descending=order == "desc")
 
 

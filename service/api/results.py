@@ -62,16 +62,27 @@ def prompts(
     after: After = None,
     sort: Annotated[Sort | None, Query(description="Without it, the order of the request's prompts.")] = None,
     order: Order = "asc",
+    checkpoint: Annotated[
+        int | None, Query(ge=0, description="Of a trajectory: only this checkpoint's, counted from 0.")
+    ] = None,
     format: Format = "json",
     if_none_match: IfNoneMatch = None,
 ) -> PromptRowList | Response:
     """What was found about each prompt."""
     if format == "json":
-        return prompts_page(resources, analysis_id, limit=limit, after=after, sort=sort, order=order)
-    version, rows = prompts_table(resources, analysis_id, sort=sort, order=order)
+        return prompts_page(
+            resources,
+            analysis_id,
+            limit=limit,
+            after=after,
+            sort=sort,
+            order=order,
+            checkpoint=checkpoint,
+        )
+    version, rows = prompts_table(resources, analysis_id, sort=sort, order=order, checkpoint=checkpoint)
     flat = [flatten(row) for row in rows]
     chunks = csv_chunks(columns_of(flat), flat)
-    return _csv(chunks, "prompts.csv", (version, sort, order), if_none_match)
+    return _csv(chunks, "prompts.csv", (version, sort, order, str(checkpoint)), if_none_match)
 
 
 @router.get("/samples", operation_id="analyses_samples", response_model=SampleList, responses=CSV_TOO)

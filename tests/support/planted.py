@@ -7,21 +7,22 @@ index alone, so neither the order of prompts nor the number of rounds can change
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from workers.pipelines.audit import audited
+from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
-from workers.pipelines.finalise import Findings, finalise
+from workers.pipelines.finalise import Findings
 from workers.pipelines.judge import Judge
-from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
-from workers.pipelines.plan import plan_next, plan_pilot
+from workers.pipelines.plan import plan_pilot
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SAMPLES, SCORES, to_parquet
+from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
 
 EOS = 10
@@ -83,6 +84,7 @@ class PlantedPrompt:
     answers: tuple[str, ...] = ("00",)
     family: str | None = None
     split: str | None = None
+    checkpoints: tuple[Law, ...] = ()
 
     def chance(self, law: Law) -> float:
         return math.fsum(law.joint[int(text[0]), int(text[1])] for text in self.answers)
@@ -111,6 +113,12 @@ def planted(prompt_id: str, a: float, b: float | None, **changes: Any) -> Plante
     return PlantedPrompt(prompt_id, bernoulli_law(a, answer), q, **{"answers": (answer,), **changes})
 
 
+def planted_checkpoints(prompt_id: str, a: float, bs: Sequence[float]) -> PlantedPrompt:
+    """A prompt whose checkpoints have these chances of success."""
+    prompt = planted(prompt_id, a, None)
+    return replace(prompt, checkpoints=tuple(bernoulli_law(b, prompt.answers[0]) for b in bs))
+
+
 def participant(stream: str, *, model: str | None = None, tokenizer: str = "tok") -> Participant:
     name = stream if model is None else model
     return Participant(stream, name, f"/models/{name}", f"w-{name}", None, tokenizer, 64, 1000)
@@ -124,6 +132,10 @@ def request_of(prompts: Sequence[PlantedPrompt], **changes: Any) -> dict[str, An
         for p in prompts
     ]
     candidate = any(p.q is not None for p in prompts)
+    count = max(len(p.checkpoints) for p in prompts)
+    if count:
+        models = [{"model": f"step-{i}", "step": 10 * i} for i in range(count)]
+        changes = {"kind": "trajectory", "candidates": models, **changes}
     return request(inline, candidate=candidate, **changes)
 
 
@@ -156,7 +168,7 @@ class PlantedRun:
                 ("reference", "candidate"), self.tokenizers, self.models, strict=True
             )
             if stream in self.spec.sides
-        }
+        } | {stream: participant(stream) for stream in self.spec.checkpoints}
         self._draws: dict[tuple[int, str], np.ndarray] = {}
 
     def run(self, *, partial: bool = False) -> Findings:
@@ -169,17 +181,16 @@ class PlantedRun:
 
     def plan(self) -> Any:
         committed = self.committed(with_samples=False)
-        return plan_next(
+        return plan_following(
             audited(self.spec, Judge()),
             self.participants,
-            observe(self.spec, committed.outcomes, committed.scores),
-            committed.drawn,
+            committed,
             sampled_tokens=self.tokens,
             shard_tokens=self.shard_tokens,
         )
 
     def finalise(self, *, partial: bool = False) -> Findings:
-        return finalise(
+        return finalise_analysis(
             self.spec,
             self.participants,
             self.committed(with_samples=True),
@@ -219,7 +230,10 @@ class PlantedRun:
             self.inputs.append({**shard.to_message(), "key": key})
 
     def law(self, prompt: int, stream: str) -> Law:
-        found = self.prompts[prompt].p if stream == "reference" else self.prompts[prompt].q
+        planted = self.prompts[prompt]
+        if stream in self.spec.checkpoints:
+            return planted.checkpoints[self.spec.checkpoints.index(stream)]
+        found = planted.p if stream == "reference" else planted.q
         assert found is not None
         return found
 
@@ -227,7 +241,7 @@ class PlantedRun:
         """Token pairs of all samples the budget allows. Shape `(n, 2)`."""
         key = (prompt, stream)
         if key not in self._draws:
-            name = f"{self.spec.seed}/{stream}/{self.prompts[prompt].id}"
+            name = f"{self.spec.seed}/{self.spec.streams[stream].draws_as}/{self.prompts[prompt].id}"
             rng = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
             joint = self.law(prompt, stream).joint
             n = max(self.spec.budget.max_samples_per_prompt, self.spec.pilot_of(stream))

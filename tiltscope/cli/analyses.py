@@ -18,9 +18,14 @@ from tiltscope.synchronous.client import Tiltscope
 def submit(
     request: Annotated[Path | None, typer.Option(help="A whole request as a JSON file.")] = None,
     reference: Annotated[str | None, typer.Option(help="Reference: a model id or an import, imp_...")] = None,
-    candidate: Annotated[str | None, typer.Option(help="Post-trained model id, or an import.")] = None,
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Post-trained model id, or an import; several are a trajectory, in training order."
+        ),
+    ] = None,
     prompts: Annotated[str | None, typer.Option(help="JSON Lines file, or a data set, ds_...")] = None,
-    kind: Annotated[str | None, typer.Option(help="support, free_energy or capability.")] = None,
+    kind: Annotated[str | None, typer.Option(help="support, free_energy, capability or trajectory.")] = None,
     signal: Annotated[str, typer.Option(help="A signal's kind, or its JSON.")] = "exact",
     name: Annotated[str | None, typer.Option(help="A name to find it by.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="key:value; may be repeated.")] = None,
@@ -35,6 +40,8 @@ def submit(
 
     Example: tiltscope submit --reference tiny-base --candidate tiny-grpo --prompts p.jsonl --wait
 
+    Example: tiltscope submit --reference base --candidate step-100 --candidate step-200 --prompts p.jsonl
+
     Example: tiltscope submit --request request.json --key nightly-417
     """
     if request is not None:
@@ -44,8 +51,15 @@ def submit(
         raise UsageError("give --reference and --prompts (and --candidate), or a whole request by --request")
     else:
         settings = requests.parse_json(signal, "--signal") if signal.startswith("{") else signal
+        several = kind == "trajectory" or len(candidate or ()) > 1
         body = requests.analysis_request(
-            reference=reference, candidate=candidate, prompts=prompts, kind=kind, signal=settings, limit=limit
+            reference=reference,
+            candidate=candidate[0] if candidate and not several else None,
+            candidates=candidate if several else None,
+            prompts=prompts,
+            kind=kind,
+            signal=settings,
+            limit=limit,
         )
     body |= {} if seed is None else {"seed": seed}
     body |= {} if name is None else {"name": name}

@@ -14,10 +14,12 @@ import numpy as np
 
 from workers.estimators.counts import epsilon
 from workers.estimators.estimate import Estimate
+from workers.estimators.findings import NEWS, Finding, format_repair, regression, shrinkage
 from workers.estimators.gain import CREATED, ELICITED, UNDETERMINED, PromptRecord, cross_fit
 from workers.estimators.regimes import PromptEvidence, Reach, classify_regime, reference_class, select_out
 from workers.estimators.resampling import sign_flip_test
 from workers.estimators.share import CreationShare, GainSplit, data_set_shares
+from workers.estimators.unsettled import samples_to_settle_prompts
 
 Label = Literal["elicitation", "creation", "mixed", "inconclusive"]
 Side = Literal["reference", "candidate"]
@@ -47,6 +49,10 @@ class Decision:
     mixed_max_share: float = 0.95
     undetermined_max_share: float = 0.3
     unusable_max_share: float = 0.1
+    collapse_max_entropy_share: float = 0.5
+    drift_dominated_min_share: float = 0.5
+    drift_dominated_min_nats: float = 0.1
+    format_repair_max_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Reject levels without meaning."""
@@ -54,17 +60,12 @@ class Decision:
             raise ValueError("alpha lies in (0, 0.5) and reach in (0, 1)")
         shares = [self.elicitation_max_share, self.creation_min_share, self.mixed_min_share]
         shares += [self.mixed_max_share, self.undetermined_max_share, self.unusable_max_share]
+        shares += [self.collapse_max_entropy_share, self.drift_dominated_min_share]
+        shares += [self.format_repair_max_share]
         if not all(0 <= share <= 1 for share in shares):
             raise ValueError("a share lies in [0, 1]")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """News beside the verdict, never netted against gains."""
-
-    finding: Literal["shrinkage", "regression"]
-    detail: str
-    prompt_ids: tuple[str, ...] = ()
+        if self.drift_dominated_min_nats < 0:
+            raise ValueError("nats are not negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class Verdict:
         label: The outcome.
         gain: The split of the gain.
         creation_share: The partially identified creation share.
-        findings: Shrinkage and regression.
-        reasons: Why the label, in plain words; findings lead.
+        findings: Shrinkage and regression first, then how the candidate moved.
+        reasons: Why the label, in plain words; shrinkage and regression lead, other findings follow.
         by_k_probe: The verdict as a curve over K_probe.
         gain_p_value: One-sided sign-flip p-value for a gain among the prompts that are not lost.
         undetermined_share: Undetermined |gain| over all |gain|.
@@ -126,6 +127,7 @@ def decide(
     rng: np.random.Generator,
     blocking: Sequence[str] = (),
     at_k_probe: Mapping[int, Sequence[PromptRecord]] | None = None,
+    movement: Sequence[Finding] = (),
 ) -> Verdict:
     """Decide on the listed prompts.
 
@@ -136,6 +138,7 @@ def decide(
             because evidence differs.
         blocking: Closure checks that fired and nulls that failed, in plain words.
         at_k_probe: The same prompts judged at other K_probe, for the curve.
+        movement: Findings on how the candidate moved, which counts alone do not show.
     """
     seed = int(rng.integers(2**63))
     main = _judge_with_sensitivity(prompts, decision, seed, blocking)
@@ -144,19 +147,20 @@ def decide(
         same = judged is prompts  # one seed: judging them again would say the same again
         other = main if same else _judge_with_sensitivity(judged, decision, seed, blocking)
         points.append(CurvePoint(k_probe, other.label, other.share.lower, other.share.upper))
-    findings = _findings(prompts, main.gain)
+    findings = (*_findings(prompts, main.gain, decision, np.random.default_rng(seed)), *movement)
+    news, others = ([f.detail for f in findings if (f.finding in NEWS) is lead] for lead in (True, False))
     return Verdict(
         label=main.label,
         gain=main.gain,
         creation_share=main.share,
         findings=findings,
-        reasons=(*(finding.detail for finding in findings), *main.reasons),
+        reasons=(*news, *main.reasons, *others),
         by_k_probe=tuple(points),
         gain_p_value=main.p_value,
         undetermined_share=main.undetermined,
         certified_elicited=main.certified[0],
         certified_created=main.certified[1],
-        samples_to_settle=_samples_to_settle(prompts),
+        samples_to_settle=_samples_to_settle(prompts, decision),
     )
 
 
@@ -328,28 +332,26 @@ def _certified(prompts: Sequence[PromptRecord]) -> tuple[int, int]:
     return elicited, sum(classify_regime(prompt.evidence).confirmed for prompt in prompts)
 
 
-def _findings(prompts: Sequence[PromptRecord], gain: GainSplit) -> tuple[Finding, ...]:
-    findings = []
-    lost = tuple(p.prompt_id for p in prompts if classify_regime(p.evidence).name == "lost")
-    if lost:
-        detail = f"{len(lost)} of {len(prompts)} prompts are lost: in reach before, no longer reached"
-        findings.append(Finding("shrinkage", detail, lost))
-    high = gain.total.sampling_high
-    if high is not None and high < 0:
-        value = gain.total.estimate.value
-        detail = f"the candidate succeeds less often: mean gain {value:+.3f}, at most {high:+.3f}"
-        findings.append(Finding("regression", detail))
-    return tuple(findings)
-
-
-def _samples_to_settle(prompts: Sequence[PromptRecord]) -> int | None:
-    """Further samples of either side for the prompts whose regime is undetermined."""
-    needs = [
-        reach.samples_to_settle
-        for prompt in prompts
-        if classify_regime(prompt.evidence).name == "undetermined"
-        for reach in (prompt.evidence.reference_probe, prompt.evidence.candidate_use)
-        if reach.label == "undetermined"
+def _findings(
+    prompts: Sequence[PromptRecord], gain: GainSplit, decision: Decision, rng: np.random.Generator
+) -> list[Finding]:
+    found = [
+        shrinkage(prompts, decision.alpha),
+        regression(gain),
+        format_repair(
+            prompts,
+            gain,
+            max_share=decision.format_repair_max_share,
+            confidence=1 - decision.alpha,
+            rng=rng,
+        ),
     ]
-    known = [need for need in needs if need is not None]
+    return [finding for finding in found if finding is not None]
+
+
+def _samples_to_settle(prompts: Sequence[PromptRecord], decision: Decision) -> int | None:
+    """Further samples of either side for everything that counts as undetermined, where known."""
+    evidences = [prompt.evidence for prompt in prompts]
+    needs = samples_to_settle_prompts(evidences, alpha=decision.alpha, reach=decision.reach)
+    known = [need for need in needs if need]
     return sum(known) if known else None

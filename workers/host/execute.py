@@ -21,17 +21,17 @@ from workers.host.result_files import result_files
 from workers.host.reward_room import RewardRoom
 from workers.pipelines.audit import audited
 from workers.pipelines.cached import merged, present_samples
+from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
-from workers.pipelines.finalise import finalise
 from workers.pipelines.judge import Judge
-from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
-from workers.pipelines.plan import plan_next, plan_pilot
+from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
+from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
 
@@ -226,11 +226,10 @@ def _plan(shard: Shard) -> Reply:
     else:
         committed = shard.committed(with_samples=False)
         spec = audited(spec, shard.judge)
-        plan = plan_next(
+        plan = plan_following(
             spec,
             shard.participants,
-            observe(spec, committed.outcomes, committed.scores),
-            committed.drawn,
+            committed,
             sampled_tokens=shard.message["analysis"]["drawn_tokens"],
             shard_tokens=shard_tokens,
         )
@@ -246,7 +245,7 @@ def _plan(shard: Shard) -> Reply:
 def _finalise(shard: Shard) -> Reply:
     message = shard.message
     committed = shard.committed(with_samples=True)
-    findings = finalise(
+    findings = finalise_analysis(
         shard.spec,
         shard.participants,
         committed,

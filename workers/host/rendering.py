@@ -29,7 +29,18 @@ def prompt_lengths(
     Raises:
         AnalysisFault: a prompt cannot be rendered.
     """
-    return {stream.name: _lengths(spec, stream, room, participants) for stream in spec.streams.values()}
+    first = spec.checkpoints[:1]
+    lengths = {
+        stream.name: _lengths(spec, stream, room, participants)
+        for stream in spec.streams.values()
+        if stream.name not in spec.checkpoints[1:]
+    }
+    for stream in spec.checkpoints[1:]:
+        # Equal tokenizers render alike: no need to load every checkpoint before the first sample.
+        alike = participants[stream].tokenizer_digest == participants[first[0]].tokenizer_digest
+        known = lengths[first[0]] if alike else None
+        lengths[stream] = known or _lengths(spec, spec.streams[stream], room, participants)
+    return lengths
 
 
 def _lengths(

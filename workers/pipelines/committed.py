@@ -69,7 +69,7 @@ def read_committed(
             continue
         shards = [shard for shard in inputs if shard["work"] == work]
         merged = together((from_parquet(read(shard), schema) for shard in shards), schema)
-        assert_planned(merged, _planned(shards), work)
+        _assert_planned(merged, shards, work)
         tables[work] = merged
     sampled = [shard for shard in (*inputs, *failures) if shard["work"] == "sample"]
     return Committed(tables["sample"], tables["verify"], tables["score"], _drawn(spec, sampled))
@@ -99,6 +99,16 @@ def assert_complete(spec: AnalysisSpec, committed: Committed) -> None:
     missing = len(spec.prompts) - len(complete_prompts(spec, committed))
     if missing:
         raise PlanMismatchError(f"{missing} prompts lack a part of their pilot")
+
+
+def _assert_planned(table: pa.Table, shards: Sequence[Mapping[str, Any]], work: str) -> None:
+    """Check the rows against the plan; a sample is scored once by each scorer."""
+    if work != "score":
+        assert_planned(table, _planned(shards), work)
+        return
+    for scorer in sorted({*(shard["scorer"] for shard in shards), *table["scorer"].unique().to_pylist()}):
+        planned = _planned([shard for shard in shards if shard["scorer"] == scorer])
+        assert_planned(table.filter(pa.compute.field("scorer") == scorer), planned, f"{work} by {scorer}")
 
 
 def _planned(shards: Sequence[Mapping[str, Any]]) -> dict[str, list[Item]]:

@@ -16,6 +16,7 @@ from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
 from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
 from workers.pipelines.document import Json
+from workers.pipelines.findings_section import movement_findings
 from workers.pipelines.free_energy_section import free_energy_section
 from workers.pipelines.judge import Judge
 from workers.pipelines.observations import PromptObservations, observe
@@ -62,11 +63,13 @@ class Findings:
         document: The result document.
         rows: The prompt rows.
         verdict: The verdict's label, or None.
+        records: The prompts as the verdict saw them; none without a candidate.
     """
 
     document: Json
     rows: list[Json]
     verdict: str | None
+    records: Sequence[PromptRecord] = ()
 
 
 def finalise(
@@ -156,6 +159,7 @@ def _assemble(
             *agreement_checks(committed.samples, committed.scores, kept),
         ]
     floors: dict[int, ChanceFloor] = {}
+    records: list[PromptRecord] | None = None
     regimes, verdict = None, None
     opinions: dict[int, SecondOpinion] = {}
     if results and all(result.candidate is not None for result in results):
@@ -170,7 +174,8 @@ def _assemble(
         regimes = [regime_of(record) for record in records]
         if spec.kind == "capability":
             failed = [check.check for check in checks if check.blocking and not check.passed]
-            verdict = verdict_of(spec, records, curve, nulls, failed, _generator(spec, "verdict"))
+            movement = movement_findings(spec, results, _generator(spec, "findings"))
+            verdict = verdict_of(spec, records, curve, nulls, failed, movement, _generator(spec, "verdict"))
             document |= {"verdict": verdict_json(verdict), "gain": gain_json(verdict)}
     document["support"] = support_section(spec, results, regimes, rng)
     if spec.kind != "support":
@@ -184,13 +189,13 @@ def _assemble(
         "usage": usage,
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
     }
-    rows = prompt_rows(spec, results, regimes)
+    rows = prompt_rows(spec, results, records)
     for row, result in zip(rows, results, strict=True):
         if (opinion := opinions.get(result.spec.index)) is not None:
             row["second_verifier"] = opinion_json(opinion)
     place = {prompt.id: prompt.index for prompt in spec.prompts}
     rows.sort(key=lambda row: place[row["prompt_id"]])
-    return Findings(document, rows, None if verdict is None else verdict.label)
+    return Findings(document, rows, None if verdict is None else verdict.label, records or ())
 
 
 def _is_cut(spec: AnalysisSpec, observed: Sequence[PromptObservations], committed: Committed) -> bool:

@@ -55,11 +55,11 @@ class Participant:
         )
 
 
-def share_tokenizer(participants: Mapping[str, Participant]) -> bool:
-    """Whether token-level terms between the two sides exist at all."""
-    if CANDIDATE not in participants:
+def share_tokenizer(participants: Mapping[str, Participant], candidate: str = CANDIDATE) -> bool:
+    """Whether token-level terms between the reference and a candidate exist at all."""
+    if candidate not in participants:
         return False
-    return participants[REFERENCE].tokenizer_digest == participants[CANDIDATE].tokenizer_digest
+    return participants[REFERENCE].tokenizer_digest == participants[candidate].tokenizer_digest
 
 
 def are_identical(participants: Mapping[str, Participant]) -> bool:

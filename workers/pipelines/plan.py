@@ -35,10 +35,6 @@ class RoundPlan:
     notices: tuple[Notice, ...] = ()
 
 
-SCORED_BY = {REFERENCE: CANDIDATE, CANDIDATE: REFERENCE, UNTRUNCATED: REFERENCE}
-"""The side whose model scores a stream's draws beside the model that drew them."""
-
-
 def plan_pilot(
     spec: AnalysisSpec,
     participants: Mapping[str, Participant],
@@ -63,14 +59,14 @@ def plan_pilot(
     wanted: dict[str, list[Item]] = {
         stream: [(p.index, 0, spec.pilot_of(stream)) for p in spec.prompts] for stream in spec.piloted
     }
-    comparable = share_tokenizer(participants)
     shards = sampling_round(
         wanted,
-        scored_by=SCORED_BY if comparable else {},
+        scored_by=_scorers(spec, participants),
         model_keys=_model_keys(spec, participants),
         max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
     )
-    return RoundPlan(tuple(shards), "sampling", tuple(comparison_notices(participants)))
+    notices = [] if spec.checkpoints else comparison_notices(participants)
+    return RoundPlan(tuple(shards), "sampling", tuple(notices))
 
 
 def plan_next(
@@ -95,6 +91,30 @@ def plan_next(
     if not spec.budget.adaptive:
         return RoundPlan((FINALISE,), "estimating")
     more = wanted_samples(spec, observations, drawn)
+    return plan_more(
+        spec, participants, more, drawn, sampled_tokens=sampled_tokens, shard_tokens=shard_tokens
+    )
+
+
+def plan_more(
+    spec: AnalysisSpec,
+    participants: Mapping[str, Participant],
+    more: Mapping[str, Sequence[int]],
+    drawn: Mapping[str, Sequence[int]],
+    *,
+    sampled_tokens: int,
+    shard_tokens: int,
+) -> RoundPlan:
+    """The round that draws further samples, within the token budget; the end if there are none.
+
+    Args:
+        spec: The analysis.
+        participants: Models by stream.
+        more: Samples wanted, by stream and prompt.
+        drawn: Samples planned so far, by stream and prompt, failures included.
+        sampled_tokens: New tokens drawn so far.
+        shard_tokens: As in `plan_pilot`.
+    """
     more = token_allowance(spec, more, drawn, sampled_tokens)
     wanted = {
         stream: [
@@ -118,6 +138,13 @@ def plan_next(
 def rows_per_shard(spec: AnalysisSpec, shard_tokens: int, stream: str = REFERENCE) -> int:
     """Samples a shard of a stream holds at most."""
     return max(1, shard_tokens // spec.streams[stream].policy.max_new_tokens)
+
+
+def _scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, list[str]]:
+    """Who scores whose pilot: the reference and each candidate each other's, where tokenizers agree."""
+    candidates = [s for s in spec.sides if s != REFERENCE and share_tokenizer(participants, s)]
+    raw = [UNTRUNCATED] if UNTRUNCATED in spec.streams and CANDIDATE in candidates else []
+    return {REFERENCE: candidates, **{stream: [REFERENCE] for stream in (*candidates, *raw)}}
 
 
 def _model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from workers.estimators.gain import PromptRecord
 from workers.estimators.price import margin
-from workers.estimators.regimes import Reach, Regime
+from workers.estimators.regimes import Reach, Regime, classify_regime
+from workers.estimators.unsettled import samples_to_settle_prompts
 from workers.estimators.verifier_noise import true_gain
 from workers.pipelines.assessment import SideAssessment
 from workers.pipelines.audit import noise_lines
@@ -20,16 +22,25 @@ LISTED_BEHAVIOURS = 100
 
 
 def prompt_rows(
-    spec: AnalysisSpec, results: Sequence[PromptResult], regimes: Sequence[Regime] | None
+    spec: AnalysisSpec, results: Sequence[PromptResult], records: Sequence[PromptRecord] | None
 ) -> list[Json]:
-    """One row a prompt, in the order of the request."""
-    return [
-        _row(spec, result, None if regimes is None else regimes[position])
-        for position, result in enumerate(results)
-    ]
+    """One row a prompt, in the order of the results.
+
+    Args:
+        spec: The analysis.
+        results: The prompts.
+        records: The same as the verdict sees them; None without a candidate.
+    """
+    if records is None:
+        return [_row(spec, result, None, _to_settle(result.reference.probe)) for result in results]
+    evidences = [record.evidence for record in records]
+    decision = spec.thresholds
+    needs = samples_to_settle_prompts(evidences, alpha=decision.alpha, reach=decision.reach)
+    regimes = [classify_regime(one) for one in evidences]
+    return [_row(spec, *one) for one in zip(results, regimes, needs, strict=True)]
 
 
-def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Json:
+def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: int | None) -> Json:
     prompt = result.observed
     row: Json = {
         "prompt_id": result.spec.id,
@@ -37,7 +48,7 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None) -> Jso
         "split": result.spec.split,
         "reference": _side(spec, result, REFERENCE, prompt.reference, result.reference),
         "evidence": list(regime.evidence) if regime is not None else _lines(result),
-        "samples_to_settle": _to_settle(result),
+        "samples_to_settle": more,
     }
     if prompt.candidate is not None and result.candidate is not None:
         row["candidate"] = _side(spec, result, CANDIDATE, prompt.candidate, result.candidate)
@@ -125,11 +136,6 @@ def _line(name: str, reach: Reach) -> str:
     )
 
 
-def _to_settle(result: PromptResult) -> int | None:
-    """Further samples that would settle what is undetermined, where that is known."""
-    reaches = [result.reference.probe]
-    if result.candidate is not None:
-        reaches.append(result.candidate.use)
-    needs = [r.samples_to_settle for r in reaches if r.label == "undetermined"]
-    known = [need for need in needs if need is not None]
-    return sum(known) if known else None
+def _to_settle(reach: Reach) -> int | None:
+    """Further samples that would settle a class; 0 where it is settled."""
+    return reach.samples_to_settle if reach.label == "undetermined" else 0

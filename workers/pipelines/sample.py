@@ -33,7 +33,7 @@ def key_of(spec: AnalysisSpec, stream: str, prompt_ids: Sequence[int], model: Ca
         prompt_ids=prompt_ids,
         policy=spec.streams[stream].policy.canonical(),
         seed=spec.seed,
-        stream=stream,
+        stream=spec.streams[stream].draws_as,
     )
 
 

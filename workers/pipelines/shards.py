@@ -81,7 +81,7 @@ def blocks(items: Iterable[Item], max_rows: int) -> list[tuple[Item, ...]]:
 def sampling_round(
     wanted: Mapping[str, Sequence[Item]],
     *,
-    scored_by: Mapping[str, str],
+    scored_by: Mapping[str, Sequence[str]],
     model_keys: Mapping[str, str],
     max_rows: Mapping[str, int],
 ) -> list[ShardPlan]:
@@ -89,7 +89,7 @@ def sampling_round(
 
     Args:
         wanted: Items to sample, by stream.
-        scored_by: For each stream whose samples are scored, the stream whose model scores them.
+        scored_by: For each stream whose samples are scored, the streams whose models score them.
         model_keys: Key of each stream's model.
         max_rows: Rows a shard, by stream.
     """
@@ -99,8 +99,7 @@ def sampling_round(
             sample_idx = len(plans)
             plans.append(ShardPlan(sample_idx, "sample", stream, None, block, None, (model_keys[stream],)))
             plans.append(ShardPlan(len(plans), "verify", stream, None, block, sample_idx, ()))
-            scorer = scored_by.get(stream)
-            if scorer is not None:
+            for scorer in scored_by.get(stream, ()):
                 keys = (model_keys[stream], model_keys[scorer])
                 plans.append(ShardPlan(len(plans), "score", stream, scorer, block, sample_idx, keys))
     return plans

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from workers.engines.policy import Policy
 from workers.estimators.verifier_noise import Noise
-from workers.pipelines.streams import Stream, arm_of, side_of, untruncated_of
+from workers.pipelines.streams import CHECKPOINT, Stream, arm_of, side_of, untruncated_of
 from workers.verifiers.judgement import AnswerKey
 
-Kind = Literal["support", "free_energy", "capability"]
+Kind = Literal["support", "free_energy", "capability", "trajectory"]
 REFERENCE, CANDIDATE = "reference", "candidate"
 
 
@@ -56,6 +56,10 @@ class Thresholds:
     mixed_max_share: float
     undetermined_max_share: float
     unusable_max_share: float
+    collapse_max_entropy_share: float
+    drift_dominated_min_share: float
+    drift_dominated_min_nats: float
+    format_repair_max_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class AnalysisSpec:
         second_signal: Re-judges rare successes; None without one.
         audit_request: The request's audit of the verifier; None without one.
         noise: The audit, counted; None before, and without one.
+        steps: Of a trajectory: the training step of each checkpoint, None where the request says none.
+        comparisons: Checkpoints that share one error level for losses; 1 but for those of a trajectory.
     """
 
     kind: Kind
@@ -83,6 +89,8 @@ class AnalysisSpec:
     second_signal: dict[str, Any] | None = None
     audit_request: dict[str, Any] | None = None
     noise: Noise | None = None
+    steps: tuple[int | None, ...] = ()
+    comparisons: int = 1
 
     @property
     def success_threshold(self) -> float | None:
@@ -113,7 +121,13 @@ class AnalysisSpec:
             seed=request["seed"],
             second_signal=request["second_signal"],
             audit_request=request["audit"],
+            steps=tuple(one["step"] for one in request.get("candidates") or ()),
         )
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Streams of a trajectory's checkpoints, in training order."""
+        return tuple(name for name in self.streams if name.startswith(CHECKPOINT))
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -156,6 +170,8 @@ def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
     sides = [side_of(REFERENCE, "reference", policy)]
     if request["candidate"] is not None:
         sides.append(side_of(CANDIDATE, "candidate", policy))
+    names = [f"{CHECKPOINT}{index}" for index in range(len(request.get("candidates") or ()))]
+    sides.extend(side_of(name, "candidate", policy) for name in names)
     arms = [arm_of(arm, REFERENCE) for arm in request["arms"]]
     raw = []
     wanted = Budget(**request["budget"]).untruncated_samples_per_prompt

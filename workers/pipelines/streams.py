@@ -9,6 +9,7 @@ from workers.pipelines.rendering import PLAIN, Demonstration, Rendering
 ARM = "arm:"
 UNTRUNCATED = "untruncated"
 Role = Literal["reference", "candidate", "elicitation", "assisted", "untruncated"]
+CHECKPOINT = "candidate:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Stream:
     participant: str
     policy: Policy
     rendering: Rendering = PLAIN
+
+    @property
+    def draws_as(self) -> str:
+        """The stream's name in its keys: a checkpoint draws what it draws as the candidate of an analysis."""
+        return "candidate" if self.role == "candidate" else self.name
 
     @property
     def is_arm(self) -> bool:

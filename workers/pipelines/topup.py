@@ -16,6 +16,7 @@ from workers.pipelines.assessment import (
     log_target_in,
     planned_samples,
 )
+from workers.pipelines.loss_topup import loss_open, loss_target, settle_loss
 from workers.pipelines.observations import PromptObservations, SideObservations
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
@@ -52,10 +53,17 @@ def wanted_samples(
             for has_pilot, reference, candidate in zip(judged, references, candidates, strict=True)
         ]
         target = _creation_target(spec, observations, references, claimed, drawn[REFERENCE])
-        for index, prompt in enumerate(observations):
+        sides = list(zip(observations, references, candidates, strict=True))
+        losses = [has_pilot and loss_open(*one) for has_pilot, one in zip(judged, sides, strict=True)]
+        loss = loss_target(spec, observations, references, losses, drawn[CANDIDATE])
+        for index, (prompt, reference, candidate) in enumerate(sides):
             if claimed[index]:
-                more[REFERENCE][index] = _settle_creation(spec, prompt, references[index], target)
-            more[CANDIDATE][index] = _candidate_samples(spec, prompt, references[index], candidates[index])
+                more[REFERENCE][index] = _settle_creation(spec, prompt, reference, target)
+            if losses[index]:
+                counts = settle_loss(spec, prompt, reference, candidate, loss)
+                more[REFERENCE][index], more[CANDIDATE][index] = counts
+            else:
+                more[CANDIDATE][index] = _candidate_samples(prompt, reference, candidate)
     return {
         stream: [
             _bounded(spec, count, drawn[stream][index]) if judged[index] else 0
@@ -141,20 +149,13 @@ def _settle_creation(
 
 
 def _candidate_samples(
-    spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment, candidate: SideAssessment
+    prompt: PromptObservations, reference: SideAssessment, candidate: SideAssessment
 ) -> int:
-    """Candidate samples that decide between created and not, or show that a skill was lost."""
+    """Candidate samples that decide between created and not."""
     side = prompt.candidate
-    if side is None:
+    if side is None or not side.successes or reference.probe.label == "in":
         return 0
-    alpha_target = -math.log(spec.thresholds.alpha)
-    planned = planned_samples(spec, spec.budget.k_probe)
-    if reference.probe.label != "in" and candidate.use.label == "undetermined" and side.successes:
-        return candidate.use.samples_to_settle or 0
-    if reference.use.label == "in" and candidate.probe.label == "undetermined" and not side.successes:
-        _, for_out = accepted_thresholds(spec, candidate.evidence.at_probe.threshold)
-        return samples_to_settle(side.successes, side.n, for_out, alpha_target, planned) or 0
-    return 0
+    return (candidate.use.samples_to_settle or 0) if candidate.use.label == "undetermined" else 0
 
 
 def _settle_reach(spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workers.estimators.estimate import Estimate
+from workers.estimators.findings import NEWS, Finding
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, withholding
 from workers.estimators.regimes import reference_class, select_out
@@ -63,13 +64,14 @@ def verdict_of(
     at_k_probe: Mapping[int, Sequence[PromptRecord]],
     nulls: Sequence[NullResult],
     failed_checks: Sequence[str],
+    movement: Sequence[Finding],
     rng: np.random.Generator,
 ) -> Verdict:
     """Decide; failed blocking checks and nulls withhold the verdict."""
     blocking = [f"the closure check {name} failed" for name in failed_checks] + withholding(nulls)
     thresholds = spec.thresholds
     decision = Decision(**{name: getattr(thresholds, name) for name in thresholds.__slots__})
-    return decide(records, decision, rng=rng, blocking=blocking, at_k_probe=at_k_probe)
+    return decide(records, decision, rng=rng, blocking=blocking, at_k_probe=at_k_probe, movement=movement)
 
 
 def curve_of_k_probe(spec: AnalysisSpec) -> list[int]:
@@ -90,7 +92,7 @@ def verdict_json(verdict: Verdict) -> Json:
             "upper": estimate_json(verdict.creation_share.upper),
         },
         "findings": [finding.finding for finding in verdict.findings],
-        "reasons": [*(finding.detail for finding in verdict.findings), *_without_findings(verdict)],
+        "reasons": list(verdict.reasons),
         "by_k_probe": [
             {
                 "k_probe": point.k_probe,
@@ -116,14 +118,9 @@ def _part_json(part: GainPart) -> dict[str, Any]:
     return {**estimate_json(part.estimate), "sampling_std_error": part.sampling_std_error}
 
 
-def _without_findings(verdict: Verdict) -> list[str]:
-    told = {finding.detail for finding in verdict.findings}
-    return [reason for reason in verdict.reasons if reason not in told]
-
-
 def _sentence(verdict: Verdict) -> str:
     """What a reader sees first: findings lead where they are the news."""
-    news = [f"{finding.detail}." for finding in verdict.findings]
+    news = [f"{finding.detail}." for finding in verdict.findings if finding.finding in NEWS]
     rest = [] if verdict.label == "inconclusive" else [_share(verdict)]
     return " ".join([*(text[0].upper() + text[1:] for text in news), OPENING[verdict.label], *rest])
 

@@ -42,13 +42,13 @@ class Group:
 
 def sides(frame: Json) -> dict[str, Any]:
     """Models side by side: streams, and a row a property."""
-    streams = [name for name, value in frame.items() if isinstance(value, Mapping) and "model" in value]
-    fields = [key for key in MODEL_FIELDS if any(key in frame[stream] for stream in streams)]
+    models = {name: value for name, value in frame.items() if isinstance(value, Mapping) and "model" in value}
+    models |= {f"checkpoint {i}": value for i, value in enumerate(frame.get("candidates") or ())}
+    fields = [key for key in MODEL_FIELDS if any(key in one for one in models.values())]
     return {
-        "streams": streams,
+        "streams": list(models),
         "rows": [
-            (MODEL_FIELDS[key], [_property(key, frame[stream].get(key)) for stream in streams])
-            for key in fields
+            (MODEL_FIELDS[key], [_property(key, one.get(key)) for one in models.values()]) for key in fields
         ],
     }
 

@@ -26,6 +26,15 @@ LABELS: Final = {
 FINDINGS: Final = {
     "shrinkage": Term("Shrinkage", "▽", "prompts that were in reach are no longer reached", "lost"),
     "regression": Term("Regression", "▼", "the candidate succeeds less often than the reference", "lost"),
+    "collapse": Term(
+        "Collapse", "◖", "the candidate covers far less than a tilt would have left it", "drift"
+    ),
+    "drift_dominated": Term(
+        "Mostly drift", "≈", "most of the KL is neither asked for by the signal nor an escape", "drift"
+    ),
+    "format_repair": Term(
+        "Format repair?", "¶", "the gain mostly vanishes among samples whose answer could be read", "drift"
+    ),
 }
 
 REGIMES: Final = {
@@ -128,6 +137,12 @@ RETENTION: Final = {
     "nscr": ("NSCR", "net change: expanded minus shrunk, of all that either side solved"),
 }
 
+BEHAVIOURS: Final = {
+    "behaviour_entropy": ("Behaviour entropy", "of the labels of successes, nats, mean over prompts"),
+    "unseen_mass": ("Unseen mass", "of behaviours that the pilot did not show (Good–Turing)"),
+    "novel_mass": ("Novel mass", "the candidate’s, on behaviours that no reference sample showed"),
+}
+
 OUTCOMES: Final = {
     "correct": "Correct",
     "incorrect": "Incorrect",
@@ -138,6 +153,7 @@ OUTCOMES: Final = {
 
 KINDS: Final = {
     "capability": "Capability analysis",
+    "trajectory": "Trajectory",
     "free_energy": "Free-energy analysis",
     "support": "Support analysis",
 }

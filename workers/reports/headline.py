@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from workers.reports.along_training import label_of, shrinkage_sentence
 from workers.reports.glossary import FINDINGS, KINDS, LABELS, Term
 from workers.reports.numerals import count, percent
 from workers.reports.readings import Json, Reading, finite, read
@@ -52,6 +53,8 @@ def subtitle(document: Json) -> str:
     frame = document["frame"]
     reference, candidate = frame.get("reference", {}), frame.get("candidate")
     models = _model(reference) if candidate is None else f"{_model(candidate)} against {_model(reference)}"
+    if frame.get("candidates"):
+        models = f"{count(len(frame['candidates']), 'checkpoint')} against {_model(reference)}"
     parts = [KINDS.get(document["kind"], document["kind"]), models]
     if isinstance(frame.get("prompts"), int):
         parts.append(count(frame["prompts"], "prompt"))
@@ -66,8 +69,21 @@ def _unknown(name: str) -> Term:
     return Term(name.replace("_", " ").capitalize(), "", "", "undetermined")
 
 
+def _trained(document: Json) -> str:
+    """The verdicts along training in a sentence: where each begins."""
+    runs: list[tuple[str, str]] = []
+    for one in document["checkpoints"]:
+        label = one["verdict"]["label"] if one.get("verdict") else "no verdict"
+        if not runs or runs[-1][1] != label:
+            runs.append((label_of(one), label))
+    told = ", then ".join(f"{label} from {name} on" for name, label in runs)
+    return f"{told[0].upper()}{told[1:]}. {shrinkage_sentence(document)}"
+
+
 def _measured(document: Json) -> str:
     energy = document.get("free_energy")
+    if document.get("checkpoints"):
+        return _trained(document)
     if energy is not None:
         kl = read(energy["kl"])
         if kl.status == "undefined":

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from workers.reports import checks, frame, nats, reach
+from workers.reports.along_training import last_rows, trajectory
 from workers.reports.bars import Bar, BarChart, bar_chart
 from workers.reports.creation_share import creation_share
 from workers.reports.glossary import GAIN_PARTS
@@ -68,6 +69,7 @@ def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:
     support, energy, verdict = document["support"], document.get("free_energy"), document.get("verdict")
     budget, decision = given.get("budget") or {}, given.get("decision") or {}
     regimes = support.get("regimes")
+    shown = last_rows(document, rows)
     return {
         "document": document,
         "subtitle": subtitle(document),
@@ -85,13 +87,16 @@ def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:
         "support_sides": reach.sides_of(support),
         "successes": [(side, read(support[side]["success"])) for side in reach.sides_of(support)],
         "outcomes": reach.outcomes(support),
+        "classes": reach.classes(support),
+        "behaviours": reach.behaviours(support),
         "regimes": regime_bar(regimes) if regimes else None,
         "literature": reach.literature(document, rows),
         "retention": reach.retention(support),
         "energy": _energy(energy) if energy else None,
+        "training": trajectory(document),
         "curve": verdict_curve(verdict["by_k_probe"], given) if verdict else None,
-        "table": prompt_table(rows) if rows else None,
-        "prompts": count(len(rows), "prompt"),
+        "table": prompt_table(shown) if shown else None,
+        "prompts": count(len(shown), "prompt"),
         "nulls": checks.nulls(document),
         "diagnostics": checks.diagnostics(document),
         "warnings": checks.warnings(document),

@@ -143,7 +143,7 @@ def _confirmed(row: Json) -> str:
 def _facts(row: Json, sides: Sequence[str]) -> list[str]:
     facts = [_classes(side, row[side]) for side in sides if row.get(side)]
     facts += [_behaviour(found) for found in (row.get("behaviours") or [])[:LISTED_BEHAVIOURS]]
-    if row.get("samples_to_settle") is not None:
+    if row.get("samples_to_settle"):
         more = count(row["samples_to_settle"], "more sample")
         facts.append(f"About {more} would settle what is undetermined.")
     return facts

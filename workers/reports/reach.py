@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from workers.estimators.counts import epsilon
 from workers.reports.curves import CurveText, Guide, Series, curve_chart
-from workers.reports.glossary import CREATED, OUTCOMES, RETENTION
+from workers.reports.glossary import BEHAVIOURS, CLASSES, CREATED, OUTCOMES, RETENTION
 from workers.reports.numerals import count, exact, numeral, percent
 from workers.reports.readings import Json, Reading, finite, read
 from workers.reports.scales import Logarithmic
@@ -126,6 +126,29 @@ def retention(support: Json) -> dict[str, Any] | None:
         if key in metrics
     ]
     return {"budget": metrics["budget"], "rows": rows, "null": bool(null)}
+
+
+def classes(support: Json) -> list[tuple[str, str, tuple[str, ...]]] | None:
+    """Prompts in reach, out of reach and undetermined at each budget, by side; None without the table."""
+    sides = [side for side in sides_of(support) if support[side].get("classes")]
+    if not sides:
+        return None
+    rows = []
+    for points in zip(*(support[side]["classes"] for side in sides), strict=True):
+        cells = tuple(" / ".join(str(point["prompts"][name]) for name in CLASSES) for point in points)
+        price = f"ε = {numeral(points[0]['epsilon'])}, {numeral(points[0]['budget_nats'])} nats"
+        rows.append((f"{points[0]['k']:,}", price, cells))
+    return rows
+
+
+def behaviours(support: Json) -> list[tuple[str, str, tuple[Reading | None, ...]]]:
+    """What is known of behaviours among successes, by side; empty where the signal labels none."""
+    rows = []
+    for key, (name, words) in BEHAVIOURS.items():
+        estimates = [support[side].get(key) for side in sides_of(support)]
+        if any(one is not None and finite(one.get("value")) is not None for one in estimates):
+            rows.append((name, words, tuple(None if one is None else read(one) for one in estimates)))
+    return rows
 
 
 def _series(side: str, points: Sequence[Json], name: str) -> Series:

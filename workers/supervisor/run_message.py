@@ -136,7 +136,12 @@ def _prompt(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:
 
 def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:
     """Stream name to the participant that draws in it and where the request names it."""
-    return {side: (spec[side], f"/{side}/model") for side in _SIDES if spec.get(side) is not None}
+    sides = {side: (spec[side], f"/{side}/model") for side in _SIDES if spec.get(side) is not None}
+    checkpoints = {
+        f"candidate:{index}": (one, f"/candidates/{index}/model")
+        for index, one in enumerate(spec.get("candidates") or ())
+    }
+    return {**sides, **checkpoints}
 
 
 def _reward_models(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -215,7 +215,7 @@ class TestFindings:
     def test_shrinkage_names_the_prompts(self) -> None:
         records = simulate([TAIL] * 19, [TAUGHT] * 19, np.random.default_rng(0))
         hit, miss = np.ones(PILOT, np.bool_), np.zeros(PILOT, np.bool_)
-        lost = record("gone", side(hit, PILOT, PILOT), side(miss, 0, 1600))
+        lost = record("gone", side(hit, PILOT, PILOT), side(miss, 0, 2600))  # e-BH: 20/0.05
         result = verdict(select([*records, lost]))
         assert [finding.finding for finding in result.findings] == ["shrinkage"]
         assert result.findings[0].prompt_ids == ("gone",)

@@ -67,6 +67,21 @@ def test_a_candidate_that_may_have_lost_a_skill_is_sampled():
     assert more["candidate"][0] > 0
 
 
+def test_the_target_of_a_loss_is_that_of_e_bh():
+    """One loss of 20 takes log(20/0.05) nats, ten of 20 take log(2/0.05)."""
+    kept = ((30, 64), (40, 64))
+    for losses in (1, 10):
+        need = samples_to_settle(0, 0, epsilon(256, 0.5), log_target(20, losses, 0.05), 2048)
+        for n, more in ((need - 600, max(600, (need - 600) // 2)), (need, 0)):
+            pairs = [((30, 64), (0, n))] * losses + [kept] * (20 - losses)
+            assert wanted(spec_of(20), *pairs)["candidate"] == [more] * losses + [0] * (20 - losses)
+
+
+def test_a_loss_in_the_tail_is_pursued_until_the_candidate_succeeds_once():
+    assert wanted(spec_of(), ((4, 64), (0, 64))) == {"reference": [0], "candidate": [192]}
+    assert wanted(spec_of(), ((4, 64), (1, 256))) == {"reference": [0], "candidate": [0]}
+
+
 def test_an_open_candidate_class_is_settled_where_creation_could_be_claimed():
     more = wanted(spec_of(), ((0, 64), (9, 64)))
     assert more["reference"] == [0]

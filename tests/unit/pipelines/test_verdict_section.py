@@ -30,7 +30,8 @@ def decide(run, results, *, floor=0.0, nulls=(), failed=()):
         k: with_floors(records_of(run.spec, results, k), [floor] * len(results))
         for k in curve_of_k_probe(run.spec)
     }
-    return verdict_of(run.spec, at[run.spec.budget.k_probe], at, nulls, failed, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    return verdict_of(run.spec, at[run.spec.budget.k_probe], at, nulls, failed, (), rng)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
             "samples_per_prompt": 64,
             "max_samples_per_prompt": 4096,
             "max_total_tokens": None,
+            "untruncated_samples_per_prompt": 64,
             "adaptive": True,
         },
         "arms": [],
@@ -89,7 +90,12 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
             "mixed_max_share": 0.95,
             "undetermined_max_share": 0.3,
             "unusable_max_share": 0.1,
+            "collapse_max_entropy_share": 0.5,
+            "drift_dominated_min_share": 0.5,
+            "drift_dominated_min_nats": 0.1,
+            "format_repair_max_share": 0.5,
         },
+        "candidates": None,
         "deadline_seconds": None,
         "seed": 0,
     }
@@ -320,3 +326,62 @@ def test_a_reward_model_has_a_head(gateway: Any, request_body: dict[str, Any]) -
     signal["model"] = request_body["reference"]["model"]
     problem = gateway.post("/v1/analyses", json={**request_body, "signal": signal}).json()
     assert (problem["code"], problem["errors"][0]["pointer"]) == ("unsupported_model", "/signal/model")
+
+
+def trajectory(body: dict[str, Any], *candidates: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in body.items() if name != "candidate"}
+    return {**plain, "kind": "trajectory", "candidates": list(candidates)}
+
+
+def test_a_trajectory_names_its_checkpoints_in_training_order(
+    gateway: Any, request_body: dict[str, Any]
+) -> None:
+    both = (
+        {"model": request_body["candidate"]["model"], "step": 100},
+        {"model": request_body["reference"]["model"]},
+    )
+    answer = gateway.post("/v1/analyses", json=trajectory(request_body, *both))
+    assert answer.status_code == 202, answer.text
+    spec = answer.json()["spec"]
+    assert [one["step"] for one in spec["candidates"]] == [100, None]
+    assert spec["candidate"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "words"),
+    [
+        ({"candidates": None}, "", "`candidates` is required"),
+        ({"candidates": []}, "/candidates", "at least 1"),
+        ({"candidates": [{"model": f"m{i}"} for i in range(65)]}, "/candidates", "at most 64"),
+        ({"candidates": [{"model": "a"}, {"model": "a"}]}, "/candidates", "`a` is checkpoint 0 already"),
+        (
+            {"candidates": [{"model": "a", "step": 20}, {"model": "b", "step": 10}]},
+            "/candidates",
+            "step 10, not after 20",
+        ),
+        ({"candidate": {"model": "a"}}, "", "takes `candidates`, not `candidate`"),
+        ({"kind": "capability"}, "", "`candidates` is for kind `trajectory`"),
+    ],
+)
+def test_what_is_no_trajectory_is_refused(
+    gateway: Any, request_body: dict[str, Any], change: dict[str, Any], pointer: str, words: str
+) -> None:
+    body = trajectory(request_body, {"model": request_body["candidate"]["model"]}) | change
+    answer = gateway.post("/v1/analyses", json=body)
+    assert answer.status_code == 422, answer.text
+    error = answer.json()["errors"][0]
+    assert error["pointer"] == pointer
+    assert words in error["detail"]
+
+
+def test_a_checkpoint_with_another_tokenizer_is_refused_where_it_is_named(
+    gateway: Any, engine: Engine, request_body: dict[str, Any], model_record: Any
+) -> None:
+    with write(engine) as conn:
+        models.upsert(conn, "default", model_record("foreign", tokenizer_digest="t" * 64))
+    named = {"model": request_body["candidate"]["model"]}, {"model": "foreign"}
+    answer = gateway.post("/v1/analyses", json=trajectory(request_body, *named))
+    refused(answer, "tokenizer_mismatch", "/candidates/1/model")
+    missing = {"model": request_body["candidate"]["model"]}, {"model": "nowhere"}
+    answer = gateway.post("/v1/analyses", json=trajectory(request_body, *missing))
+    refused(answer, "unknown_model", "/candidates/1/model")

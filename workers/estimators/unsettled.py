@@ -1,0 +1,56 @@
+"""How many more samples would settle a prompt whose gain counts as undetermined."""
+
+from collections.abc import Sequence
+
+from workers.estimators.counts import epsilon
+from workers.estimators.regimes import PromptEvidence, Reach, Regime, classify_regime
+from workers.estimators.selection import log_target
+from workers.estimators.settle import samples_to_settle
+
+
+def samples_to_settle_prompts(
+    prompts: Sequence[PromptEvidence], *, alpha: float, reach: float
+) -> list[int | None]:
+    """Further samples of either side that would settle each prompt, if they go on as they went.
+
+    A prompt in an undetermined regime needs the samples of its undetermined classes. A created one that only
+    e-BH keeps from being confirmed needs reference samples until its e-value reaches M/(alpha k), k the
+    prompts that are created.
+
+    Args:
+        prompts: The evidence of every prompt.
+        alpha: Error level of the selection.
+        reach: Chance of one success in K that counts as reachable.
+
+    Returns:
+        For each prompt, 0 where it is settled, None where no number of samples is known to settle it.
+    """
+    regimes = [classify_regime(one) for one in prompts]
+    created = sum(bool(regime.confirmation) for regime in regimes)
+    target = log_target(max(len(prompts), 1), created, alpha)
+    return [_needed(one, regime, target, reach) for one, regime in zip(prompts, regimes, strict=True)]
+
+
+def _needed(evidence: PromptEvidence, regime: Regime, target: float, reach: float) -> int | None:
+    if regime.name == "undetermined":
+        open_ones = [
+            one
+            for one in (evidence.reference_probe, *evidence.elicitation_arms, evidence.candidate_use)
+            if one.label == "undetermined"
+        ]
+        needs = [one.samples_to_settle for one in open_ones]
+        known = [need for need in needs if need is not None]
+        return sum(known) if known else None
+    failed = {check.check for check in regime.confirmation if not check.passed}
+    if not failed:
+        return 0
+    if failed != {"e_bh"}:
+        return None
+    policies = (evidence.reference_probe, *evidence.elicitation_arms)
+    needs = [_until_kept(policy, target, reach) for policy in policies]
+    return None if None in needs else sum(need for need in needs if need is not None)
+
+
+def _until_kept(policy: Reach, target: float, reach: float) -> int | None:
+    threshold = epsilon(policy.budget, reach)
+    return samples_to_settle(policy.successes, policy.samples, threshold, target, policy.planned_samples)
