@@ -256,3 +256,32 @@ outbox = Table(
     Column("created_at", BigInteger, nullable=False),
     Index(None, "sent_at", "next_at"),
 )
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("keyed_hash", Text, nullable=False),  # HMAC of the secret under a pepper kept elsewhere
+    Column("scopes", Document, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Index(None, "tenant_id", "created_at", "id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "tenant_id", "created_at", "id"),
+)

@@ -11,6 +11,7 @@ from ledger.database import connect
 from ledger.stores import open_store
 from service.api import (
     analyses,
+    audit,
     contract,
     datasets,
     events,
@@ -23,6 +24,7 @@ from service.api import (
 )
 from service.api.context import RequestContext
 from service.api.dependencies import refuse_unknown_parameters
+from service.api.gatekeeper import Gatekeeper
 from service.api.loopback import LoopbackOnly
 from service.auth.caller import OPEN_CALLER
 from service.resources import Resources
@@ -43,11 +45,12 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.state.settings = settings
-    if is_loopback(settings.host) and not settings.allow_open:
+    if settings.auth == "open" and is_loopback(settings.host) and not settings.allow_open:
         app.add_middleware(LoopbackOnly)
+    app.add_middleware(Gatekeeper)
     app.add_middleware(RequestContext)
     problems.install(app)
-    for part in (analyses, results, events, datasets, models, signals, health, pages):
+    for part in (analyses, results, events, datasets, models, signals, audit, health, pages):
         app.include_router(part.router)
     contract.install(app)
     return app

@@ -53,6 +53,18 @@ class InvalidHeader(ApiError):
     status_code, code = 400, "invalid_header"
 
 
+class Unauthenticated(ApiError):
+    """Nobody knows who asks."""
+
+    status_code, code = 401, "unauthenticated"
+
+
+class Forbidden(ApiError):
+    """The caller is known and may not do this."""
+
+    status_code, code = 403, "missing_scope"
+
+
 class NotFound(ApiError):
     """There is no such thing, or it is somebody else's."""
 

@@ -2,13 +2,17 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 REGISTRY_TENANT: Final = "default"
 """Under which the reconciler records models: the operator brings them, and every tenant may analyse them."""
+
+
+LEAST_PEPPER: Final = 32
+"""Characters of a pepper: 128 bits, if they are hexadecimal."""
 
 
 class Settings(BaseSettings):
@@ -35,9 +39,29 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         default="127.0.0.1",
-        description="Address to listen on; loopback, because requests are not authenticated.",
+        description="Address to listen on; loopback unless requests are authenticated.",
     )
     port: int = Field(default=8000, ge=0, le=65_535, description="TCP port to listen on.")
+    auth: Literal["open", "required"] = Field(
+        default="open",
+        description="`required`: every request but health and the contract names an API key or a token. "
+        "`open`: nobody is asked; on loopback only.",
+    )
+    key_pepper: SecretStr = Field(
+        default=SecretStr(""),
+        description="Under which API keys are hashed, 32 characters at least, kept outside the database so "
+        "that a copy of it tests no key. Changing it ends every key.",
+    )
+    oidc_issuer: str = Field(default="", description="`iss` of accepted tokens; empty accepts none.")
+    oidc_audience: str = Field(default="tiltscope", description="`aud` that accepted tokens name.")
+    oidc_jwks_url: str = Field(default="", description="Where the issuer's public keys are.")
+    oidc_tenant_claim: str = Field(default="tenant", description="The claim that names a token's tenant.")
+    oidc_scope_claim: str = Field(default="scope", description="The claim that holds a token's scopes.")
+    oidc_max_lifetime_seconds: int = Field(
+        default=900,
+        ge=1,
+        description="Longest life of an accepted token: it cannot be revoked, so a stolen one must end soon.",
+    )
     allow_open: bool = Field(
         default=False,
         description="Listen on other addresses than loopback although anyone there may do anything.",
@@ -178,12 +202,28 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _closed_unless_told(self) -> Self:
-        if not self.allow_open and not is_loopback(self.host):
+        if self.auth == "open" and not self.allow_open and not is_loopback(self.host):
             raise ValueError(
                 f"refusing to listen on {self.host}: requests are not authenticated, so anyone who reaches "
-                "that address could run analyses and read results. Use 127.0.0.1 (TILTSCOPE_HOST), or set "
-                "TILTSCOPE_ALLOW_OPEN=1 if a proxy in front authenticates"
+                "that address could run analyses and read results. Set TILTSCOPE_AUTH=required, use "
+                "127.0.0.1 (TILTSCOPE_HOST), or set TILTSCOPE_ALLOW_OPEN=1 if a proxy in front authenticates"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_can_come_in(self) -> Self:
+        if self.auth == "open":
+            return self
+        pepper = self.key_pepper.get_secret_value()
+        if not pepper and not self.oidc_issuer:
+            raise ValueError(
+                "TILTSCOPE_AUTH=required needs TILTSCOPE_KEY_PEPPER (for API keys; `openssl rand -hex 32` "
+                "makes one) or TILTSCOPE_OIDC_ISSUER with TILTSCOPE_OIDC_JWKS_URL (for tokens)"
+            )
+        if pepper and len(pepper) < LEAST_PEPPER:
+            raise ValueError(f"TILTSCOPE_KEY_PEPPER has {len(pepper)} characters; it takes {LEAST_PEPPER}")
+        if bool(self.oidc_issuer) != bool(self.oidc_jwks_url):
+            raise ValueError("TILTSCOPE_OIDC_ISSUER and TILTSCOPE_OIDC_JWKS_URL go together")
         return self
 
 

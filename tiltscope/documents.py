@@ -73,6 +73,19 @@ class Artifact(Document):
     href: str
 
 
+class AuditEntry(Document):
+    """One request that may have changed something."""
+
+    id: str
+    object: Literal["audit_entry"]
+    actor: str
+    action: str
+    target: str
+    status: int
+    request_id: str
+    created_at: str
+
+
 class BehaviourCount(Document):
     """How often one side showed a behaviour."""
 
@@ -316,6 +329,15 @@ class ArtifactList(Document):
 
     object: Literal["list"]
     data: list[Artifact]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class AuditLog(Document):
+    """One page of entries, newest first."""
+
+    object: Literal["list"]
+    data: list[AuditEntry]
     has_more: bool
     next_cursor: str | None = None
 

@@ -1,6 +1,7 @@
 """What routes take from a request."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -16,7 +17,9 @@ QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
-    return resources
+    # Health is answered to nobody in particular; everything else comes through the gatekeeper.
+    caller = getattr(request.state, "caller", None)
+    return resources if caller is None else replace(resources, caller=caller)
 
 
 def _idempotency_key(

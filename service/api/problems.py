@@ -57,10 +57,15 @@ def problem_response(
 
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    return answer_of(error, _request_id(request))
+
+
+def answer_of(error: ApiError, request_id: str | None) -> Response:
+    """A refusal as a response."""
     if error.status_code >= 500:
-        log.error("api_error", code=error.code, detail=error.detail, request_id=_request_id(request))
+        log.error("api_error", code=error.code, detail=error.detail, request_id=request_id)
     return problem_response(
-        _request_id(request),
+        request_id,
         status=error.status_code,
         code=error.code,
         detail=error.detail,

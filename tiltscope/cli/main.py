@@ -5,6 +5,7 @@ import sys
 import typer
 
 from tiltscope.cli import analyses
+from tiltscope.cli import keys as server_keys
 from tiltscope.cli.doctor import doctor
 from tiltscope.cli.gate import gate
 from tiltscope.cli.log import log
@@ -33,6 +34,7 @@ Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 the service refused, 4 no 
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(models_app, name="models")
+app.command("keys", context_settings=server_keys.PASSED_ON)(server_keys.keys)
 app.command("up")(up)
 app.command("submit")(analyses.submit)
 app.command("wait")(analyses.wait_for)

@@ -35,3 +35,25 @@ def test_other_addresses_are_refused_unless_told(host: str) -> None:
     with pytest.raises(ValidationError, match="TILTSCOPE_ALLOW_OPEN=1"):
         Settings(host=host)
     assert Settings(host=host, allow_open=True).host == host
+
+
+def test_with_authentication_any_address_will_do() -> None:
+    assert Settings(host="0.0.0.0", auth="required", key_pepper="p" * 32).host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "TILTSCOPE_KEY_PEPPER"),
+        ({"key_pepper": "short"}, "5 characters"),
+        ({"oidc_issuer": "https://issuer.test"}, "go together"),
+        ({"key_pepper": "p" * 32, "oidc_jwks_url": "https://issuer.test/keys"}, "go together"),
+    ],
+)
+def test_a_door_that_nobody_could_open_is_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Settings.model_validate({"auth": "required", **given})
+
+
+def test_a_pepper_is_not_printed() -> None:
+    assert "secret-pepper" not in repr(Settings(auth="required", key_pepper="secret-pepper" + "x" * 32))
