@@ -51,6 +51,7 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "models_list": "GET /v1/models",
         "models_get": "GET /v1/models/{model_id}",
         "signals_list": "GET /v1/signals",
+        "audit_list": "GET /v1/audit",
         "health_live": "GET /livez",
         "health_ready": "GET /readyz",
     }
