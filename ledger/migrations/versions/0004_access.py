@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("last_used_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
     )
-    op.create_index("ix_api_keys_tenant_id", "api_keys", ["tenant_id", "created_at", "id"])
+    op.create_index("ix_api_keys_tenant_id_created_at_id", "api_keys", ["tenant_id", "created_at", "id"])
     op.create_table(
         "audit",
         sa.Column("id", sa.Text(), nullable=False),
@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
-    op.create_index("ix_audit_tenant_id", "audit", ["tenant_id", "created_at", "id"])
+    op.create_index("ix_audit_tenant_id_created_at_id", "audit", ["tenant_id", "created_at", "id"])
 
 
 def downgrade() -> None:
