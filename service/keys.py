@@ -23,6 +23,7 @@ TENANT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 """A tenant's name is the first part of its artefacts' paths."""
 
 app = typer.Typer(
+    name="tiltscope keys",
     help="API keys. They are shown once, when they are made; the database keeps a keyed hash of each.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
