@@ -190,5 +190,6 @@ def _claim_from(
     if analysis.status == AnalysisStatus.QUEUED:
         move_analysis(conn, analysis_id, AnalysisStatus.RUNNING, started_at=now)
         announce(conn, analysis_id)
-    now_is = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).mappings().one()
-    return Claim(shard=shard, epoch=shard["epoch"], analysis=dict(now_is))
+        analysis = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
+    # Otherwise as it was locked: its request may hold thousands of prompts, and reading them twice shows.
+    return Claim(shard=shard, epoch=shard["epoch"], analysis={**analysis._asdict(), "claimed_at": now})
