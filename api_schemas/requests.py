@@ -169,7 +169,7 @@ class AnalysisRequest(Document):
         and the policy is another, the arm `untruncated` is added unless an arm covers it.
         """
         arms = [one for arm in self.arms for one in arm.expanded(self.policy)]
-        claims = False
+        claims = self.kind != "free_energy" and self.candidate is not None
         if claims and not covers_untruncated(self.policy, arms):
             arms.append(untruncated_arm(self.policy))
         return self.model_copy(update={"arms": arms})

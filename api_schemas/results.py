@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from api_schemas.arms import ArmRole
 from api_schemas.base import Document
 from api_schemas.estimates import DatasetEstimate, Estimate
 from api_schemas.free_energy import FreeEnergy
@@ -62,6 +63,23 @@ class SideSupport(Document):
     ] = None
 
 
+class ArmSupport(Document):
+    """What the reference reaches under one arm, over the prompts on which it was drawn."""
+
+    arm: str
+    role: ArmRole
+    prompts: Annotated[int, Field(description="Prompts on which it was drawn.")]
+    samples: int
+    successes: int
+    reached: Annotated[int, Field(description="Prompts that are `in` at k_probe under this arm.")]
+    out: Annotated[int, Field(description="Prompts that are `out` at k_probe under this arm.")]
+    undetermined: int
+    success: Annotated[
+        DatasetEstimate | None,
+        Field(description="Mean over prompts, where the arm draws a pilot of every prompt."),
+    ] = None
+
+
 class LiteratureRule(Document):
     """What the single-budget rule `unseen in K samples` would have said."""
 
@@ -86,6 +104,7 @@ class Support(Document):
 
     reference: SideSupport
     candidate: SideSupport | None = None
+    arms: list[ArmSupport] | None = None
     regimes: dict[str, int] | None = None
     literature_rule: LiteratureRule | None = None
     retention: Retention | None = None
@@ -265,6 +284,30 @@ class SideRow(Document):
     novel_mass: Estimate | None = None
 
 
+class ArmRow(Document):
+    """The reference on one prompt under one arm that was drawn there."""
+
+    arm: str
+    role: ArmRole
+    successes: int
+    samples: int
+    success: Estimate
+    class_at_k_probe: ReachClass
+
+
+class SupportZeros(Document):
+    """Successes of the candidate's scored pilot that the reference gives probability zero."""
+
+    successes: Annotated[int, Field(description="Successes that were scored.")]
+    causes: Annotated[
+        dict[str, int],
+        Field(description="Those with a zero, by cause: `vocabulary`, `top_k`, `top_p` or `min_p`."),
+    ]
+    edge: Annotated[
+        int, Field(description="Those whose only zeros lie within rounding of the nucleus edge: no evidence.")
+    ]
+
+
 class Confirmation(Document):
     """One requirement of a confirmed creation claim."""
 
@@ -344,6 +387,8 @@ class PromptRow(Document):
     drift_parts: DriftPartsRow | None = None
     behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
+    arms: list[ArmRow] | None = None
+    support_zeros: SupportZeros | None = None
     evidence: list[str]
     second_verifier: SecondVerifierRow | None = None
     samples_to_settle: Annotated[

@@ -34,8 +34,6 @@ def check_arms(request: AnalysisRequest) -> list[Finding]:
 
 
 def _check_kind(request: AnalysisRequest) -> Iterator[Finding]:
-    if request.arms:
-        yield Finding("arms_not_offered", "arms are not offered yet; leave `arms` out, or send []", "/arms")
     if request.kind == "free_energy" and request.arms:
         yield Finding(
             "arms_without_claims",

@@ -85,6 +85,8 @@ class PlantedPrompt:
     family: str | None = None
     split: str | None = None
     checkpoints: tuple[Law, ...] = ()
+    arms: dict[str, Law] = field(default_factory=dict)
+    """Laws of the reference under arms, by stream; the plain law where an arm has none."""
 
     def chance(self, law: Law) -> float:
         return math.fsum(law.joint[int(text[0]), int(text[1])] for text in self.answers)
@@ -233,7 +235,7 @@ class PlantedRun:
         planted = self.prompts[prompt]
         if stream in self.spec.checkpoints:
             return planted.checkpoints[self.spec.checkpoints.index(stream)]
-        found = planted.p if stream == "reference" else planted.q
+        found = planted.q if stream == "candidate" else planted.arms.get(stream, planted.p)
         assert found is not None
         return found
 

@@ -42,6 +42,7 @@ class Reach:
         unusable: Truncated and unparsed samples among the failures.
         planned_samples: The budget the prior of the `out` e-value was tuned to.
         samples_to_settle: Further samples that would settle an undetermined class, if known.
+        tests: Arms among which one that is `in` decides: each is tested at alpha / tests.
 
     Raises:
         ValueError: Counts contradict each other, K < 1, or an e-value is NaN.
@@ -58,6 +59,7 @@ class Reach:
     arm: str = ""
     unusable: int = 0
     samples_to_settle: int | None = None
+    tests: int = 1
 
     def __post_init__(self) -> None:
         """Reject counts that no sample could give."""
@@ -70,6 +72,10 @@ class Reach:
         if math.isnan(self.log_e_in) or math.isnan(self.log_e_out):
             raise ValueError("an e-value must not be NaN")
 
+    def forecast(self, more: int | None) -> "Reach":
+        """The class with a forecast of what would settle it."""
+        return replace(self, samples_to_settle=more)
+
     def with_unusable_as_successes(self, *, alpha: float, reach: float) -> "Reach":
         """The class if every truncated or unparsed sample were a success, from counts.
 
@@ -81,7 +87,7 @@ class Reach:
         evidence_in = max(self.log_e_in, log_e_in(successes, self.samples, threshold))
         evidence_out = log_e_out(successes, self.samples, threshold, self.planned_samples)
         label: ReachClass = "out" if evidence_out >= -math.log(alpha) else "undetermined"
-        if self.label == "in" or evidence_in >= -math.log(alpha):
+        if self.label == "in" or evidence_in >= math.log(self.tests / alpha):
             label = "in"
         return replace(
             self, label=label, successes=successes, unusable=0, log_e_in=evidence_in, log_e_out=evidence_out
@@ -117,7 +123,8 @@ class PromptEvidence:
         reference_probe: The reference at K_probe, under the analysis's policy.
         candidate_use: The candidate at K_use.
         candidate_probe: The candidate at K_probe.
-        elicitation_arms: The reference at K_probe under each elicitation arm that was drawn.
+        elicitation_arms: The reference at K_probe under each elicitation arm; one that was not drawn is
+            undetermined, with an e-value of 1.
         assisted_arms: The reference at K_probe under each assisted arm that was drawn.
         untruncated_covered: Whether T = 1 without truncation was among the policies probed (it always
             counts as an elicitation arm), as the policy itself or as an arm.
@@ -268,14 +275,22 @@ def _first_rule(evidence: PromptEvidence) -> RegimeName:
         if evidence.zeros is not None and evidence.zeros.singular:
             return "singular"
         return "barrier" if any(arm.label == "in" for arm in evidence.assisted_arms) else "unreached"
-    return "beyond" if reference == "out" and candidate == "out" else "undetermined"
+    return "beyond" if candidate == "out" and _not_shown_to_reach(evidence) else "undetermined"
+
+
+def _not_shown_to_reach(evidence: PromptEvidence) -> bool:
+    """Whether the reference is out under its policy and every arm drawn; no claim, so none need be drawn."""
+    drawn = (arm.label for arm in evidence.elicitation_arms if arm.samples)
+    use, probe = evidence.reference_use.label, evidence.reference_probe.label
+    return probe == "out" and use != "in" and all(label == "out" for label in drawn)
 
 
 def _evidence_lines(evidence: PromptEvidence, name: RegimeName) -> list[str]:
+    drawn = [arm for arm in evidence.elicitation_arms if arm.samples]
     lines = [
         _describe("reference", evidence.reference_use),
         _describe("reference", evidence.reference_probe),
-        *(_describe(f"reference with elicitation arm {arm.arm}", arm) for arm in evidence.elicitation_arms),
+        *(_describe(f"reference with elicitation arm {arm.arm}", arm) for arm in drawn),
         *(_describe(f"reference with assisted arm {arm.arm}", arm) for arm in evidence.assisted_arms),
         _describe("candidate", evidence.candidate_use),
         _describe("candidate", evidence.candidate_probe),

@@ -133,8 +133,18 @@ def reference_bounds(
     spec: AnalysisSpec, prompt: PromptObservations, alpha: float, k_probe: int | None = None
 ) -> ReferenceEvidence:
     """Evidence of the reference at any level; the request's is for classes, others for printed intervals."""
-    side = prompt.reference
-    counts, rounds = ReferenceCounts.of(side.correct, side.pilot_n), scored_rounds(prompt)
+    return own_bounds(spec, prompt.reference, scored_rounds(prompt), alpha, k_probe)
+
+
+def own_bounds(
+    spec: AnalysisSpec,
+    side: SideObservations,
+    rounds: list[ScoredRound] | None,
+    alpha: float,
+    k_probe: int | None = None,
+) -> ReferenceEvidence:
+    """Evidence of the reference under its policy, or under an arm, from that policy's own samples."""
+    counts = ReferenceCounts.of(side.correct, side.pilot_n)
 
     def about_accepted(levels: Levels) -> ReferenceEvidence:
         return reference_evidence(counts, rounds, levels)

@@ -19,6 +19,7 @@ from workers.estimators.reading import CandidateScores
 from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, classify_regime
 from workers.estimators.response import ResponsePoint
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
+from workers.pipelines.arms import assisted_reaches, elicitation_reaches
 from workers.pipelines.assessment import (
     SideAssessment,
     assess_candidate,
@@ -233,8 +234,10 @@ def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = No
         candidate_probe=candidate.probe,
         selected=False,
         candidate_low=_low(candidate.evidence),
+        elicitation_arms=elicitation_reaches(spec, prompt, k_probe),
+        assisted_arms=assisted_reaches(spec, prompt, k_probe),
         untruncated_covered=covers_untruncated(spec),
-        zeros=_zeros(prompt.pair),
+        zeros=support_zeros(prompt.pair),
     )
     return PromptRecord(
         prompt_id=result.spec.id,
@@ -291,7 +294,7 @@ def _samples(side: SideObservations, evidence: SideEvidence) -> SideSamples:
     )
 
 
-def _zeros(pair: ScoredPair | None) -> SupportZeros | None:
+def support_zeros(pair: ScoredPair | None) -> SupportZeros | None:
     """Structural zeros among the candidate's successes; None where nothing was scored."""
     if pair is None:
         return None

@@ -7,6 +7,7 @@ from workers.estimators.price import margin
 from workers.estimators.regimes import Reach, Regime, classify_regime
 from workers.estimators.unsettled import samples_to_settle_prompts
 from workers.estimators.verifier_noise import true_gain
+from workers.pipelines.arm_section import arm_rows
 from workers.pipelines.assessment import SideAssessment
 from workers.pipelines.audit import noise_lines
 from workers.pipelines.behaviour_section import is_labelled, row_behaviours_json
@@ -14,7 +15,7 @@ from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.free_energy_section import row_json
 from workers.pipelines.observations import SideObservations
 from workers.pipelines.prompt_decomposition import Strategies
-from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain
+from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain, support_zeros
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 LISTED_BEHAVIOURS = 100
@@ -64,6 +65,15 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: 
                 {"check": check.check, "passed": check.passed, "detail": check.detail}
                 for check in regime.confirmation
             ],
+        }
+    if arms := arm_rows(spec, result):
+        row["arms"] = arms
+    zeros = support_zeros(prompt.pair)
+    if zeros is not None and (zeros.causes or zeros.edge):
+        row["support_zeros"] = {
+            "successes": zeros.successes,
+            "causes": dict(zeros.causes),
+            "edge": zeros.edge,
         }
     if result.terms is not None:
         row |= {

@@ -16,6 +16,7 @@ from workers.estimators.literature import unseen_rule
 from workers.estimators.pass_at_k import pass_at_k_curve
 from workers.estimators.regimes import REGIMES, Regime
 from workers.estimators.retention import Retention, retention, retention_null, solved_within
+from workers.pipelines.arm_section import arm_section
 from workers.pipelines.assessment import candidate_label_at, reference_label_at
 from workers.pipelines.behaviour_section import behaviours_json
 from workers.pipelines.document import Json, estimate_json, mean_json
@@ -45,8 +46,9 @@ def support_section(
     references = [result.observed.reference for result in results]
     candidates = [r.observed.candidate for r in results if r.observed.candidate is not None]
     section: Json = {"reference": _side(spec, REFERENCE, references, results, rng)}
+    arms = {"arms": arm_section(spec, results, rng)} if len(spec.streams) > len(spec.sides) else {}
     if CANDIDATE not in spec.streams:
-        return section
+        return section | arms
     section["candidate"] = _side(spec, CANDIDATE, candidates, results, rng)
     if regimes is not None:
         seen = Counter(regime.name for regime in regimes)
@@ -56,7 +58,7 @@ def support_section(
     pilots = *_pilots(references), *_pilots(candidates)
     crossing = crossing_k(*pilots, rng, CONFIDENCE, families=families_of(results))
     section["crossing_k"] = estimate_json(crossing)
-    return section
+    return section | arms
 
 
 def curve_budgets(spec: AnalysisSpec, largest: int) -> list[int]:

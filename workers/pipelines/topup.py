@@ -5,9 +5,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from workers.estimators.counts import log_e_out
+from workers.estimators.regimes import Reach
 from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
+from workers.pipelines.arms import (
+    assess_arm,
+    best_log_e_out,
+    elicitation_reaches,
+    next_assisted,
+    next_policy,
+    samples_of,
+)
 from workers.pipelines.assessment import (
     SideAssessment,
     accepted_thresholds,
@@ -43,22 +51,32 @@ def wanted_samples(
     """
     references = [assess_reference(spec, prompt) for prompt in observations]
     judged = [_has_pilot(spec, prompt) for prompt in observations]
-    more = {stream: [0] * len(observations) for stream in spec.streams}
+    nothing = [0] * len(observations)
+    more = {stream: list(nothing) for stream in spec.streams}
     if CANDIDATE not in spec.streams:
         more[REFERENCE] = [_settle_reach(spec, p, r) for p, r in zip(observations, references, strict=True)]
+        for arm in (*spec.elicitation, *spec.assisted):
+            reaches = [assess_arm(spec, arm, samples_of(prompt, arm)) for prompt in observations]
+            more[arm.name] = [r.samples_to_settle or 0 for r in reaches]
     elif spec.kind != "free_energy":
         candidates = [assess_candidate(spec, prompt) for prompt in observations]
+        arms = [elicitation_reaches(spec, prompt) for prompt in observations]
         claimed = [
-            has_pilot and _creation_open(reference, candidate)
-            for has_pilot, reference, candidate in zip(judged, references, candidates, strict=True)
+            has_pilot and _creation_open(reference, reaches, candidate)
+            for has_pilot, reference, reaches, candidate in zip(
+                judged, references, arms, candidates, strict=True
+            )
         ]
-        target = _creation_target(spec, observations, references, claimed, drawn[REFERENCE])
+        counts_of = [{s: counts[i] for s, counts in drawn.items()} for i in range(len(observations))]
+        target = _creation_target(spec, observations, claimed, counts_of)
         sides = list(zip(observations, references, candidates, strict=True))
         losses = [has_pilot and loss_open(*one) for has_pilot, one in zip(judged, sides, strict=True)]
         loss = loss_target(spec, observations, references, losses, drawn[CANDIDATE])
         for index, (prompt, reference, candidate) in enumerate(sides):
             if claimed[index]:
-                more[REFERENCE][index] = _settle_creation(spec, prompt, reference, target)
+                wanted = _claim_samples(spec, prompt, reference, arms[index], target, counts_of[index])
+                if wanted is not None:
+                    more[wanted[0]][index] = wanted[1]
             if losses[index]:
                 counts = settle_loss(spec, prompt, reference, candidate, loss)
                 more[REFERENCE][index], more[CANDIDATE][index] = counts
@@ -66,7 +84,7 @@ def wanted_samples(
                 more[CANDIDATE][index] = _candidate_samples(prompt, reference, candidate)
     return {
         stream: [
-            _bounded(spec, count, drawn[stream][index]) if judged[index] else 0
+            _bounded(spec, count, drawn.get(stream, nothing)[index]) if judged[index] else 0
             for index, count in enumerate(counts)
         ]
         for stream, counts in more.items()
@@ -87,8 +105,10 @@ def token_allowance(
     limit = spec.budget.max_total_tokens
     so_far = sum(map(sum, drawn.values()))
     mean = sampled_tokens / so_far if so_far and sampled_tokens else spec.policy.max_new_tokens
-    each = min(LENGTH_MARGIN * mean, spec.policy.max_new_tokens)
-    expected = sum(map(sum, wanted.values())) * each
+    each = {
+        name: min(LENGTH_MARGIN * mean, stream.policy.max_new_tokens) for name, stream in spec.streams.items()
+    }
+    expected = sum(sum(counts) * each[stream] for stream, counts in wanted.items())
     if limit is None or sampled_tokens + expected <= limit:
         return {stream: list(counts) for stream, counts in wanted.items()}
     share = max(0.0, limit - sampled_tokens) / expected if expected else 0.0
@@ -103,31 +123,47 @@ def _has_pilot(spec: AnalysisSpec, prompt: PromptObservations) -> bool:
     return all(sum(side.outcomes.values()) >= spec.budget.samples_per_prompt for side in sides)
 
 
-def _creation_open(reference: SideAssessment, candidate: SideAssessment) -> bool:
-    """Whether creation is being claimed: the candidate reaches C, the reference has not been shown to."""
-    return reference.probe.label != "in" and reference.use.label != "in" and candidate.use.label == "in"
+def _creation_open(reference: SideAssessment, arms: Sequence[Reach], candidate: SideAssessment) -> bool:
+    """Whether creation is being claimed: the candidate reaches C, no policy of the reference is shown to."""
+    shown = "in" in (reference.probe.label, reference.use.label, *(arm.label for arm in arms))
+    return not shown and candidate.use.label == "in"
 
 
 def _creation_target(
     spec: AnalysisSpec,
     observations: Sequence[PromptObservations],
-    references: Sequence[SideAssessment],
     claimed: Sequence[bool],
-    drawn: Sequence[int],
+    drawn: Sequence[Mapping[str, int]],
 ) -> float:
     """Log(M / (alpha k)), k the claims that e-BH would keep if no sample still allowed succeeded.
 
     Claims that cannot be settled any more must not count: a target that hopes for them is never enough.
     """
-    planned = planned_samples(spec, spec.budget.k_probe)
-    best = []
-    for prompt, reference, is_open, count in zip(observations, references, claimed, drawn, strict=True):
-        at, side = reference.evidence.at_probe, prompt.reference
-        left = spec.budget.max_samples_per_prompt - count if is_open else 0
-        _, for_out = accepted_thresholds(spec, at.threshold)
-        best.append(log_e_out(side.successes, side.n + left, for_out, planned))
+    best = [
+        best_log_e_out(spec, prompt, counts, is_open=is_open)
+        for prompt, is_open, counts in zip(observations, claimed, drawn, strict=True)
+    ]
     kept = int(e_bh(np.array(best, dtype=np.float64), spec.thresholds.alpha).sum())
     return log_target(len(observations), max(1, kept), spec.thresholds.alpha)
+
+
+def _claim_samples(
+    spec: AnalysisSpec,
+    prompt: PromptObservations,
+    reference: SideAssessment,
+    arms: Sequence[Reach],
+    target: float,
+    drawn: Mapping[str, int],
+) -> tuple[str, int] | None:
+    """The stream that a creation claim draws next, with what it lacks; assisted arms once it is made."""
+    own = _settle_creation(spec, prompt, reference, target)
+    side, threshold = prompt.reference, reference.evidence.at_probe.threshold
+    if own and side.successes > threshold * side.n and drawn[REFERENCE] < spec.budget.max_samples_per_prompt:
+        return REFERENCE, own  # on its way to `in`: no arm needs to be drawn
+    wanted = next_policy(spec, arms, target, drawn, own)
+    if wanted is None and {reference.probe.label, *(arm.label for arm in arms)} == {"out"}:
+        return next_assisted(spec, prompt, drawn)
+    return wanted
 
 
 def _settle_creation(
@@ -174,5 +210,6 @@ def _bounded(spec: AnalysisSpec, count: int, drawn: int) -> int:
     """At least half of what there is, so that forecasts that fall short cost few rounds; at most `GROWTH`."""
     if count == 0:
         return 0
-    wanted = min(max(count, drawn // 2), GROWTH * drawn)
+    most = GROWTH * drawn or spec.budget.samples_per_prompt
+    wanted = min(max(count, drawn // 2), most)
     return max(0, min(wanted, spec.budget.max_samples_per_prompt - drawn))
