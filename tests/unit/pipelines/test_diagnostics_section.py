@@ -76,8 +76,11 @@ def test_a_fixed_plan_is_judged_by_its_own_size(results_of):
 
 @pytest.mark.parametrize("policy", [{"top_p": 0.9}, {"temperature": 0.7}, {"top_k": 4}, {"min_p": 0.1}])
 def test_a_policy_under_which_creation_stays_unconfirmed_is_warned_of(results_of, policy):
-    run = run_of(policy=policy)
+    """Where creation may be claimed an arm covers it; kind `free_energy` claims none and draws no arm."""
+    run = run_of(policy=policy, kind="free_energy")
     assert "creation_unconfirmable" in codes(run, results_of(run))
+    run = run_of(policy=policy)
+    assert "creation_unconfirmable" not in codes(run, results_of(run))
 
 
 def test_the_plain_policy_is_not(results_of):
