@@ -159,8 +159,13 @@ def is_untruncated(policy: Policy | ArmPolicy) -> bool:
 
 def covers_untruncated(policy: Policy, arms: Sequence[Arm]) -> bool:
     """Whether the policy or an expanded elicitation arm samples the plain prompt at temperature 1, uncut."""
-    plain = [arm for arm in arms if arm.role == "elicitation" and arm.renders_plainly]
-    return is_untruncated(policy) or any(arm.policy and is_untruncated(arm.policy) for arm in plain)
+    return is_untruncated(policy) or any(is_plain_and_untruncated(arm) for arm in arms)
+
+
+def is_plain_and_untruncated(arm: Arm) -> bool:
+    """Whether an expanded arm is the one that always counts."""
+    plain = arm.role == "elicitation" and arm.renders_plainly
+    return plain and arm.policy is not None and is_untruncated(arm.policy)
 
 
 def untruncated_arm(policy: Policy) -> Arm:

@@ -8,7 +8,7 @@ from api_schemas.arms import (
     UNTRUNCATED,
     Arm,
     ArmPolicy,
-    covers_untruncated,
+    is_plain_and_untruncated,
     is_untruncated,
     template_fields,
 )
@@ -65,7 +65,7 @@ def _check_names(request: AnalysisRequest) -> Iterator[Finding]:
                     f"`{arm.name}` is the name of a side; give the arm another",
                     f"/arms/{index}/name",
                 )
-            elif arm.name == UNTRUNCATED and not covers_untruncated(request.policy, [arm]):
+            elif arm.name == UNTRUNCATED and not is_plain_and_untruncated(arm):
                 yield Finding(
                     "reserved_arm_name",
                     f"`{UNTRUNCATED}` is the arm of the plain prompt at temperature 1 without truncation, "

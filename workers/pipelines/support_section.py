@@ -46,7 +46,7 @@ def support_section(
     references = [result.observed.reference for result in results]
     candidates = [r.observed.candidate for r in results if r.observed.candidate is not None]
     section: Json = {"reference": _side(spec, REFERENCE, references, results, rng)}
-    arms = {"arms": arm_section(spec, results, rng)} if len(spec.streams) > len(spec.sides) else {}
+    arms = {"arms": arm_section(spec, results, rng)} if spec.elicitation or spec.assisted else {}
     if CANDIDATE not in spec.streams:
         return section | arms
     section["candidate"] = _side(spec, CANDIDATE, candidates, results, rng)

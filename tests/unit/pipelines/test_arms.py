@@ -92,7 +92,7 @@ def test_a_claim_is_confirmed_only_with_every_arm_out():
 
 def test_creation_can_be_confirmed_under_a_truncated_policy():
     made, found, rows = run(*(prompt(f"p{i}", 1e-9, 0.9) for i in range(12)), arms=[], policy={"top_p": 0.9})
-    assert list(made.spec.streams) == ["reference", "candidate", "arm:untruncated"]
+    assert "arm:untruncated" in made.spec.streams
     assert all(row["confirmed"] for row in rows.values())
     assert found.verdict == "creation"
     assert "creation_unconfirmable" not in {w["code"] for w in found.document["warnings"]}
