@@ -235,7 +235,8 @@ class PlantedRun:
         planted = self.prompts[prompt]
         if stream in self.spec.checkpoints:
             return planted.checkpoints[self.spec.checkpoints.index(stream)]
-        found = planted.q if stream == "candidate" else planted.arms.get(stream, planted.p)
+        is_reference = self.spec.streams[stream].participant == "reference"
+        found = planted.arms.get(stream, planted.p) if is_reference else planted.q
         assert found is not None
         return found
 
