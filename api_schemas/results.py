@@ -13,6 +13,7 @@ from api_schemas.base import Document
 from api_schemas.estimates import DatasetEstimate, Estimate
 from api_schemas.free_energy import FreeEnergy
 from api_schemas.requests import Kind
+from api_schemas.support_zeros import SupportZeros
 
 VerdictLabel = Literal["elicitation", "creation", "mixed", "inconclusive"]
 Regime = Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
@@ -293,19 +294,6 @@ class ArmRow(Document):
     samples: int
     success: Estimate
     class_at_k_probe: ReachClass
-
-
-class SupportZeros(Document):
-    """Successes of the candidate's scored pilot that the reference gives probability zero."""
-
-    successes: Annotated[int, Field(description="Successes that were scored.")]
-    causes: Annotated[
-        dict[str, int],
-        Field(description="Those with a zero, by cause: `vocabulary`, `top_k`, `top_p` or `min_p`."),
-    ]
-    edge: Annotated[
-        int, Field(description="Those whose only zeros lie within rounding of the nucleus edge: no evidence.")
-    ]
 
 
 class Confirmation(Document):
