@@ -62,6 +62,36 @@ class PlannedRange(Document):
     maximum: int
 
 
+class Estimate(EstimateDocument):
+    """A number with its error, or the reason why there is none."""
+
+    value: float | None = None
+    std_error: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    confidence: float | None = None
+    n: int
+    unit: str
+    status: Literal["ok", "unreliable", "undefined", "censored"] | str
+    reason: str
+
+
+class DatasetEstimate(EstimateDocument):
+    """A mean over prompts: the interval is for the population of prompts."""
+
+    value: float | None = None
+    std_error: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    confidence: float | None = None
+    n: int
+    unit: str
+    status: Literal["ok", "unreliable", "undefined", "censored"] | str
+    reason: str
+    sampling_std_error: float | None = None
+    """Standard error for exactly these prompts: sampling alone."""
+
+
 class Artifact(Document):
     """A stored file and the hash it is checked against before it is sent."""
 
@@ -101,22 +131,6 @@ class Behaviours(Document):
     out_of_reach: int
     undetermined: int
     error_control: str
-
-
-class DatasetEstimate(EstimateDocument):
-    """A mean over prompts: the interval is for the population of prompts."""
-
-    value: float | None = None
-    std_error: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    confidence: float | None = None
-    n: int
-    unit: str
-    status: Literal["ok", "unreliable", "undefined", "censored"] | str
-    reason: str
-    sampling_std_error: float | None = None
-    """Standard error for exactly these prompts: sampling alone."""
 
 
 class CheckpointShrinkage(Document):
@@ -175,20 +189,6 @@ class Confirmation(Document):
     check: str
     passed: bool
     detail: str
-
-
-class Estimate(EstimateDocument):
-    """A number with its error, or the reason why there is none."""
-
-    value: float | None = None
-    std_error: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    confidence: float | None = None
-    n: int
-    unit: str
-    status: Literal["ok", "unreliable", "undefined", "censored"] | str
-    reason: str
 
 
 class Dataset(Document):
@@ -260,6 +260,17 @@ class Model(Document):
     tokenizer_digest: str | None = None
 
 
+class SupportZeros(Document):
+    """Successes of the candidate's scored pilot that the reference gives probability zero."""
+
+    successes: int
+    """Successes that were scored."""
+    causes: dict[str, int]
+    """Those with a zero, by cause: `vocabulary`, `top_k`, `top_p` or `min_p`."""
+    edge: int
+    """Those whose only zeros lie within rounding of the nucleus edge: no evidence."""
+
+
 class Readiness(Document):
     """What the gateway needs, part by part; `degraded` parts do not keep it from accepting work."""
 
@@ -324,31 +335,100 @@ class SmallestDetectable(Document):
     success: PlannedFigure
 
 
-class ArtifactList(Document):
-    """The files of one analysis, by name."""
+class ArmRow(Document):
+    """The reference on one prompt under one arm that was drawn there."""
 
-    object: Literal["list"]
-    data: list[Artifact]
-    has_more: bool
-    next_cursor: str | None = None
-
-
-class AuditLog(Document):
-    """One page of entries, newest first."""
-
-    object: Literal["list"]
-    data: list[AuditEntry]
-    has_more: bool
-    next_cursor: str | None = None
-
-
-class BehaviourRow(Document):
-    """A behaviour of the candidate on one prompt; null is a success without a label."""
-
-    behaviour: str | None = None
-    reference: BehaviourCount
-    candidate: BehaviourCount
+    arm: str
+    role: Literal["elicitation", "assisted"] | str
+    successes: int
+    samples: int
+    success: Estimate
     class_at_k_probe: Literal["in", "out", "undetermined"] | str
+
+
+class CreationShare(Document):
+    """The partially identified share of created gain: [created, created + undetermined] / gain."""
+
+    lower: Estimate
+    upper: Estimate
+
+
+class DriftPartsRow(Document):
+    """Drift of one prompt, between behaviours and within them."""
+
+    strategy_level: Estimate
+    within_strategy: Estimate
+
+
+class FreeEnergyRow(Document):
+    """Free-energy terms of one prompt at one inverse temperature."""
+
+    inverse_temperature: float
+    log_partition: Estimate
+    equilibrium: Estimate
+    free_energy: Estimate | None = None
+    gap: Estimate | None = None
+
+
+class Retention(Document):
+    """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
+
+    budget: int
+    srr: Estimate
+    ndr: Estimate
+    sds: Estimate
+    nscr: Estimate
+    null: dict[str, Estimate] | None = None
+
+
+class SideRow(Document):
+    """One side of one prompt.
+
+    `success` is the chance of one success: for the reference the point that pools scored draws where
+    that is sound, else the pilot's rate; its interval may use every sample. A row's `gain` is of the
+    pilots alone.
+    """
+
+    successes: int
+    samples: int
+    success: Estimate
+    price: Estimate
+    margin: Estimate | None = None
+    """Budget at k_probe minus price, nats; within reach if not negative."""
+    class_at_k_use: Literal["in", "out", "undetermined"] | str
+    class_at_k_probe: Literal["in", "out", "undetermined"] | str
+    behaviours: dict[str, int] | None = None
+    """The labels that occur most, with their counts."""
+    behaviour_entropy: Estimate | None = None
+    unseen_mass: Estimate | None = None
+    novel_mass: Estimate | None = None
+
+
+class VerifierAuditResult(Document):
+    """How often the verifier errs, by the request's audit; all bounds and classes allow for it."""
+
+    right: int
+    wrong: int
+    false_positive_rate: Estimate
+    false_negative_rate: Estimate
+
+
+class ArmSupport(Document):
+    """What the reference reaches under one arm, over the prompts on which it was drawn."""
+
+    arm: str
+    role: Literal["elicitation", "assisted"] | str
+    prompts: int
+    """Prompts on which it was drawn."""
+    samples: int
+    successes: int
+    reached: int
+    """Prompts that are `in` at k_probe under this arm."""
+    out: int
+    """Prompts that are `out` at k_probe under this arm."""
+    undetermined: int
+    success: DatasetEstimate | None = None
+    """Mean over prompts, where the arm draws a pilot of every prompt."""
 
 
 class Certificate(Document):
@@ -446,71 +526,31 @@ class UntruncatedKL(Document):
     policy: dict[str, Any]
 
 
-class CreationShare(Document):
-    """The partially identified share of created gain: [created, created + undetermined] / gain."""
+class ArtifactList(Document):
+    """The files of one analysis, by name."""
 
-    lower: Estimate
-    upper: Estimate
-
-
-class DriftPartsRow(Document):
-    """Drift of one prompt, between behaviours and within them."""
-
-    strategy_level: Estimate
-    within_strategy: Estimate
+    object: Literal["list"]
+    data: list[Artifact]
+    has_more: bool
+    next_cursor: str | None = None
 
 
-class FreeEnergyRow(Document):
-    """Free-energy terms of one prompt at one inverse temperature."""
+class AuditLog(Document):
+    """One page of entries, newest first."""
 
-    inverse_temperature: float
-    log_partition: Estimate
-    equilibrium: Estimate
-    free_energy: Estimate | None = None
-    gap: Estimate | None = None
-
-
-class Retention(Document):
-    """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
-
-    budget: int
-    srr: Estimate
-    ndr: Estimate
-    sds: Estimate
-    nscr: Estimate
-    null: dict[str, Estimate] | None = None
+    object: Literal["list"]
+    data: list[AuditEntry]
+    has_more: bool
+    next_cursor: str | None = None
 
 
-class SideRow(Document):
-    """One side of one prompt.
+class BehaviourRow(Document):
+    """A behaviour of the candidate on one prompt; null is a success without a label."""
 
-    `success` is the chance of one success: for the reference the point that pools scored draws where
-    that is sound, else the pilot's rate; its interval may use every sample. A row's `gain` is of the
-    pilots alone.
-    """
-
-    successes: int
-    samples: int
-    success: Estimate
-    price: Estimate
-    margin: Estimate | None = None
-    """Budget at k_probe minus price, nats; within reach if not negative."""
-    class_at_k_use: Literal["in", "out", "undetermined"] | str
+    behaviour: str | None = None
+    reference: BehaviourCount
+    candidate: BehaviourCount
     class_at_k_probe: Literal["in", "out", "undetermined"] | str
-    behaviours: dict[str, int] | None = None
-    """The labels that occur most, with their counts."""
-    behaviour_entropy: Estimate | None = None
-    unseen_mass: Estimate | None = None
-    novel_mass: Estimate | None = None
-
-
-class VerifierAuditResult(Document):
-    """How often the verifier errs, by the request's audit; all bounds and classes allow for it."""
-
-    right: int
-    wrong: int
-    false_positive_rate: Estimate
-    false_negative_rate: Estimate
 
 
 class DatasetList(Document):
@@ -594,6 +634,37 @@ class AnalysisPlan(Document):
     smallest_detectable: SmallestDetectable
 
 
+class Verdict(Document):
+    """The answer."""
+
+    label: Literal["elicitation", "creation", "mixed", "inconclusive"] | str
+    sentence: str
+    creation_share: CreationShare
+    findings: list[str]
+    reasons: list[str]
+    by_k_probe: list[VerdictAtK]
+    gain_p_value: float
+    """One-sided sign-flip test of a gain among the prompts that are not lost."""
+    certified: dict[str, int]
+    """Prompts certified elicited, confirmed created."""
+    samples_to_settle: int | None = None
+    """Further samples that would settle what is undetermined, if known."""
+
+
+class Diagnostics(Document):
+    """What grades the estimates; means over the prompts where defined."""
+
+    ess: Estimate | None = None
+    pareto_k: Estimate | None = None
+    overlap: Estimate | None = None
+    singular_mass: DatasetEstimate | None = None
+    chance_floor: Estimate | None = None
+    verifier_audit: VerifierAuditResult | None = None
+    truncated_share: dict[str, float]
+    unparsed_share: dict[str, float]
+    duplicate_share: dict[str, float]
+
+
 class SideSupport(Document):
     """What one side reaches."""
 
@@ -634,37 +705,6 @@ class FreeEnergy(Document):
     by_position: list[PositionKL] | None = None
     certificate: Certificate | None = None
     closure: list[ClosureCheck]
-
-
-class Verdict(Document):
-    """The answer."""
-
-    label: Literal["elicitation", "creation", "mixed", "inconclusive"] | str
-    sentence: str
-    creation_share: CreationShare
-    findings: list[str]
-    reasons: list[str]
-    by_k_probe: list[VerdictAtK]
-    gain_p_value: float
-    """One-sided sign-flip test of a gain among the prompts that are not lost."""
-    certified: dict[str, int]
-    """Prompts certified elicited, confirmed created."""
-    samples_to_settle: int | None = None
-    """Further samples that would settle what is undetermined, if known."""
-
-
-class Diagnostics(Document):
-    """What grades the estimates; means over the prompts where defined."""
-
-    ess: Estimate | None = None
-    pareto_k: Estimate | None = None
-    overlap: Estimate | None = None
-    singular_mass: DatasetEstimate | None = None
-    chance_floor: Estimate | None = None
-    verifier_audit: VerifierAuditResult | None = None
-    truncated_share: dict[str, float]
-    unparsed_share: dict[str, float]
-    duplicate_share: dict[str, float]
 
 
 class Analysis(Document):
@@ -717,6 +757,8 @@ class PromptRow(Document):
     drift_parts: DriftPartsRow | None = None
     behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
+    arms: list[ArmRow] | None = None
+    support_zeros: SupportZeros | None = None
     evidence: list[str]
     second_verifier: SecondVerifierRow | None = None
     samples_to_settle: int | None = None
@@ -737,6 +779,7 @@ class Support(Document):
 
     reference: SideSupport
     candidate: SideSupport | None = None
+    arms: list[ArmSupport] | None = None
     regimes: dict[str, int] | None = None
     literature_rule: LiteratureRule | None = None
     retention: Retention | None = None
