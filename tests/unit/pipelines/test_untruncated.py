@@ -13,7 +13,7 @@ from planted import planted, planted_run
 
 from api_schemas.requests import AnalysisRequest
 from api_schemas.results import ResultDocument
-from service.analyses.plan_checks import _untruncated
+from service.analyses.plan_checks import untruncated_draws
 from workers.engines.policy import Policy
 from workers.pipelines.spec import AnalysisSpec
 
@@ -79,7 +79,7 @@ def test_the_draws_are_made_where_a_kl_is_lost(changes, drawn):
     spec = AnalysisSpec.from_request(body)
     assert ("untruncated" in spec.streams) == bool(drawn)
     assert "untruncated" not in spec.sides
-    assert _untruncated(AnalysisRequest.model_validate(body)) == drawn
+    assert untruncated_draws(AnalysisRequest.model_validate(body)) == drawn
     if drawn:
         assert spec.pilot_of("untruncated") == drawn
         assert spec.pilot_of("reference") == 16
