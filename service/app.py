@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 from fastapi import Depends, FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.concurrency import run_in_threadpool
 
 from ledger.database import connect
@@ -16,6 +17,7 @@ from service.api import (
     datasets,
     events,
     health,
+    metrics,
     models,
     pages,
     problems,
@@ -27,6 +29,8 @@ from service.api.dependencies import refuse_unknown_parameters
 from service.api.gatekeeper import Gatekeeper
 from service.api.loopback import LoopbackOnly
 from service.auth.caller import OPEN_CALLER
+from service.metrics.fleet import FleetMetrics
+from service.metrics.requests import RequestMetrics
 from service.resources import Resources
 from service.settings import Settings, is_loopback
 from service.wakeups import Wakeups
@@ -45,12 +49,15 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.state.settings = settings
+    # Its own registry: the library's global one would mix several applications of a process.
+    app.state.metrics = CollectorRegistry()
+    app.state.request_metrics = RequestMetrics(app.state.metrics)
     if settings.auth == "open" and is_loopback(settings.host) and not settings.allow_open:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(Gatekeeper)
     app.add_middleware(RequestContext)
     problems.install(app)
-    for part in (analyses, results, events, datasets, models, signals, audit, health, pages):
+    for part in (analyses, results, events, datasets, models, signals, audit, health, metrics, pages):
         app.include_router(part.router)
     contract.install(app)
     return app
@@ -61,6 +68,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     resources = _resources(settings)
     app.state.resources = resources
+    app.state.metrics.register(FleetMetrics(resources.engine))
     app.state.event_streams = anyio.CapacityLimiter(settings.max_event_streams)
     resources.wakeups.start()
     try:

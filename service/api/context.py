@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.ids import new_id
 from service.api.problems import problem_response
+from service.metrics.requests import RequestMetrics
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -33,12 +34,14 @@ class RequestContext:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if REQUEST_ID.fullmatch(sent) else new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
+        metrics: RequestMetrics = scope["app"].state.request_metrics
         status, began = 0, time.monotonic()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                metrics.answered(scope["method"], _template(scope), status, time.monotonic() - began)
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -59,9 +62,15 @@ class RequestContext:
             )
             await answer(scope, receive, send_with_headers)
         finally:
-            # The route's template, not the path: a log keeps no ids that callers chose.
-            route = getattr(scope.get("route"), "path", None)
+            route = _template(scope)
             took = round((time.monotonic() - began) * 1000, 1)
+            if not status:
+                metrics.broken(scope["method"], route)
             log.info(
                 "request", method=scope["method"], route=route, status=status, ms=took, request_id=request_id
             )
+
+
+def _template(scope: Scope) -> str | None:
+    """The route's template, not the path: logs and metrics keep no ids that callers chose."""
+    return getattr(scope.get("route"), "path", None)

@@ -35,7 +35,7 @@ async def main():
     transport = httpx.ASGITransport(app=app)
     async with app.router.lifespan_context(app):
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            for path in ("/livez", "/v1/analyses", "/v1/signals", "/", "/docs", "/openapi.json"):
+            for path in ("/livez", "/v1/analyses", "/v1/signals", "/", "/docs", "/openapi.json", "/metrics"):
                 assert (await client.get(path)).status_code == 200, path
     assert not HEAVY & set(sys.modules)
 
