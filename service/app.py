@@ -13,6 +13,7 @@ from ledger.stores import open_store
 from service.api import (
     analyses,
     audit,
+    comparisons,
     contract,
     datasets,
     events,
@@ -57,7 +58,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Gatekeeper)
     app.add_middleware(RequestContext)
     problems.install(app)
-    for part in (analyses, results, events, datasets, models, signals, audit, health, metrics, pages):
+    for part in (
+        analyses,
+        results,
+        comparisons,
+        events,
+        datasets,
+        models,
+        signals,
+        audit,
+        health,
+        metrics,
+        pages,
+    ):
         app.include_router(part.router)
     contract.install(app)
     return app

@@ -439,6 +439,22 @@ class Certificate(Document):
     certified_prompts: int
 
 
+class ComparedFreeEnergy(Document):
+    """KL(q||p), y ~ q, and its parts; nats, means over prompts."""
+
+    kl: DatasetEstimate
+    tilt: DatasetEstimate
+    drift: DatasetEstimate
+    escape: DatasetEstimate
+
+
+class ComparedSuccess(Document):
+    """Chance of success of each side, means over prompts."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate | None = None
+
+
 class CoveragePoint(Document):
     """Share of prompts whose success probability is at least tau."""
 
@@ -634,6 +650,14 @@ class AnalysisPlan(Document):
     smallest_detectable: SmallestDetectable
 
 
+class ComparedVerdict(Document):
+    """The verdict without what led to it."""
+
+    label: Literal["elicitation", "creation", "mixed", "inconclusive"] | str
+    sentence: str
+    creation_share: CreationShare
+
+
 class Verdict(Document):
     """The answer."""
 
@@ -774,6 +798,26 @@ class SignalList(Document):
     next_cursor: str | None = None
 
 
+class Compared(Document):
+    """What one analysis found, or one checkpoint of a trajectory; what it did not compute is absent."""
+
+    analysis_id: str
+    name: str | None = None
+    labels: dict[str, str]
+    kind: Literal["support", "free_energy", "capability", "trajectory"] | str
+    status: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled", "expired"] | str
+    partial: bool
+    checkpoint: int | None = None
+    """Of a trajectory: which checkpoint."""
+    candidate: str | None = None
+    """The checkpoint's model."""
+    success: ComparedSuccess
+    verdict: ComparedVerdict | None = None
+    gain: Gain | None = None
+    free_energy: ComparedFreeEnergy | None = None
+    regimes: dict[str, int] | None = None
+
+
 class Support(Document):
     """Reach of the sides, and the regimes of the prompts."""
 
@@ -802,6 +846,15 @@ class PromptRowList(Document):
     data: list[PromptRow]
     has_more: bool
     next_cursor: str | None = None
+
+
+class Comparison(Document):
+    """Finished analyses in the order asked for; a trajectory gives one entry a checkpoint."""
+
+    object: Literal["comparison"]
+    data: list[Compared]
+    warnings: list[Warning]
+    """In what the requests differ beside the models compared."""
 
 
 class CheckpointResult(Document):

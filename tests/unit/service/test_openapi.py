@@ -54,6 +54,8 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "audit_list": "GET /v1/audit",
         "health_live": "GET /livez",
         "health_ready": "GET /readyz",
+        "health_metrics": "GET /metrics",
+        "comparisons_get": "GET /v1/comparisons",
     }
 
 
