@@ -6,8 +6,6 @@ from pydantic import Field
 
 from api_schemas.base import Document
 
-DATASET_ID = r"^ds_[0-9A-Za-z]{1,60}$"
-
 
 class Dataset(Document):
     """A data set: immutable, so that an analysis that names it can be repeated."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from api_schemas.base import Document, JsonObject
-from api_schemas.datasets import DATASET_ID
+from api_schemas.ids import DATASET_ID
 
 MAX_INLINE_PROMPTS = 1_000
 """Inline prompts a request: more belong in a data set, so that a retry does not resend megabytes."""

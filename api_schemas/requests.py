@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, untruncated_arm
 from api_schemas.audits import VerifierAudit
 from api_schemas.base import Document
-from api_schemas.model_ids import ModelId
+from api_schemas.participants import Checkpoint, ImportParticipant, ModelParticipant, Participant
 from api_schemas.policies import Policy
 from api_schemas.prompts import Prompts
 from api_schemas.signals import Signal
@@ -29,21 +29,6 @@ MAX_CHECKPOINTS = 64
 
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^:]+$")]
-
-
-class ModelParticipant(Document):
-    """A model of the registry as one side of an analysis."""
-
-    source: Literal["model"] = "model"
-    model: ModelId = Field(examples=["tiny-base"])
-
-
-class Checkpoint(ModelParticipant):
-    """A checkpoint of the run that a trajectory follows."""
-
-    step: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        None, description="The training step it was saved at; later checkpoints have larger ones."
-    )
 
 
 class Budget(Document):
@@ -96,8 +81,8 @@ class AnalysisRequest(Document):
     kind: Kind
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     labels: Annotated[dict[LabelKey, LabelText], Field(max_length=16)] = Field(default={})
-    reference: ModelParticipant
-    candidate: ModelParticipant | None = None
+    reference: Participant
+    candidate: Participant | None = None
     candidates: Annotated[
         list[Checkpoint] | None,
         Field(
@@ -106,7 +91,9 @@ class AnalysisRequest(Document):
             description="Checkpoints of one run in training order, for kind `trajectory`.",
         ),
     ] = None
-    prompts: Prompts
+    prompts: Prompts | None = Field(
+        None, description="Required unless every side is an import; then those of the imports are meant."
+    )
     signal: Signal
     second_signal: Signal | None = Field(
         None, description="Judges each rare success again; what it refuses is listed, and confirms nothing."
@@ -125,6 +112,23 @@ class AnalysisRequest(Document):
     decision: Decision = Decision()
     deadline_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def _logs_where_they_can_be(self) -> Self:
+        sides = [side for side in (self.reference, self.candidate) if side is not None]
+        imported = [side for side in sides if isinstance(side, ImportParticipant)]
+        if self.prompts is None and len(imported) < len(sides):
+            raise ValueError("`prompts` is required unless every side is an import")
+        if self.kind in ("free_energy", "trajectory") and imported:
+            raise ValueError(
+                f"kind `{self.kind}` needs the models of all sides: an imported log has no scores of the "
+                "other side; ask for `capability` or `support`"
+            )
+        if self.arms and isinstance(self.reference, ImportParticipant):
+            raise ValueError(
+                "`arms` draw from the reference's model, and an imported log has none; leave them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _two_sides(self) -> Self:
@@ -166,11 +170,13 @@ class AnalysisRequest(Document):
         """The request with grids of temperatures written out, and the arm that always counts added.
 
         Temperature 1 without truncation always counts as an elicitation arm. Where creation may be claimed
-        and the policy is another, the arm `untruncated` is added unless an arm covers it.
+        and the policy is another, the arm `untruncated` is added unless an arm covers it, or the reference is
+        a log, which no arm can draw from.
         """
         arms = [one for arm in self.arms for one in arm.expanded(self.policy)]
+        draws = isinstance(self.reference, ModelParticipant)
         claims = self.kind != "free_energy" and self.candidate is not None
-        if claims and not covers_untruncated(self.policy, arms):
+        if claims and draws and not covers_untruncated(self.policy, arms):
             arms.append(untruncated_arm(self.policy))
         return self.model_copy(update={"arms": arms})
 

@@ -25,7 +25,7 @@ class Sample(Document):
         str | None, Field(description="What kind of success this is, where the signal says.")
     ]
     detail: Annotated[str | None, Field(description="Why the verifier decided so, where it says.")]
-    tokens: int
+    tokens: Annotated[int | None, Field(description="None for an imported sample.")]
     logprob: Annotated[
         float | None,
         Field(description="Of the completion under the policy it was drawn by; nats."),

@@ -10,8 +10,8 @@ from sqlalchemy import delete as sql_delete
 from ledger.clock import microseconds, now_us
 from ledger.endings import announce, settle
 from ledger.errors import Conflict
-from ledger.shards import insert_plan
-from ledger.states import LIVE_STATUSES, AnalysisStatus
+from ledger.shards import PLAN_IDX, insert_round
+from ledger.states import LIVE_STATUSES, AnalysisStatus, Work
 from ledger.tables import analyses
 from ledger.transitions import lock_analysis, move_analysis, touch_analysis
 
@@ -29,8 +29,9 @@ def create(
     deadline_seconds: float | None,
     retention_seconds: float | None,
     priority: int = 0,
+    first: Work = Work.PLAN,
 ) -> Row[Any]:
-    """Accept an analysis: its row, its first plan shard and its first event.
+    """Accept an analysis: its row, its first shard and its first event.
 
     Args:
         conn: A writing transaction; store the idempotency row in the same one.
@@ -44,6 +45,7 @@ def create(
         deadline_seconds: Time it may take from now; None for any.
         retention_seconds: How long it is kept after its end; None until it is deleted.
         priority: Among its tenant's analyses; higher goes first.
+        first: Work of its first shard: planning, or finalising what needs no plan.
 
     Returns:
         The row.
@@ -74,7 +76,7 @@ def create(
         )
         .returning(analyses)
     ).one()
-    insert_plan(conn, row._asdict(), round=0)
+    insert_round(conn, row._asdict(), 0, [{"idx": PLAN_IDX if first is Work.PLAN else 0, "work": first}])
     announce(conn, analysis_id)
     return conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
 
@@ -116,6 +118,8 @@ def list_page(
         query = query.where(analyses.c.status == status)
     if kind is not None:
         query = query.where(analyses.c.kind == kind)
+    else:
+        query = query.where(analyses.c.kind != "import")
     if label is not None:
         query = query.where(_has_label(conn, *label))
     return conn.execute(query.order_by(analyses.c.created_at.desc(), analyses.c.id.desc()).limit(limit)).all()

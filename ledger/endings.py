@@ -11,6 +11,7 @@ from ledger.shards import insert_finalise
 from ledger.states import CLOSED_STATES, OPEN_STATES, TERMINAL_STATUSES, AnalysisStatus, ShardState, Work
 from ledger.tables import analyses, shards
 from ledger.transitions import lock_analysis, move_analysis, move_shards
+from ledger.uses import release_users
 
 
 def finish(conn: Connection, analysis: Row[Any], status: AnalysisStatus, **values: Any) -> bool:
@@ -34,6 +35,7 @@ def finish(conn: Connection, analysis: Row[Any], status: AnalysisStatus, **value
         outcome = select(analyses.c.status, analyses.c.partial, analyses.c.verdict)
         last = conn.execute(outcome.where(analyses.c.id == analysis.id)).one()
         events.append(conn, analysis.id, "done", last._asdict())
+        release_users(conn, analysis.id)
     return ended
 
 

@@ -78,7 +78,12 @@ def _is_named(conn: Connection, key: str) -> bool:
     ).first()
     if named is not None or is_artefact(conn, key):
         return True
-    artifacts = conn.execute(
-        select(analyses.c.artifacts).where(analyses.c.id == analysis_id, analyses.c.tenant_id == tenant_id)
-    ).scalar_one_or_none()
-    return any(stored["key"] == key for stored in (artifacts or {}).values())
+    row = conn.execute(
+        select(analyses.c.artifacts, analyses.c.spec).where(
+            analyses.c.id == analysis_id, analyses.c.tenant_id == tenant_id
+        )
+    ).one_or_none()
+    if row is None:
+        return False
+    source = row.spec.get("source") or {}  # of an import: the log as it arrived
+    return source.get("key") == key or any(stored["key"] == key for stored in row.artifacts.values())

@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         description="Prompts of a data set: above any benchmark in use. Every worker that runs one holds it "
         "in memory.",
     )
+    max_import_bytes: int = Field(
+        default=1 << 30,
+        ge=1,
+        description="Bytes of an imported log, received and inflated: a million samples of 1 KB. Only the "
+        "worker that parses it has it in memory.",
+    )
     max_json_depth: int = Field(
         default=64,
         ge=1,

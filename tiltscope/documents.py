@@ -228,6 +228,13 @@ class FirstShrinkage(Document):
     step: int | None = None
 
 
+class ImportedCounts(Document):
+    """Fewest and most samples of a prompt."""
+
+    fewest: int
+    most: int
+
+
 class LiteratureRule(Document):
     """What the single-budget rule `unseen in K samples` would have said."""
 
@@ -296,7 +303,8 @@ class Sample(Document):
     """What kind of success this is, where the signal says."""
     detail: str | None = None
     """Why the verifier decided so, where it says."""
-    tokens: int
+    tokens: int | None = None
+    """None for an imported sample."""
     logprob: float | None = None
     """Of the completion under the policy it was drawn by; nats."""
 
@@ -592,6 +600,26 @@ class Problem(Document):
     errors: list[FieldProblem] | None = None
 
 
+class ImportSummary(Document):
+    """What a log holds, and what can be made of it."""
+
+    model: str | None = None
+    """Who wrote the samples, where the log says."""
+    prompts: int
+    samples: int
+    samples_per_prompt: ImportedCounts
+    answers: int
+    """Prompts that have an accepted answer."""
+    logprobs: int
+    """Samples with a log-probability of their own."""
+    sampling: dict[str, float | int | str | bool]
+    """Settings, where the log says."""
+    filters: list[str]
+    """Filters that the log has been through (lm-eval)."""
+    supports: list[str]
+    """Kinds of analysis that it can be a side of."""
+
+
 class ModelList(Document):
     """One page of models, by id."""
 
@@ -755,6 +783,26 @@ class Analysis(Document):
     links: Links
 
 
+class Import(Document):
+    """An import: parsed by a worker; an analysis that names it waits for it."""
+
+    id: str
+    object: Literal["import"]
+    format: Literal["lm-eval", "inspect", "jsonl", "openai-evals", "evalplus"] | str
+    name: str | None = None
+    status: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled", "expired"] | str
+    filter: str | None = None
+    """The filter that was asked for."""
+    sha256: str
+    """Of the file as it arrived."""
+    bytes: int
+    summary: ImportSummary | None = None
+    error: Problem | None = None
+    warnings: list[Warning]
+    created_at: str
+    finished_at: str | None = None
+
+
 class PromptRow(Document):
     """What was found about one prompt."""
 
@@ -835,6 +883,15 @@ class AnalysisList(Document):
 
     object: Literal["list"]
     data: list[Analysis]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class ImportList(Document):
+    """One page of imports, newest first."""
+
+    object: Literal["list"]
+    data: list[Import]
     has_more: bool
     next_cursor: str | None = None
 

@@ -60,6 +60,12 @@ class Decision(TypedDict, total=False):
     format_repair_max_share: float
 
 
+ImportParticipant = TypedDict(
+    "ImportParticipant", {"source": Required[Literal["import"]], "import": Required[str]}, total=False
+)
+"""An imported log as one side of an analysis: its samples are there already."""
+
+
 class ModelParticipant(TypedDict, total=False):
     """A model of the registry as one side of an analysis."""
 
@@ -390,11 +396,12 @@ class AnalysisRequest(TypedDict, total=False):
     kind: Required[Literal["support", "free_energy", "capability", "trajectory"]]
     name: str | None
     labels: dict[str, str]
-    reference: Required[ModelParticipant]
-    candidate: ModelParticipant | None
+    reference: Required[ModelParticipant | ImportParticipant]
+    candidate: ModelParticipant | ImportParticipant | None
     candidates: list[Checkpoint] | None
     """Checkpoints of one run in training order, for kind `trajectory`."""
-    prompts: Required[InlinePrompts | DatasetPrompts]
+    prompts: InlinePrompts | DatasetPrompts | None
+    """Required unless every side is an import; then those of the imports are meant."""
     signal: Required[
         ExactSignal
         | NumericSignal

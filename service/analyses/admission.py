@@ -12,6 +12,7 @@ from ledger.database import read
 from service.analyses.arm_checks import check_arms, check_metadata
 from service.analyses.audit_checks import check_audit
 from service.analyses.findings import Finding, refusal, refuse
+from service.analyses.import_checks import check_imports
 from service.analyses.model_checks import check_models, reward_models, sides
 from service.analyses.plan_checks import check_plan
 from service.analyses.prompt_source import PromptSource, prompt_source
@@ -63,7 +64,8 @@ def admit(resources: Resources, given: AnalysisRequest, request: AnalysisRequest
         }
         known = [row.id for row in models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS)]
         source = prompt_source(conn, resources.tenant, request.prompts)
-    findings = [*check_models(request, found, known), *check_arms(given)]
+        unusable = list(check_imports(conn, resources.tenant, request))
+    findings = [*check_models(request, found, known), *unusable, *check_arms(given)]
     if source is None:
         raise refusal([*findings, UNKNOWN_DATASET], listed=settings.max_listed_faults)
     prompts = source.prompts(resources)

@@ -12,6 +12,7 @@ from api_schemas.arms import (
     is_untruncated,
     template_fields,
 )
+from api_schemas.participants import ModelParticipant
 from api_schemas.prompts import Prompt
 from api_schemas.requests import AnalysisRequest
 from service.analyses.findings import Finding
@@ -111,10 +112,11 @@ def _check_law(request: AnalysisRequest, index: int, given: Arm) -> Iterator[Fin
 
 
 def _check_rendering(request: AnalysisRequest, index: int, arm: Arm) -> Iterator[Finding]:
-    if arm.chat_template == "candidate" and request.candidate is None:
+    if arm.chat_template == "candidate" and not isinstance(request.candidate, ModelParticipant):
+        lacking = "there is no candidate" if request.candidate is None else "an imported log has none"
         yield Finding(
             "arm_needs_candidate",
-            f"arm `{arm.name}` asks for the candidate's chat template, and there is no candidate",
+            f"arm `{arm.name}` asks for the candidate's chat template, and {lacking}",
             f"/arms/{index}/chat_template",
         )
 

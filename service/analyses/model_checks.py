@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from api_schemas.participants import ImportParticipant, ModelParticipant
 from api_schemas.requests import AnalysisRequest
 from api_schemas.signals import RewardModelSignal
 from service.analyses.findings import Finding
@@ -41,13 +42,21 @@ def check_models(
 
 
 def sides(request: AnalysisRequest) -> dict[str, str]:
-    """Model id of each side that the request has, by where it names it."""
-    named = {"/reference/model": request.reference.model}
-    if request.candidate is not None:
-        named["/candidate/model"] = request.candidate.model
+    """Model id of each side that is a model, by where it names it."""
+    named = {
+        f"/{name}/model": side.model
+        for name, side in {"reference": request.reference, "candidate": request.candidate}.items()
+        if isinstance(side, ModelParticipant)
+    }
     for index, one in enumerate(request.candidates or ()):
         named[f"/candidates/{index}/model"] = one.model
     return named
+
+
+def imported_sides(request: AnalysisRequest) -> dict[str, str]:
+    """Import id of each side that is an imported log."""
+    sides = {"reference": request.reference, "candidate": request.candidate}
+    return {name: side.import_id for name, side in sides.items() if isinstance(side, ImportParticipant)}
 
 
 def reward_models(request: AnalysisRequest) -> dict[str, str]:
@@ -57,7 +66,7 @@ def reward_models(request: AnalysisRequest) -> dict[str, str]:
 
 
 def _check_reward(place: str, model_id: str, row: ModelRow | None, known: Sequence[str]) -> Iterator[Finding]:
-    yield from _check_side(place, model_id, row, known, 0)
+    yield from _check_side(f"/{place}/model", model_id, row, known, 0)
     architecture = None if row is None or row.state != "ready" else row.architecture
     if architecture is not None and not architecture.endswith(CLASSIFIER):
         yield Finding(
@@ -89,7 +98,8 @@ def _check_pair(request: AnalysisRequest, found: Mapping[str, ModelRow]) -> list
     """Kinds that are about KL need one tokenizer on both sides."""
     if request.kind not in ("free_energy", "trajectory"):
         return []
-    reference = request.reference.model
+    named = sides(request)
+    reference = named["/reference/model"]
     return [
         Finding(
             "tokenizer_mismatch",
@@ -97,6 +107,6 @@ def _check_pair(request: AnalysisRequest, found: Mapping[str, ModelRow]) -> list
             "different tokens does not exist; ask for kind `capability` or `support`",
             pointer,
         )
-        for pointer, model_id in sides(request).items()
+        for pointer, model_id in named.items()
         if found[model_id].tokenizer_digest != found[reference].tokenizer_digest
     ]

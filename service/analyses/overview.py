@@ -54,6 +54,6 @@ def glances(resources: Resources, *, limit: int) -> list[Glance]:
 
 
 def _models(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The reference's id, then the candidates'."""
+    """The reference's id, then the candidates'; of an imported side, the import's."""
     sides = [spec["reference"], spec.get("candidate"), *(spec.get("candidates") or ())]
-    return tuple(side["model"] for side in sides if side)
+    return tuple(side.get("model") or side["import"] for side in sides if side)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from api_schemas.prompts import Prompt
 from api_schemas.requests import AnalysisRequest
 from service.analyses.findings import Finding
-from service.analyses.model_checks import sides
+from service.analyses.model_checks import imported_sides, sides
 from service.analyses.prompt_source import PromptSource
 
 
@@ -43,7 +43,7 @@ def _check_samples(request: AnalysisRequest, prompts: int, max_samples: int) -> 
     each: int = getattr(request.budget, field)
     drawing = len(sides(request)) + len(request.arms)
     streams = prompts * drawing
-    if each * streams <= max_samples:
+    if not streams or each * streams <= max_samples:
         return
     affordable = max_samples // streams
     yield Finding(
@@ -88,7 +88,8 @@ def untruncated_draws(request: AnalysisRequest) -> int:
     """Untruncated draws a prompt, for a KL that exists under a truncated policy."""
     policy = request.policy
     truncates = policy.top_k > 0 or policy.top_p < 1 or policy.min_p > 0
-    wanted = truncates and request.kind != "support" and request.candidate is not None
+    scored = request.candidate is not None and not imported_sides(request)
+    wanted = truncates and request.kind != "support" and scored
     return request.budget.untruncated_samples_per_prompt if wanted else 0
 
 

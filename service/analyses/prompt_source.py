@@ -39,9 +39,14 @@ class PromptSource:
 
 
 def prompt_source(
-    conn: Connection, tenant: str, prompts: InlinePrompts | DatasetPrompts
+    conn: Connection, tenant: str, prompts: InlinePrompts | DatasetPrompts | None
 ) -> PromptSource | None:
-    """The prompts a request names; None if it names a data set that is not there."""
+    """The prompts a request names; None if it names a data set that is not there.
+
+    Without any, those of its imports are meant: a worker finds them.
+    """
+    if prompts is None:
+        return PromptSource(count=0)
     if isinstance(prompts, InlinePrompts):
         return PromptSource(count=len(prompts.inline), inline=prompts.inline)
     row = datasets.get(conn, tenant, prompts.dataset)

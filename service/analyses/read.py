@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from api_schemas.analyses import LIVE, Analysis, AnalysisList
-from ledger import analyses
+from ledger import analyses, imports
 from ledger.database import read
 from service.analyses.representation import represent
 from service.cursors import decode, encode
@@ -68,7 +68,7 @@ def find(conn: Connection, tenant: str, analysis_id: str) -> Row[Any]:
     """
     well_formed = ANALYSIS_ID.fullmatch(analysis_id)
     row = analyses.get(conn, tenant, analysis_id) if well_formed else None
-    if row is None:
+    if row is None or row.kind == imports.KIND:
         raise no_analysis()
     return row
 

@@ -12,14 +12,16 @@ from api_schemas.analyses import Analysis
 from api_schemas.plans import AnalysisPlan
 from api_schemas.prompts import DatasetPrompts
 from api_schemas.requests import AnalysisRequest
-from ledger import analyses, datasets, idempotency, uses
+from ledger import analyses, datasets, idempotency, imports, uses
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
 from service.analyses.admission import admit
+from service.analyses.model_checks import imported_sides
 from service.analyses.planning import plan_of
 from service.analyses.representation import represent
-from service.errors import Conflict, ValidationFailed
+from service.errors import Conflict
+from service.replays import replayed
 from service.resources import Resources
 
 ROUTE: Final = "POST /v1/analyses"
@@ -48,7 +50,7 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
     Raises:
         ValidationFailed: it cannot be carried out, or the key was used for another request.
     """
-    digest = _digest(request.model_dump(mode="json", exclude_unset=True))
+    digest = _digest(request.model_dump(mode="json", exclude_unset=True, by_alias=True))
     if (earlier := _replay(resources, key, digest)) is not None:
         return earlier
     complete = request.completed()
@@ -77,7 +79,7 @@ def plan(resources: Resources, request: AnalysisRequest) -> AnalysisPlan:
 
 
 def _commit(resources: Resources, request: AnalysisRequest, key: str | None, digest: str) -> Analysis:
-    spec = request.model_dump(mode="json")
+    spec = request.model_dump(mode="json", by_alias=True)
     with write(resources.engine) as conn:
         row = analyses.create(
             conn,
@@ -109,27 +111,20 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
 
 def _hold(conn: Connection, tenant: str, analysis_id: str, request: AnalysisRequest) -> None:
     """Keep what the request names from being deleted while the analysis is there."""
-    if not isinstance(request.prompts, DatasetPrompts):
-        return
-    dataset_id = request.prompts.dataset
-    if datasets.get(conn, tenant, dataset_id, keep=True) is None:
-        raise Conflict("the data set was deleted meanwhile; upload it again", code="dataset_deleted")
-    uses.record(conn, analysis_id, [dataset_id])
+    held = list(imported_sides(request).values())
+    for import_id in held:
+        if imports.get(conn, tenant, import_id) is None:
+            raise Conflict("an import was deleted meanwhile; upload it again", code="import_deleted")
+    if isinstance(request.prompts, DatasetPrompts):
+        held.append(request.prompts.dataset)
+        if datasets.get(conn, tenant, request.prompts.dataset, keep=True) is None:
+            raise Conflict("the data set was deleted meanwhile; upload it again", code="dataset_deleted")
+    uses.record(conn, analysis_id, held)
 
 
 def _replay(resources: Resources, key: str | None, digest: str) -> Accepted | None:
-    if key is None:
-        return None
-    with read(resources.engine) as conn:
-        stored = idempotency.find(conn, resources.tenant, ROUTE, key)
-    if stored is None:
-        return None
-    if stored.request_sha256 != digest:
-        raise ValidationFailed(
-            "this Idempotency-Key was used for another request; use a new key for a new request",
-            code="idempotency_key_reused",
-        )
-    return Accepted(Analysis.model_validate(stored.response), replayed=True)
+    earlier = replayed(resources, ROUTE, key, digest)
+    return None if earlier is None else Accepted(Analysis.model_validate(earlier), replayed=True)
 
 
 def _digest(document: Mapping[str, Any]) -> str:

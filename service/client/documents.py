@@ -1,5 +1,6 @@
 """Typed documents from the OpenAPI document: models of answers, dictionaries of requests."""
 
+import keyword
 import subprocess
 import sys
 import textwrap
@@ -42,10 +43,12 @@ def _requests(schemas: Mapping[str, Any]) -> str:
         "from typing import Any, Literal, Required, TypedDict",
     ]
     for name, schema in schemas.items():
-        bases = "TypedDict, total=False"
-        parts.append(
-            _class(name, schema, bases, _request_field) if _is_object(schema) else _alias(name, schema)
-        )
+        if not _is_object(schema):
+            parts.append(_alias(name, schema))
+        elif any(map(keyword.iskeyword, schema["properties"])):
+            parts.append(_call(name, schema))
+        else:
+            parts.append(_class(name, schema, "TypedDict, total=False", _request_field))
     return formatted("\n\n".join(parts))
 
 
@@ -65,6 +68,18 @@ def _class(name: str, schema: Mapping[str, Any], bases: str, field: Any) -> str:
         if description := value.get("description"):
             lines.append(_docstring(description))
     return "\n".join(lines)
+
+
+def _call(name: str, schema: Mapping[str, Any]) -> str:
+    """A dictionary with keys that Python has words of its own for: no class can name them."""
+    required = set(schema.get("required", ()))
+    fields = [
+        f"{key!r}: {_request_field('', value, key in required).removeprefix(': ')}"
+        for key, value in schema["properties"].items()
+    ]
+    made = f"TypedDict({class_name(name)!r}, {{{', '.join(fields)}}}, total=False)"
+    note = textwrap.dedent(_docstring(schema.get("description") or f"{name}."))
+    return f"{class_name(name)} = {made}\n{note}"
 
 
 def _answer_field(key: str, schema: Mapping[str, Any], required: bool) -> str:

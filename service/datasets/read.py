@@ -7,7 +7,8 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Row
 
-from api_schemas.datasets import DATASET_ID, Dataset, DatasetList
+from api_schemas.datasets import Dataset, DatasetList
+from api_schemas.ids import DATASET_ID
 from api_schemas.prompts import Prompt
 from ledger import datasets
 from ledger.database import read, write

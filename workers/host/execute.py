@@ -14,22 +14,22 @@ from workers.engines.known_answer import known_answer
 from workers.errors import Aborted
 from workers.host.context import HostContext
 from workers.host.engine_room import EngineRoom, device
+from workers.host.imports import imported_samples, run_import
 from workers.host.means import lent_means
-from workers.host.prompts import named_prompts
 from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
 from workers.host.reward_room import RewardRoom
+from workers.host.sides import sides_of
+from workers.host.storage import store_file
 from workers.pipelines.audit import audited
 from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.judge import Judge
-from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
-from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
 from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
@@ -61,9 +61,12 @@ def execute(message: Message, context: HostContext) -> Reply:
         Aborted: the supervisor asked to stop.
     """
     started = time.monotonic()
-    shard = Shard(message, context)
-    reply = WORKS[message["shard"]["work"]](shard)
-    context.resident = shard.room.resident
+    if message["analysis"]["kind"] == "import":
+        reply = run_import(message, context)
+    else:
+        shard = Shard(message, context)
+        reply = WORKS[message["shard"]["work"]](shard)
+        context.resident = shard.room.resident
     usage = {"samples": 0, "sampled_tokens": 0, "scored_tokens": 0, "cached_samples": 0, **reply["usage"]}
     return {**reply, "usage": {**usage, "engine_seconds": time.monotonic() - started}}
 
@@ -75,12 +78,9 @@ class Shard:
         self.message = message
         self.context = context
         self.row: Message = message["shard"]
-        self.spec = AnalysisSpec.from_request(
-            message["analysis"]["spec"], named_prompts(message.get("dataset"), context)
-        )
-        self.participants = {
-            stream: Participant.from_message(stream, model) for stream, model in message["models"].items()
-        }
+        self.sides = sides_of(message, context)
+        self.spec = self.sides.spec
+        self.participants = self.sides.participants
 
     @property
     def room(self) -> EngineRoom:
@@ -114,13 +114,7 @@ class Shard:
 
     def store(self, name: str, data: bytes) -> dict[str, Any]:
         """Store bytes under a name that no other attempt can have."""
-        row, claim = self.row, self.message["claim"]
-        key = (
-            f"{row['tenant_id']}/{row['analysis_id']}/"
-            f"r{row['round']:03d}-s{row['idx']:05d}-{name}.e{claim['epoch']}"
-        )
-        stored = self.context.store.put(key, data)
-        return {"key": stored.key, "sha256": stored.sha256, "bytes": stored.bytes}
+        return store_file(self.message, self.context, name, data)
 
     def table(self, table: pa.Table) -> dict[str, Any]:
         """Store a table as the shard's artefact."""
@@ -159,6 +153,10 @@ class Shard:
 def _sample(shard: Shard) -> Reply:
     context, settings = shard.context, shard.context.settings
     stream = shard.spec.streams[shard.row["stream"]]
+    if stream.name in shard.sides.imported:
+        side = shard.sides.imported[stream.name]
+        table = imported_samples(shard.spec, stream.name, shard.items, side.loaded, side.rows)
+        return {"artefact": shard.table(table), "usage": {}}
     model = shard.room.get(shard.participants[stream.participant])
     template = chat_template(shard.room, shard.participants, stream)
     known = present_samples(
@@ -238,7 +236,10 @@ def _plan(shard: Shard) -> Reply:
         "usage": {},
         "next_shards": [planned.to_message() for planned in plan.shards],
         "phase": plan.phase,
-        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in plan.notices],
+        "warnings": [
+            {"code": notice.code, "detail": notice.detail}
+            for notice in (*(shard.sides.notices if shard.row["round"] == 0 else ()), *plan.notices)
+        ],
     }
 
 
@@ -253,6 +254,7 @@ def _finalise(shard: Shard) -> Reply:
         usage=message["analysis"]["usage"],
         partial=message["partial"],
         judge=shard.judge,
+        noted=shard.sides.notices,
     )
     document = ResultDocument.model_validate(findings.document).model_dump(mode="json", exclude_unset=True)
     rows = [PromptRow.model_validate(r).model_dump(mode="json", exclude_unset=True) for r in findings.rows]

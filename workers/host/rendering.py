@@ -24,7 +24,7 @@ def chat_template(room: EngineRoom, participants: Mapping[str, Participant], str
 def prompt_lengths(
     spec: AnalysisSpec, room: EngineRoom, participants: Mapping[str, Participant]
 ) -> dict[str, list[int]]:
-    """Tokens of every prompt, by stream.
+    """Tokens of every prompt, by stream; an imported one renders none.
 
     Raises:
         AnalysisFault: a prompt cannot be rendered.
@@ -33,7 +33,7 @@ def prompt_lengths(
     lengths = {
         stream.name: _lengths(spec, stream, room, participants)
         for stream in spec.streams.values()
-        if stream.name not in spec.checkpoints[1:]
+        if stream.name not in spec.checkpoints[1:] and not participants[stream.participant].imported
     }
     for stream in spec.checkpoints[1:]:
         # Equal tokenizers render alike: no need to load every checkpoint before the first sample.

@@ -68,7 +68,7 @@ def chance_floors(
     if not prompts or _judges_alike(spec.signal):
         return {}
     pilot = samples.filter(
-        (pc.field("stream") == CANDIDATE) & (pc.field("index") < spec.budget.samples_per_prompt)
+        (pc.field("stream") == CANDIDATE) & (pc.field("index") < max(spec.pilots(CANDIDATE)))
     )
     rows = pilot.select(["prompt_index", "index", "text", "finish_reason"]).to_pylist()
     # By a hash of what it is a sample of: neither the order of prompts nor the texts decide which are judged.

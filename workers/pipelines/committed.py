@@ -77,12 +77,9 @@ def read_committed(
 
 def complete_prompts(spec: AnalysisSpec, committed: Committed) -> list[int]:
     """Prompts whose whole pilot was judged on every side, and scored where the others were."""
-    wanted = spec.budget.samples_per_prompt
     tables = [committed.outcomes, committed.scores] if committed.scores.num_rows else [committed.outcomes]
-    counts = [
-        _pilot_counts(table, stream, len(spec.prompts), wanted) for stream in spec.sides for table in tables
-    ]
-    return np.flatnonzero(np.min(counts, axis=0) == wanted).tolist()
+    whole = [_has_pilots(table, stream, spec) for stream in spec.sides for table in tables]
+    return np.flatnonzero(np.all(whole, axis=0)).tolist()
 
 
 def assert_complete(spec: AnalysisSpec, committed: Committed) -> None:
@@ -127,7 +124,10 @@ def _drawn(spec: AnalysisSpec, shards: Sequence[Mapping[str, Any]]) -> dict[str,
     return drawn
 
 
-def _pilot_counts(table: pa.Table, stream: str, prompts: int, pilot: int) -> NDArray[np.int64]:
-    """Pilot rows of each prompt. Shape `(prompts,)`."""
-    rows = table.filter((pa.compute.field("stream") == stream) & (pa.compute.field("index") < pilot))
-    return np.bincount(rows["prompt_index"].to_numpy(), minlength=prompts)
+def _has_pilots(table: pa.Table, stream: str, spec: AnalysisSpec) -> NDArray[np.bool_]:
+    """Whether the pilot of each prompt is there as a whole. Shape `(prompts,)`."""
+    wanted = np.array(spec.pilots(stream), dtype=np.int64)
+    rows = table.filter(pa.compute.field("stream") == stream)
+    prompts = rows["prompt_index"].to_numpy()
+    in_pilot = rows["index"].to_numpy() < wanted[prompts]
+    return np.asarray(np.bincount(prompts[in_pilot], minlength=len(wanted)) == wanted)

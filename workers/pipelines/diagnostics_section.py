@@ -22,7 +22,7 @@ from workers.pipelines.mean_success import families_of
 from workers.pipelines.observations import SideObservations
 from workers.pipelines.plan import Notice
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, covers_untruncated
-from workers.pipelines.spec import CANDIDATE, AnalysisSpec
+from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 TOKEN_TOLERANCE = 1e-3
 """Nats by which a recomputed token log-probability may differ: float32 stays a thousand times below."""
@@ -48,9 +48,12 @@ def draws_of(samples: pa.Table, stream: str) -> Draws:
     """Count the sequences of one side."""
     draws = Draws({}, {})
     rows = samples.filter(pa.compute.field("stream") == stream)
-    columns = (rows[name].to_pylist() for name in ("prompt_index", "token_ids", "logprobs"))
-    for prompt, ids, logprobs in zip(*columns, strict=True):
-        draws.counts.setdefault(prompt, Counter())[tuple(ids)] += 1
+    columns = (rows[name].to_pylist() for name in ("prompt_index", "token_ids", "logprobs", "text"))
+    for prompt, ids, logprobs, text in zip(*columns, strict=True):
+        # An imported sample has no token ids: its text tells it apart.
+        draws.counts.setdefault(prompt, Counter())[(text,) if ids is None else tuple(ids)] += 1
+        if logprobs is None:
+            continue
         chance = math.exp(math.fsum(logprobs))
         draws.total_chance[prompt] = draws.total_chance.get(prompt, 0.0) + chance
     return draws
@@ -133,7 +136,7 @@ def _duplicates(draws: Draws) -> float:
 
 def _uncertifiable(spec: AnalysisSpec, prompts: int) -> Notice | None:
     """Whether no number of failures that the plan allows could certify `out` at K_probe."""
-    most = spec.budget.max_samples_per_prompt if spec.budget.adaptive else spec.budget.samples_per_prompt
+    most = spec.budget.max_samples_per_prompt if spec.budget.adaptive else min(spec.pilots(REFERENCE))
     threshold = epsilon(spec.budget.k_probe, spec.thresholds.reach)
     planned = planned_samples(spec, spec.budget.k_probe)
     target = log_target(max(prompts, 1), max(prompts, 1), spec.thresholds.alpha)
@@ -219,6 +222,8 @@ def _reused_seeds(draws: Draws, stream: str) -> Notice | None:
     """Compare equal pairs with their expectation C(n, 2) E[p(y)], p(y) as the sampler recorded it."""
     observed, expected = 0.0, 0.0
     for prompt, counts in draws.counts.items():
+        if prompt not in draws.total_chance:
+            continue  # imported samples: nobody knows how likely each was
         n = counts.total()
         observed += sum(count * (count - 1) / 2 for count in counts.values())
         expected += (n - 1) / 2 * draws.total_chance[prompt]

@@ -24,6 +24,7 @@ from workers.pipelines.participants import Participant, share_tokenizer
 from workers.pipelines.plan import Notice, comparison_notices
 from workers.pipelines.prompt_result import (
     DIFFERENT_TOKENIZERS,
+    IMPORTED,
     NOT_SCORED,
     PromptResult,
     estimate_prompt,
@@ -81,6 +82,7 @@ def finalise(
     usage: Mapping[str, Any],
     partial: bool,
     judge: Judge | None = None,
+    noted: Sequence[Notice] = (),
 ) -> Findings:
     """Estimate everything from what was committed.
 
@@ -92,6 +94,7 @@ def finalise(
         usage: What was spent, printed in the document.
         partial: Whether the analysis ended early or lacks items: then prompts with an incomplete pilot are
             left out, where otherwise they are an error.
+        noted: What was noticed while the sides were paired.
         judge: The process's own, for chance floors; by default one that uses nothing an operator allows.
 
     Raises:
@@ -103,7 +106,7 @@ def finalise(
     spec = audited(spec, judge)
     kept = set(complete_prompts(spec, committed))
     observed = [p for p in observe(spec, committed.outcomes, committed.scores) if p.index in kept]
-    notices = comparison_notices(participants)
+    notices = [*noted, *comparison_notices(participants)]
     if len(kept) < len(spec.prompts):
         missing = len(spec.prompts) - len(kept)
         notices.append(
@@ -117,7 +120,7 @@ def finalise(
                 f"max_total_tokens {limit} ended the sampling while further samples could have settled more",
             )
         )
-    missing_scores = NOT_SCORED if share_tokenizer(participants) else DIFFERENT_TOKENIZERS
+    missing_scores = _why_unscored(participants)
     results = [
         estimate_prompt(
             spec,
@@ -137,6 +140,13 @@ def finalise(
         "frame": frame(requested, participants),
     }
     return _assemble(spec, document, committed, results, notices, dict(usage), judge)
+
+
+def _why_unscored(participants: Mapping[str, Participant]) -> str:
+    """Why a prompt would have no scored pair."""
+    if any(side.imported for side in participants.values()):
+        return IMPORTED
+    return NOT_SCORED if share_tokenizer(participants) else DIFFERENT_TOKENIZERS
 
 
 def _assemble(
@@ -211,6 +221,7 @@ def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
     sides = {
         stream: {
             "model": side.model_id,
+            "source": "import" if side.imported else "model",
             "weights_digest": side.weights_digest,
             "adapter_digest": side.adapter_digest,
             "tokenizer_digest": side.tokenizer_digest,

@@ -142,7 +142,7 @@ def _untruncated(
     return {
         "kl": mean([kl.rb for kl in found], 0.0),
         "kl_k1": mean([kl.k1 for kl in found]),
-        "samples_per_prompt": spec.pilot_of(UNTRUNCATED),
+        "samples_per_prompt": spec.budget.untruncated_samples_per_prompt,
         "policy": spec.streams[UNTRUNCATED].policy.canonical(),
     }
 

@@ -151,15 +151,14 @@ def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[Pr
     """
     judged = {stream: _by_prompt(outcomes, stream, len(spec.prompts)) for stream in spec.streams}
     scored = {stream: _by_prompt(scores, stream, len(spec.prompts)) for stream in spec.sides}
-    pilot = spec.budget.samples_per_prompt
     found = []
     for index in range(len(spec.prompts)):
-        sides = {stream: _side(judged[stream][index], pilot) for stream in spec.sides}
-        arms = {s: _side(judged[s][index], pilot) for s in spec.reaching if s not in sides}
+        seen = {s: _side(judged[s][index], spec.pilot(s, index)) for s in spec.reaching}
+        sides = {stream: seen.pop(stream) for stream in spec.sides}
         pair = None
         if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
             pair = _pair({s: judged[s][index] for s in sides}, {s: scored[s][index] for s in sides})
-        found.append(PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair, arms=arms))
+        found.append(PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair, arms=seen))
     return found
 
 

@@ -22,6 +22,7 @@ class Participant:
         context_length: Longest sequence, or None.
         parameters: Weights, or None; an adapter's alone, if it is one.
         base_path: The folder of an adapter's base, or None.
+        imported: Whether it is no model but a log; then the digest is the log's.
     """
 
     stream: str
@@ -33,11 +34,27 @@ class Participant:
     context_length: int | None
     parameters: int | None
     base_path: str | None = None
+    imported: bool = False
 
     @property
     def model_key(self) -> str:
         """What its shards name it by; see `workers.engines.digests.model_key`."""
         return model_key(self.weights_digest, self.adapter_digest)
+
+    @classmethod
+    def from_import(cls, stream: str, imported: Mapping[str, Any]) -> "Participant":
+        """An imported log: by its content, with a tokenizer that nobody shares because nobody knows it."""
+        return cls(
+            stream=stream,
+            model_id=imported["id"],
+            path="",
+            weights_digest=imported["sha256"],
+            adapter_digest=None,
+            tokenizer_digest=f"unknown:{stream}",
+            context_length=None,
+            parameters=None,
+            imported=True,
+        )
 
     @classmethod
     def from_message(cls, stream: str, model: Mapping[str, Any]) -> "Participant":

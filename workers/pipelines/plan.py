@@ -57,7 +57,7 @@ def plan_pilot(
         source = spec.streams[stream]
         _require_room(spec, source, participants[source.participant], lengths)
     wanted: dict[str, list[Item]] = {
-        stream: [(p.index, 0, spec.pilot_of(stream)) for p in spec.prompts] for stream in spec.piloted
+        stream: [(p.index, 0, spec.pilot(stream, p.index)) for p in spec.prompts] for stream in spec.piloted
     }
     shards = sampling_round(
         wanted,
@@ -148,8 +148,9 @@ def _scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dic
 
 
 def _model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:
-    """Key of the model that draws in each stream."""
-    return {name: participants[s.participant].model_key for name, s in spec.streams.items()}
+    """Key of the model that draws in each stream; nothing draws in an imported one."""
+    drawing = {name: participants[s.participant] for name, s in spec.streams.items()}
+    return {name: model.model_key for name, model in drawing.items() if not model.imported}
 
 
 def _require_room(
@@ -173,7 +174,23 @@ def _require_room(
 def comparison_notices(participants: Mapping[str, Participant]) -> list[Notice]:
     """What the two models' identities already say about the comparison."""
     notices = []
-    if CANDIDATE in participants and not share_tokenizer(participants):
+    if any(side.imported for side in participants.values()):
+        if participants[REFERENCE].imported:
+            notices.append(
+                Notice(
+                    "imported_reference",
+                    "the reference is a log, which no arm can draw from: what is out of its reach is so for "
+                    "the policy that its log was drawn with, and perhaps under no other",
+                )
+            )
+        notices.append(
+            Notice(
+                "imported_samples",
+                "imported samples have no scores under the other side's model: KL, drift, escape and scoring "
+                "evidence are undefined, and only count-based terms are reported; nothing is added to them",
+            )
+        )
+    elif CANDIDATE in participants and not share_tokenizer(participants):
         notices.append(
             Notice(
                 "tokenizers_differ",

@@ -40,6 +40,7 @@ CONFIDENCE = 1 - ALPHA
 
 DIFFERENT_TOKENIZERS = "tokenizers_differ"
 NOT_SCORED = "not_scored"
+IMPORTED = "imported_samples"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,6 @@ def _row(row: Mapping[str, Any]) -> Json:
         "reward": row["reward"],
         "behaviour": row["behaviour"],
         "detail": row["detail"],
-        "tokens": len(row["token_ids"]),
-        "logprob": math.fsum(row["logprobs"]),
+        "tokens": None if row["token_ids"] is None else len(row["token_ids"]),
+        "logprob": None if row["logprobs"] is None else math.fsum(row["logprobs"]),
     }

@@ -90,16 +90,17 @@ def sampling_round(
     Args:
         wanted: Items to sample, by stream.
         scored_by: For each stream whose samples are scored, the streams whose models score them.
-        model_keys: Key of each stream's model.
+        model_keys: Key of each stream's model; an imported side has none.
         max_rows: Rows a shard, by stream.
     """
     plans: list[ShardPlan] = []
     for stream, items in wanted.items():
+        keys = (model_keys[stream],) if stream in model_keys else ()
         for block in blocks(items, max_rows[stream]):
             sample_idx = len(plans)
-            plans.append(ShardPlan(sample_idx, "sample", stream, None, block, None, (model_keys[stream],)))
+            plans.append(ShardPlan(sample_idx, "sample", stream, None, block, None, keys))
             plans.append(ShardPlan(len(plans), "verify", stream, None, block, sample_idx, ()))
             for scorer in scored_by.get(stream, ()):
-                keys = (model_keys[stream], model_keys[scorer])
-                plans.append(ShardPlan(len(plans), "score", stream, scorer, block, sample_idx, keys))
+                both = (model_keys[stream], model_keys[scorer])
+                plans.append(ShardPlan(len(plans), "score", stream, scorer, block, sample_idx, both))
     return plans

@@ -1,7 +1,7 @@
 """The analysis as the pipelines see it: plain values, read once from the stored request."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workers.engines.policy import Policy
@@ -75,6 +75,7 @@ class AnalysisSpec:
         noise: The audit, counted; None before, and without one.
         steps: Of a trajectory: the training step of each checkpoint, None where the request says none.
         comparisons: Checkpoints that share one error level for losses; 1 but for those of a trajectory.
+        fixed: For each imported side, how many samples there are of each prompt; nothing is added to them.
     """
 
     kind: Kind
@@ -91,6 +92,7 @@ class AnalysisSpec:
     noise: Noise | None = None
     steps: tuple[int | None, ...] = ()
     comparisons: int = 1
+    fixed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def success_threshold(self) -> float | None:
@@ -100,28 +102,33 @@ class AnalysisSpec:
 
     @classmethod
     def from_request(
-        cls, request: dict[str, Any], prompts: tuple[PromptSpec, ...] | None = None
+        cls,
+        request: dict[str, Any],
+        prompts: tuple[PromptSpec, ...] | None = None,
+        fixed: Mapping[str, tuple[int, ...]] | None = None,
     ) -> "AnalysisSpec":
         """Read a request that the gateway validated and completed.
 
         Args:
             request: The request.
             prompts: Its prompts, where it only names them.
+            fixed: Samples that imported sides have; then sampling follows the fixed plan.
         """
         policy = Policy(**{**request["policy"], "stop": tuple(request["policy"]["stop"])})
         return cls(
             kind=request["kind"],
-            streams={stream.name: stream for stream in _streams(request, policy)},
+            streams={stream.name: stream for stream in _streams(request, policy, scored=not fixed)},
             prompts=prompt_specs(request["prompts"]["inline"]) if prompts is None else prompts,
             signal=request["signal"],
             policy=policy,
-            budget=Budget(**request["budget"]),
+            budget=Budget(**{**request["budget"], **({"adaptive": False} if fixed else {})}),
             thresholds=Thresholds(**request["decision"]),
             inverse_temperatures=tuple(request["inverse_temperatures"]),
             seed=request["seed"],
             second_signal=request["second_signal"],
             audit_request=request["audit"],
             steps=tuple(one["step"] for one in request.get("candidates") or ()),
+            fixed=fixed or {},
         )
 
     @property
@@ -159,14 +166,21 @@ class AnalysisSpec:
         """Streams from which reach is judged: the sides and the arms."""
         return tuple(name for name, stream in self.streams.items() if stream.is_side or stream.is_arm)
 
-    def pilot_of(self, stream: str) -> int:
-        """Samples of each prompt that a stream draws at once."""
+    def pilot(self, stream: str, prompt: int) -> int:
+        """Samples of a prompt that are drawn before any is looked at: all there are of an imported side."""
+        if stream in self.fixed:
+            return self.fixed[stream][prompt]
         if self.streams[stream].role == "untruncated":
             return self.budget.untruncated_samples_per_prompt
         return self.budget.samples_per_prompt
 
+    def pilots(self, stream: str) -> tuple[int, ...]:
+        """The same for every prompt."""
+        return tuple(self.pilot(stream, prompt.index) for prompt in self.prompts)
 
-def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
+
+def _streams(request: dict[str, Any], policy: Policy, *, scored: bool) -> list[Stream]:
+    """Everything that draws; the untruncated draws only where both sides can score them."""
     sides = [side_of(REFERENCE, "reference", policy)]
     if request["candidate"] is not None:
         sides.append(side_of(CANDIDATE, "candidate", policy))
@@ -175,7 +189,8 @@ def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
     arms = [arm_of(arm, REFERENCE) for arm in request["arms"]]
     raw = []
     wanted = Budget(**request["budget"]).untruncated_samples_per_prompt
-    if request["candidate"] is not None and request["kind"] != "support" and policy.is_truncating and wanted:
+    kl_is_asked = request["candidate"] is not None and request["kind"] != "support" and scored
+    if kl_is_asked and policy.is_truncating and wanted:
         raw.append(untruncated_of(CANDIDATE, policy))
     return [*sides, *sorted(arms, key=lambda arm: arm.cost), *raw]
 
@@ -183,6 +198,11 @@ def _streams(request: dict[str, Any], policy: Policy) -> list[Stream]:
 def prompt_specs(prompts: Iterable[dict[str, Any]]) -> tuple[PromptSpec, ...]:
     """Prompts with every default filled in, in order."""
     return tuple(_prompt(index, prompt) for index, prompt in enumerate(prompts))
+
+
+def renumbered(prompts: Iterable[PromptSpec]) -> tuple[PromptSpec, ...]:
+    """The same prompts with indices of their own."""
+    return tuple(replace(prompt, index=index) for index, prompt in enumerate(prompts))
 
 
 def _prompt(index: int, prompt: dict[str, Any]) -> PromptSpec:

@@ -82,7 +82,7 @@ def _side(
     estimates = printed_successes(results, stream)
     successes, ns = _pilots(sides)
     families = families_of(results)
-    largest = int(ns.min(initial=spec.budget.samples_per_prompt))
+    largest = int(ns.min(initial=max(spec.pilots(stream))))
     curve = pass_at_k_curve(
         ns, successes, curve_budgets(spec, largest), rng, confidence=CONFIDENCE, families=families
     )

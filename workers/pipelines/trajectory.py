@@ -13,6 +13,7 @@ from workers.pipelines.document import Json
 from workers.pipelines.finalise import Findings, finalise, frame
 from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant, are_identical
+from workers.pipelines.plan import Notice
 from workers.pipelines.spec import REFERENCE, AnalysisSpec
 
 OWN_PARTS = ("verdict", "gain", "free_energy", "support", "nulls", "diagnostics", "warnings")
@@ -42,9 +43,12 @@ def finalise_analysis(
     usage: Mapping[str, Any],
     partial: bool,
     judge: Judge | None = None,
+    noted: Sequence[Notice] = (),
 ) -> Findings:
     """Estimate everything of any analysis; see `finalise` for the arguments."""
-    estimate = functools.partial(finalise, analysis_id=analysis_id, usage=usage, partial=partial, judge=judge)
+    estimate = functools.partial(
+        finalise, analysis_id=analysis_id, usage=usage, partial=partial, judge=judge, noted=noted
+    )
     if not spec.checkpoints:
         return estimate(spec, participants, committed)
     views = [checkpoint_view(spec, participants, committed, stream) for stream in spec.checkpoints]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from ledger import datasets, models
+from ledger import datasets, imports, models
 from ledger.database import read
 from ledger.progress import drawn_tokens, usage
 from ledger.sample_cache import draw_key, find
@@ -69,12 +69,19 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
             for model_id, pointer in _reward_models(analysis["spec"]).items()
         }
         dataset = _dataset(conn, analysis)
+        imported = {
+            side: _import(conn, analysis["tenant_id"], side, analysis["spec"][side]["import"])
+            for side in _SIDES
+            if _is_import(analysis["spec"].get(side))
+        }
         inputs = inputs_for(conn, shard)
         failures = failures_for(conn, analysis["id"]) if collects else []
         # Summed over every shard: only for those who report it.
         spent = usage(conn, analysis["id"]) if collects else {}
         tokens = drawn_tokens(conn, analysis["id"]) if collects else 0
-        cache = _cache(conn, claim, found, use_cache) if shard["work"] == Work.SAMPLE else {}
+        # Beside a log, prompts are numbered as the sides share them: the request cannot say which is which.
+        cacheable = shard["work"] == Work.SAMPLE and not imported
+        cache = _cache(conn, claim, found, use_cache) if cacheable else {}
         _check_digests(_planned_keys(conn, shard) if collects else set(shard["model_keys"]), found)
     return {
         "op": RUN,
@@ -94,6 +101,7 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
         "models": found,
         "reward_models": rewards,
         "dataset": dataset,
+        "imports": imported,
         "inputs": inputs,
         "failures": failures,
         "partial": analysis["finish_as"] is not None or bool(failures),
@@ -136,7 +144,11 @@ def _prompt(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:
 
 def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:
     """Stream name to the participant that draws in it and where the request names it."""
-    sides = {side: (spec[side], f"/{side}/model") for side in _SIDES if spec.get(side) is not None}
+    sides = {
+        side: (spec[side], f"/{side}/model")
+        for side in _SIDES
+        if spec.get(side) is not None and not _is_import(spec[side])
+    }
     checkpoints = {
         f"candidate:{index}": (one, f"/candidates/{index}/model")
         for index, one in enumerate(spec.get("candidates") or ())
@@ -151,6 +163,28 @@ def _reward_models(spec: Mapping[str, Any]) -> dict[str, str]:
         signal["model"]: f"/{place}/model"
         for place, signal in signals.items()
         if signal is not None and signal["kind"] == "reward_model"
+    }
+
+
+def _is_import(side: Mapping[str, Any] | None) -> bool:
+    return side is not None and side.get("source") == "import"
+
+
+def _import(conn: Connection, tenant_id: str, side: str, import_id: str) -> dict[str, Any]:
+    """Where the parsed log of a side is."""
+    row = imports.get(conn, tenant_id, import_id)
+    pointer = f"/{side}/import"
+    if row is None:
+        raise AnalysisFault("unknown_import", f"no import `{import_id}` any more", pointer)
+    if row.status != AnalysisStatus.SUCCEEDED:
+        reason = (row.error or {}).get("detail", f"it ended as {row.status}")
+        raise AnalysisFault("invalid_import", f"the import `{import_id}` cannot be used: {reason}", pointer)
+    return {
+        "id": row.id,
+        "format": row.spec["format"],
+        "sha256": row.spec["source"]["sha256"],
+        "prompts": row.artifacts["prompts.jsonl"],
+        "samples": row.artifacts["samples.parquet"],
     }
 
 
@@ -174,7 +208,7 @@ def _base_path(conn: Connection, tenant_id: str, row: Row[Any]) -> str | None:
 
 def _dataset(conn: Connection, analysis: Mapping[str, Any]) -> dict[str, str] | None:
     """Where the prompts are, if they are not in the request."""
-    dataset_id = analysis["spec"]["prompts"].get("dataset")
+    dataset_id = (analysis["spec"].get("prompts") or {}).get("dataset")
     if dataset_id is None:
         return None
     row = datasets.get(conn, analysis["tenant_id"], dataset_id)

@@ -1,0 +1,69 @@
+"""The sides of an analysis: its models and imported logs, and the prompts they share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.host.context import HostContext
+from workers.host.imports import LoadedImport, load_import
+from workers.host.prompts import named_prompts
+from workers.pipelines.pairing import pair
+from workers.pipelines.participants import Participant
+from workers.pipelines.plan import Notice
+from workers.pipelines.spec import REFERENCE, AnalysisSpec, PromptSpec, prompt_specs
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedStream:
+    """An imported side.
+
+    Attributes:
+        loaded: Its log.
+        rows: Each prompt's number in the log.
+    """
+
+    loaded: LoadedImport
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What a run message names.
+
+    Attributes:
+        spec: The analysis.
+        participants: Models and logs by stream.
+        imported: The logs by stream.
+        notices: What was noticed while they were paired.
+    """
+
+    spec: AnalysisSpec
+    participants: dict[str, Participant]
+    imported: dict[str, ImportedStream]
+    notices: tuple[Notice, ...]
+
+
+def sides_of(message: Mapping[str, Any], context: HostContext) -> Sides:
+    """Read the sides of a `run` message.
+
+    Raises:
+        AnalysisFault: imported sides have no prompt in common.
+    """
+    request, imports = message["analysis"]["spec"], message.get("imports") or {}
+    found = {
+        **{stream: Participant.from_message(stream, model) for stream, model in message["models"].items()},
+        **{stream: Participant.from_import(stream, log) for stream, log in imports.items()},
+    }
+    participants = dict(sorted(found.items(), key=lambda entry: entry[0] != REFERENCE))
+    named = named_prompts(message.get("dataset"), context)
+    if not imports:
+        return Sides(AnalysisSpec.from_request(request, named), participants, {}, ())
+    loaded = {stream: load_import(imports[stream], context) for stream in participants if stream in imports}
+    paired = pair({stream: log.side for stream, log in loaded.items()}, named or _inline(request))
+    spec = AnalysisSpec.from_request(request, paired.prompts, paired.fixed)
+    streams = {stream: ImportedStream(log, paired.rows[stream]) for stream, log in loaded.items()}
+    return Sides(spec, participants, streams, paired.notices)
+
+
+def _inline(request: Mapping[str, Any]) -> tuple[PromptSpec, ...] | None:
+    return None if request["prompts"] is None else prompt_specs(request["prompts"]["inline"])
