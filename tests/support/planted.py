@@ -247,7 +247,7 @@ class PlantedRun:
             name = f"{self.spec.seed}/{self.spec.streams[stream].draws_as}/{self.prompts[prompt].id}"
             rng = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
             joint = self.law(prompt, stream).joint
-            n = max(self.spec.budget.max_samples_per_prompt, self.spec.pilot_of(stream))
+            n = max(self.spec.budget.max_samples_per_prompt, max(self.spec.pilots(stream)))
             flat = rng.choice(joint.size, size=n, p=joint.ravel())
             self._draws[key] = np.stack(np.unravel_index(flat, joint.shape), axis=1)
         return self._draws[key]

@@ -32,7 +32,7 @@ def test_a_block_needs_room():
 def test_a_round_samples_then_verifies_and_scores_by_the_other_side():
     shards = sampling_round(
         {"reference": [(0, 0, 3)], "candidate": [(0, 0, 2)]},
-        scored_by={"reference": "candidate", "candidate": "reference"},
+        scored_by={"reference": ["candidate"], "candidate": ["reference"]},
         model_keys={"reference": "wp", "candidate": "wq"},
         max_rows={"reference": 2, "candidate": 2},
     )

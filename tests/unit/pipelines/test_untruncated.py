@@ -81,5 +81,5 @@ def test_the_draws_are_made_where_a_kl_is_lost(changes, drawn):
     assert "untruncated" not in spec.sides
     assert untruncated_draws(AnalysisRequest.model_validate(body)) == drawn
     if drawn:
-        assert spec.pilot_of("untruncated") == drawn
-        assert spec.pilot_of("reference") == 16
+        assert spec.pilot("untruncated", 0) == drawn
+        assert spec.pilot("reference", 0) == 16
