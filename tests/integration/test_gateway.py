@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ import pytest
 from redis import Redis
 from sqlalchemy import Engine, func, select
 
+from api_schemas.requests import AnalysisRequest
+from ledger import analyses as verbs
 from ledger import events, models
 from ledger.database import connect, migrate, read, write
+from ledger.ids import new_id
 from ledger.tables import analyses
 from tiltscope.broker import find_server
 
@@ -31,6 +35,9 @@ BODY = {
     "prompts": {"inline": [{"id": "p1", "prompt": "12+30=", "answer": "42"}]},
     "signal": {"kind": "exact"},
 }
+
+
+SPEC = AnalysisRequest.model_validate(BODY).model_dump(mode="json")
 
 
 def free_port() -> int:
@@ -154,6 +161,33 @@ def submit(client: httpx.Client, **headers: str) -> httpx.Response:
     return answer
 
 
+def accept(engine: Engine, count: int) -> set[str]:
+    """Analyses put straight into the ledger, as the gateway of another machine would; their ids."""
+    with write(engine) as conn:
+        return {
+            verbs.create(
+                conn,
+                tenant_id="default",
+                analysis_id=new_id("anl"),
+                kind="support",
+                name=None,
+                labels={},
+                spec=SPEC,
+                spec_sha256="0" * 64,
+                deadline_seconds=None,
+                retention_seconds=None,
+            ).id
+            for _ in range(count)
+        }
+
+
+def page(client: httpx.Client, listed: list[str], **parameters: str) -> dict[str, str] | None:
+    """List one page; what asks for the next one, or None at the end."""
+    found = client.get("/v1/analyses", params=parameters).json()
+    listed += [entry["id"] for entry in found["data"]]
+    return {"after": found["next_cursor"]} if found["has_more"] else None
+
+
 def readiness(client: httpx.Client) -> dict[str, str]:
     answer = client.get("/readyz")
     assert answer.status_code == 200
@@ -213,6 +247,45 @@ class TestCrash:
         with read(engine) as conn:
             assert conn.execute(select(func.count()).select_from(analyses)).scalar_one() == 1
 
+    def test_fifty_requests_with_one_key_make_one_analysis(self, gateway: Process, engine: Engine) -> None:
+        together = threading.Barrier(50)
+
+        def send(_: int) -> httpx.Response:
+            with httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", timeout=PATIENCE) as client:
+                client.get("/livez")  # connected: all that is left is to send
+                together.wait(PATIENCE)
+                return client.post("/v1/analyses", json=BODY, headers={"Idempotency-Key": "one"})
+
+        with ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(send, range(50)))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+        with read(engine) as conn:
+            assert conn.execute(select(func.count()).select_from(analyses)).scalar_one() == 1
+
+    def test_an_event_stream_cut_thirty_times_has_no_gap(
+        self, gateway: Process, client: httpx.Client, engine: Engine
+    ) -> None:
+        path = submit(client).headers["location"]
+        with write(engine) as conn:
+            for number in range(309):
+                events.append(conn, path.rpartition("/")[2], "progress", {"completed": number})
+        seen: list[int] = []
+        for cut in range(31):
+            if cut == 15:
+                gateway.send(signal.SIGKILL)
+                gateway.wait()
+                gateway.start()
+            headers = {"Last-Event-ID": str(seen[-1])} if seen else {}
+            with client.stream("GET", f"{path}/events", headers=headers) as stream:
+                for line in stream.iter_lines():
+                    if line.startswith("id: "):
+                        seen.append(int(line[4:]))
+                        if len(seen) >= 10 * (cut + 1):
+                            break  # the connection is closed amid the stream
+        assert seen == list(range(1, 311))
+
     def test_an_event_stream_cut_by_crashes_has_no_gap(
         self, gateway: Process, client: httpx.Client, engine: Engine
     ) -> None:
@@ -247,6 +320,25 @@ class TestCrash:
         worker.join()
         assert crashes == 3
         assert seen == list(range(1, 122))
+
+
+class TestPaging:
+    def test_a_thousand_that_arrive_meanwhile_shift_nothing(
+        self, client: httpx.Client, engine: Engine
+    ) -> None:
+        there = accept(engine, 100)
+        listed: list[str] = []
+        cursor: dict[str, str] | None = {}
+        while cursor is not None:
+            cursor = page(client, listed, limit="2", **cursor)
+            accept(engine, 20)
+        assert len(listed) == len(set(listed))
+        assert set(listed) == there
+        everything: list[str] = []
+        cursor = {}
+        while cursor is not None:
+            cursor = page(client, everything, limit="100", **cursor)
+        assert len(everything) == len(set(everything)) == 100 + 50 * 20
 
 
 class TestStopping:
