@@ -183,11 +183,15 @@ def reference_class(evidence: PromptEvidence) -> ReachClass:
     correction). epsilon falls with K, so `in` at K_use implies `in` at K_probe; the opposite findings on
     one prompt contradict each other and leave it undetermined.
     """
-    use, probe = evidence.reference_use.label, evidence.reference_probe.label
-    if use == "in" and probe == "out":
+    return class_over_policies(evidence.reference_use, evidence.reference_probe, evidence.elicitation_arms)
+
+
+def class_over_policies(use: Reach, probe: Reach, arms: Sequence[Reach]) -> ReachClass:
+    """What `reference_class` says, from the reference's own classes and its elicitation arms at K_probe."""
+    if use.label == "in" and probe.label == "out":
         return "undetermined"
-    labels = [probe, *(arm.label for arm in evidence.elicitation_arms)]
-    if use == "in" or "in" in labels:
+    labels = [probe.label, *(arm.label for arm in arms)]
+    if use.label == "in" or "in" in labels:
         return "in"
     return "out" if all(label == "out" for label in labels) else "undetermined"
 

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.evidence import classify
-from workers.estimators.regimes import Reach
+from workers.estimators.regimes import Reach, ReachClass, class_over_policies
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
-from workers.pipelines.assessment import accepted_thresholds, own_bounds, planned_samples
+from workers.pipelines.assessment import SideAssessment, accepted_thresholds, own_bounds, planned_samples
 from workers.pipelines.observations import OUTCOME_NAMES, PromptObservations, SideObservations
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import Stream
@@ -24,6 +25,21 @@ NOTHING_DRAWN = SideObservations(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyReach:
+    """What a prompt's reference reaches at K_probe over its own policy and every elicitation arm.
+
+    Attributes:
+        label: `out` only where every policy is.
+        leans_out: The likelier class of an undetermined prompt.
+        by_arms: Whether the arms make it another class than the analysis's own policy does.
+    """
+
+    label: ReachClass
+    leans_out: bool
+    by_arms: bool
+
+
 def elicitation_reaches(
     spec: AnalysisSpec, prompt: PromptObservations, k_probe: int | None = None
 ) -> tuple[Reach, ...]:
@@ -33,6 +49,18 @@ def elicitation_reaches(
     cannot be selected.
     """
     return tuple(assess_arm(spec, arm, samples_of(prompt, arm), k_probe) for arm in spec.elicitation)
+
+
+def policy_reach(spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment) -> PolicyReach:
+    """O is what is out of reach under every policy; an arm that was not drawn leaves that open."""
+    arms = elicitation_reaches(spec, prompt)
+    label = class_over_policies(reference.use, reference.probe, arms)
+    threshold = epsilon(spec.budget.k_probe, spec.thresholds.reach)
+    price = reference.evidence.price.value
+    own_out = price is None or price > -math.log(threshold)
+    arms_out = all(arm.successes <= threshold * arm.samples for arm in arms)
+    own = class_over_policies(reference.use, reference.probe, ())
+    return PolicyReach(label, leans_out=own_out and arms_out, by_arms=label != own)
 
 
 def assisted_reaches(

@@ -20,7 +20,7 @@ from workers.estimators.decomposition import Decomposition, SupportReading, deco
 from workers.estimators.estimate import Estimate
 from workers.estimators.inside_tilt import InsideTilt, binary_tilt, dense_tilt
 from workers.estimators.reading import CandidateScores
-from workers.estimators.regimes import Reach
+from workers.pipelines.arms import PolicyReach
 from workers.pipelines.assessment import planned_samples
 from workers.pipelines.observations import Bools, PromptObservations, SideObservations
 from workers.pipelines.prompt_energy import is_dense, pooled_log_weights
@@ -49,10 +49,9 @@ def decomposed(
     scores: CandidateScores,
     kl: Estimate,
     success: Estimate,
-    reach: Reach,
+    reach: PolicyReach,
     rng: np.random.Generator,
     *,
-    leans_out: bool,
     confidence: float,
 ) -> tuple[Decomposition, Strategies | None]:
     """Tilt, drift and escape of one prompt, and the split of drift where successes are labelled.
@@ -66,16 +65,17 @@ def decomposed(
         success: a, with an interval that spends half of the error.
         reach: The prompt's class at K_probe.
         rng: Source of bootstrap weights.
-        leans_out: The likelier class of an undetermined prompt.
         confidence: Nominal coverage of each term.
     """
     labelled = _is_labelled(prompt.reference, candidate)
     if not labelled and not is_dense(spec):
-        simple = decompose(scores, kl, success, reach.label, rng, leans_out=leans_out, confidence=confidence)
+        simple = decompose(
+            scores, kl, success, reach.label, rng, leans_out=reach.leans_out, confidence=confidence
+        )
         return simple, None
     sides = _Sides(spec, prompt, candidate, success, (1 - confidence) / 2)
     behaviours = sides.behaviours() if labelled else []
-    chosen = _chosen(spec, behaviours, prompt.reference, reach, leans_out=leans_out)
+    chosen = _chosen(spec, behaviours, prompt.reference, reach)
     supports = [sides.support(out, rng) for out in chosen]
     found = decompose_readings(
         scores, kl, supports, rng, confidence=confidence, reference_error=(1 - confidence) / 2
@@ -94,19 +94,24 @@ def _chosen(
     spec: AnalysisSpec,
     behaviours: Sequence[Behaviour],
     reference: SideObservations,
-    reach: Reach,
-    *,
-    leans_out: bool,
+    reach: PolicyReach,
 ) -> list[frozenset[Label] | None]:
-    """Readings of O, the likelier first; None stands for all of C."""
+    """Readings of O, the likelier first; None stands for all of C.
+
+    Behaviours are judged under the analysis's own policy. What an arm reaches is none of O, and which
+    behaviours it leaves out is not judged: both readings count.
+    """
     if reach.label == "out":
         return [None]
+    whole: list[frozenset[Label] | None] = [None, frozenset()] if reach.leans_out else [frozenset(), None]
+    judged: list[frozenset[Label] | None] = []
     if behaviours:
         threshold = epsilon(spec.budget.k_probe, spec.thresholds.reach)
-        return list(readings(behaviours, reference.n, threshold))
-    if reach.label == "in":
-        return [frozenset()]
-    return [None, frozenset()] if leans_out else [frozenset(), None]
+        judged = list(readings(behaviours, reference.n, threshold))
+    if reach.by_arms:
+        first: list[frozenset[Label] | None] = [frozenset()] if reach.label == "in" else whole
+        return list(dict.fromkeys([*first, *judged]))
+    return judged or ([frozenset()] if reach.label == "in" else whole)
 
 
 class _Sides:

@@ -9,17 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.estimators.certificate import Certificate, certify
-from workers.estimators.counts import epsilon, log_budget
+from workers.estimators.counts import log_budget
 from workers.estimators.decomposition import Decomposition
 from workers.estimators.estimate import Estimate
 from workers.estimators.evidence import SideEvidence
 from workers.estimators.gain import PromptRecord, SideSamples, gain_estimate
 from workers.estimators.kl import KLResult, sequence_kl, undefined_kl
 from workers.estimators.reading import CandidateScores
-from workers.estimators.regimes import PromptEvidence, Regime, SupportZeros, classify_regime
+from workers.estimators.regimes import (
+    PromptEvidence,
+    Regime,
+    SupportZeros,
+    classify_regime,
+)
 from workers.estimators.response import ResponsePoint
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
-from workers.pipelines.arms import assisted_reaches, elicitation_reaches
+from workers.pipelines.arms import assisted_reaches, elicitation_reaches, policy_reach
 from workers.pipelines.assessment import (
     SideAssessment,
     assess_candidate,
@@ -159,9 +164,8 @@ def _terms(
         scores,
         kl.rb,
         success,
-        reference.probe,
+        policy_reach(spec, prompt, reference),
         rng,
-        leans_out=_leans_out(spec, reference),
         confidence=CONFIDENCE,
     )
     log_z = log_partitions(spec, prompt, success, rng)
@@ -207,11 +211,6 @@ def _scores(pair: ScoredPair | None, candidate: SideObservations) -> CandidateSc
     return CandidateScores(
         kl_rb=pair.kl, log_ratio=pair.candidate_log_ratio, is_success=pair.correct[pair.n_p :]
     )
-
-
-def _leans_out(spec: AnalysisSpec, reference: SideAssessment) -> bool:
-    price = reference.evidence.price.value
-    return price is None or price > -math.log(epsilon(spec.budget.k_probe, spec.thresholds.reach))
 
 
 def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = None) -> PromptRecord:
