@@ -1,6 +1,6 @@
 """The analysis object: a job, its state and its progress."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -49,6 +49,18 @@ class Links(Document):
     events: str
     result: str
     report: str
+
+    @classmethod
+    def of(cls, analysis_id: str) -> Self:
+        """Where an analysis and what it leads to are."""
+        own = f"/v1/analyses/{analysis_id}"
+        return cls(
+            self=own,
+            cancel=f"{own}/cancel",
+            events=f"{own}/events",
+            result=f"{own}/result",
+            report=f"{own}/report",
+        )
 
 
 class Analysis(Document):

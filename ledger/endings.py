@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from ledger import attempts, events
+from ledger import attempts, events, outbox
 from ledger.clock import microseconds, now_us
 from ledger.shards import insert_finalise
 from ledger.states import CLOSED_STATES, OPEN_STATES, TERMINAL_STATUSES, AnalysisStatus, ShardState, Work
@@ -15,7 +15,7 @@ from ledger.uses import release_users
 
 
 def finish(conn: Connection, analysis: Row[Any], status: AnalysisStatus, **values: Any) -> bool:
-    """Move an analysis to a terminal status, with its last events.
+    """Move an analysis to a terminal status, with its last events and the messages to webhooks.
 
     Args:
         conn: A writing transaction that holds the analysis's lock.
@@ -36,6 +36,7 @@ def finish(conn: Connection, analysis: Row[Any], status: AnalysisStatus, **value
         last = conn.execute(outcome.where(analyses.c.id == analysis.id)).one()
         events.append(conn, analysis.id, "done", last._asdict())
         release_users(conn, analysis.id)
+        outbox.tell_end(conn, analysis.id)
     return ended
 
 

@@ -50,3 +50,7 @@ class StoreUnavailable(LedgerError):
 
 class ArtefactMissing(ArtefactCorrupt):
     """The ledger names an artefact that is not in the store."""
+
+
+class Unsealable(LedgerError):
+    """A stored secret cannot be opened with the keys of this installation."""

@@ -243,18 +243,53 @@ uses = Table(
     Index(None, "resource_id"),
 )
 
-outbox = Table(
-    "outbox",
+webhooks = Table(
+    "webhooks",
     metadata,
     Column("id", Text, primary_key=True),
     Column("tenant_id", Text, nullable=False),
+    Column("name", Text),
+    Column("url", Text, nullable=False),
+    Column("events", Document, nullable=False),
+    Column("secret", Text, nullable=False),  # sealed, see ledger.sealing
+    Column("old_secret", Text),  # of before the last rotation, sealed
+    Column("old_until", BigInteger),  # until when it signs too
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "tenant_id", "created_at", "id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),  # the message's webhook-id
+    Column("tenant_id", Text, nullable=False),
+    Column("webhook_id", Text, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("payload", Document, nullable=False),
     Column("next_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("sent_at", BigInteger),
+    Column("given_up_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
-    Index(None, "sent_at", "next_at"),
+    Index(None, "sent_at", "given_up_at", "next_at"),
+    Index(None, "webhook_id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("webhook_id", Text, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", Text, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),  # 1, 2, …; one that died with its process has no row
+    Column("status", Integer),  # HTTP status; NULL without an answer
+    Column("error", Text),
+    Column("outcome", Text, nullable=False),  # delivered | retried | given_up
+    Column("next_at", BigInteger),
+    Column("attempted_at", BigInteger, nullable=False),
+    Index(None, "webhook_id", "attempted_at", "id"),
+    Index(None, "message_id"),
 )
 
 api_keys = Table(

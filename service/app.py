@@ -25,6 +25,7 @@ from service.api import (
     problems,
     results,
     signals,
+    webhooks,
 )
 from service.api.context import RequestContext
 from service.api.dependencies import refuse_unknown_parameters
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         imports,
         models,
         signals,
+        webhooks,
         audit,
         health,
         metrics,

@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ledger.sealing import open_seal
+
 REGISTRY_TENANT: Final = "default"
 """Under which the reconciler records models: the operator brings them, and every tenant may analyse them."""
 
@@ -18,7 +20,9 @@ LEAST_PEPPER: Final = 32
 class Settings(BaseSettings):
     """Settings of the gateway, read from the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="TILTSCOPE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TILTSCOPE_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".tiltscope",
@@ -148,6 +152,36 @@ class Settings(BaseSettings):
         description="Whether the signal `http` may ask the workers' own machine.",
     )
 
+    webhook_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Under which secrets of webhooks are kept: 32 bytes in URL-safe base64; several, "
+        "separated by commas, while the first replaces the others. Empty is a file of its own in `home` with "
+        "SQLite, and no webhooks with another database. The same for gateway and reconciler.",
+    )
+    webhook_http: bool = Field(
+        default=False, description="Whether webhooks may lead to http. Set it for the reconciler too."
+    )
+    webhook_ports: Annotated[frozenset[int], NoDecode] = Field(
+        default=frozenset({443, 8443}),
+        description="Ports that webhooks may lead to, separated by commas: those of https. Set it for the "
+        "reconciler too.",
+    )
+    webhook_loopback: bool = Field(
+        default=False,
+        description="Whether webhooks may lead to the reconciler's own machine, over http and at any port: "
+        "for trying them out. Set it for the reconciler too.",
+    )
+    webhook_overlap_seconds: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="How long the secret of before a rotation signs too: a day to roll out the new one.",
+    )
+    max_webhooks: int = Field(
+        default=20,
+        ge=1,
+        description="Webhooks of a tenant: each end of an analysis writes a message for every one.",
+    )
+
     event_poll_seconds: float = Field(
         default=0.5,
         gt=0,
@@ -195,11 +229,22 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'ledger.sqlite3'}"
 
     @property
+    def own_key_folder(self) -> Path | None:
+        """Where a key is kept that nobody set: beside a ledger that lies in `home`, and nowhere else."""
+        return None if self.database_url else self.home
+
+    @property
     def artefact_root(self) -> Path:
         """Where artefacts lie."""
         return self.home / "artefacts"
 
-    @field_validator("http_signal_hosts", mode="before")
+    @field_validator("webhook_key")
+    @classmethod
+    def _is_key(cls, value: SecretStr) -> SecretStr:
+        open_seal(value.get_secret_value(), None)
+        return value
+
+    @field_validator("http_signal_hosts", "webhook_ports", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

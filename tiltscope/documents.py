@@ -336,6 +336,69 @@ class VerdictAtK(Document):
     creation_share_upper: float | None = None
 
 
+class Webhook(Document):
+    """A webhook; its secret is shown when it is made and when it is rotated, and never again."""
+
+    id: str
+    object: Literal["webhook"]
+    name: str | None = None
+    url: str
+    events: list[
+        Literal["analysis.succeeded", "analysis.failed", "analysis.cancelled", "analysis.expired"] | str
+    ]
+    old_secret_until: str | None = None
+    """Until when the secret of before the last rotation signs too."""
+    created_at: str
+
+
+class WebhookDelivery(Document):
+    """One attempt to deliver a message."""
+
+    id: str
+    object: Literal["webhook_delivery"]
+    message_id: str
+    """The header `webhook-id`, the same at every attempt."""
+    type: str
+    analysis_id: str | None = None
+    """What ended; null for a test."""
+    attempt: int
+    """From 1; one during which the service died is missing."""
+    outcome: Literal["delivered", "retried", "given_up"] | str
+    """`delivered`: answered with 2xx. `retried`: tried again at `next_attempt_at`."""
+    status: int | None = None
+    """HTTP status; null without an answer."""
+    error: str | None = None
+    attempted_at: str
+    next_attempt_at: str | None = None
+
+
+class WebhookMessage(Document):
+    """A message that waits to be delivered."""
+
+    id: str
+    """The header `webhook-id`, the same at every attempt."""
+    object: Literal["webhook_message"]
+    type: str
+    created_at: str
+
+
+class WebhookWithSecret(Document):
+    """A webhook, and what verifies its messages."""
+
+    id: str
+    object: Literal["webhook"]
+    name: str | None = None
+    url: str
+    events: list[
+        Literal["analysis.succeeded", "analysis.failed", "analysis.cancelled", "analysis.expired"] | str
+    ]
+    old_secret_until: str | None = None
+    """Until when the secret of before the last rotation signs too."""
+    created_at: str
+    secret: str
+    """Keep it: it is not shown again. As the libraries of Standard Webhooks take it."""
+
+
 class SmallestDetectable(Document):
     """Effects that the pilot would show; smaller ones may go unnoticed."""
 
@@ -658,6 +721,24 @@ class SignalDescription(Document):
     unavailable_because: str | None = None
     example: SignalExample
     settings_schema: dict[str, Any]
+
+
+class WebhookList(Document):
+    """One page of webhooks, newest first."""
+
+    object: Literal["list"]
+    data: list[Webhook]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class WebhookDeliveryList(Document):
+    """One page of attempts, newest first."""
+
+    object: Literal["list"]
+    data: list[WebhookDelivery]
+    has_more: bool
+    next_cursor: str | None = None
 
 
 class AnalysisPlan(Document):

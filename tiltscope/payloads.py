@@ -169,6 +169,20 @@ class NamedPattern(TypedDict, total=False):
     pattern: Required[str]
 
 
+class WebhookRequest(TypedDict, total=False):
+    """What is needed to be told."""
+
+    url: Required[str]
+    """Where to POST: https, on a public address and a port that the operator allows. Redirects are not
+    followed.
+    """
+    events: Required[
+        list[Literal["analysis.succeeded", "analysis.failed", "analysis.cancelled", "analysis.expired"]]
+    ]
+    name: str | None
+    """What you call it."""
+
+
 class Arm(TypedDict, total=False):
     """One way to sample the reference.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ledger.sealing import open_seal
 from ledger.states import Work
 from ledger.workers import WorkerIdentity
 
@@ -24,7 +25,9 @@ TENANT: Final = "default"
 class Settings(BaseSettings):
     """Settings of the worker side, read from the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="TILTSCOPE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TILTSCOPE_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".tiltscope",
@@ -178,6 +181,59 @@ class Settings(BaseSettings):
         gt=0,
         description="Between two collections of what outlived its retention: nobody waits for them.",
     )
+    webhook_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Under which the gateway keeps secrets of webhooks; the same for both. Empty is a file "
+        "in `home` with SQLite, and no webhooks with another database.",
+    )
+    webhook_http: bool = Field(default=False, description="Whether webhooks may lead to http.")
+    webhook_ports: Annotated[frozenset[int], NoDecode] = Field(
+        default=frozenset({443, 8443}),
+        description="Ports that webhooks may lead to, separated by commas: those of https.",
+    )
+    webhook_loopback: bool = Field(
+        default=False,
+        description="Whether webhooks may lead to this machine itself, over http and at any port: for trying "
+        "them out.",
+    )
+    webhook_lanes: int = Field(
+        default=8,
+        ge=1,
+        description="Webhooks that are sent to at once: each gets one message at a time, and the slowest "
+        "holds its lane for the limit.",
+    )
+    webhook_limit_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="For a receiver to answer: as GitHub's. It should take the message and work later.",
+    )
+    webhook_attempts: int = Field(
+        default=14,
+        ge=1,
+        description="Attempts before a message is given up: about two days with these pauses, a weekend's "
+        "outage.",
+    )
+    webhook_pause_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="Before the second attempt; four times longer before each one after.",
+    )
+    webhook_longest_pause_seconds: float = Field(
+        default=21_600.0,
+        gt=0,
+        description="Between two attempts, by our own choice or by `Retry-After`: a receiver that is back "
+        "hears within six hours.",
+    )
+    webhook_poll_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="Between two looks for messages that are due: a small query each.",
+    )
+    webhook_log_seconds: float = Field(
+        default=30 * 86_400.0,
+        gt=0,
+        description="How long messages and their attempts are kept once they are taken or given up.",
+    )
     hints_per_worker: int = Field(
         default=3,
         ge=1,
@@ -193,6 +249,11 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str:
         """SQLAlchemy URL of the ledger."""
         return self.database_url or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def own_key_folder(self) -> Path | None:
+        """Where a key is kept that nobody set: beside a ledger that lies in `home`, and nowhere else."""
+        return None if self.database_url else self.home
 
     @property
     def artefact_root(self) -> Path:
@@ -214,7 +275,13 @@ class Settings(BaseSettings):
         host = socket.gethostname()
         return WorkerIdentity(id=f"{host}-{os.getpid()}", boot_id=self.boot_id, host=host)
 
-    @field_validator("works", "http_signal_hosts", mode="before")
+    @field_validator("webhook_key")
+    @classmethod
+    def _is_key(cls, value: SecretStr) -> SecretStr:
+        open_seal(value.get_secret_value(), None)
+        return value
+
+    @field_validator("works", "http_signal_hosts", "webhook_ports", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from api_schemas.analyses import LIVE
+from api_schemas.analyses import LIVE, Links
 from ledger.database import read
 from service.analyses.read import find
-from service.analyses.representation import links
 from service.errors import Conflict, NotFound
 from service.resources import Resources
 from service.stored_files import StoredFile, checked
@@ -49,7 +48,7 @@ def open_outcomes(resources: Resources, analysis_id: str, *names: str) -> list[S
         return [_stored(resources, name, row.artifacts[name]) for name in names]
     if row.status in LIVE:
         pause = {"Retry-After": str(resources.settings.retry_after_seconds)}
-        detail = f"the analysis is {row.status}; wait for it at {links(analysis_id).events}"
+        detail = f"the analysis is {row.status}; wait for it at {Links.of(analysis_id).events}"
         raise Conflict(detail, code="result_not_ready", headers=pause)
     why = "; its `error` says why" if row.error else ""
     raise Conflict(

@@ -11,8 +11,6 @@ from ledger.clock import now_us
 from ledger.progress import progress, usage
 from service.timestamps import timestamp
 
-PATH = "/v1/analyses"
-
 
 def represent(conn: Connection, row: Row[Any]) -> Analysis:
     """The analysis object of a row, with progress and usage counted now."""
@@ -35,19 +33,7 @@ def represent(conn: Connection, row: Row[Any]) -> Analysis:
         finished_at=_optional_timestamp(row.finished_at),
         deadline_at=_optional_timestamp(row.deadline_at),
         retained_until=_optional_timestamp(row.retained_until),
-        links=links(row.id),
-    )
-
-
-def links(analysis_id: str) -> Links:
-    """Where an analysis and what it leads to are."""
-    own = f"{PATH}/{analysis_id}"
-    return Links(
-        self=own,
-        cancel=f"{own}/cancel",
-        events=f"{own}/events",
-        result=f"{own}/result",
-        report=f"{own}/report",
+        links=Links.of(row.id),
     )
 
 

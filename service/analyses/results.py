@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
+from api_schemas.analyses import Links
 from api_schemas.artifacts import Artifact, ArtifactList
 from ledger.database import read
 from service.analyses.read import find
-from service.analyses.representation import links
 from service.resources import Resources
 
 RESULT: Final = "result.json"
@@ -34,5 +34,5 @@ def _artifact(analysis_id: str, name: str, entry: dict[str, Any]) -> Artifact:
         media_type=entry["media_type"],
         bytes=entry["bytes"],
         sha256=entry["sha256"],
-        href=f"{links(analysis_id).self}/artifacts/{name}",
+        href=f"{Links.of(analysis_id).self}/artifacts/{name}",
     )

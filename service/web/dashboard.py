@@ -5,9 +5,8 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from api_schemas.analyses import LIVE
+from api_schemas.analyses import LIVE, Links
 from service.analyses.overview import Glance
-from service.analyses.representation import links
 from service.web.page import page
 
 # The page asks for itself: one renderer, and the list endpoint would carry every prompt each time.
@@ -46,7 +45,7 @@ def dashboard(glances: Sequence[Glance]) -> HTMLResponse:
 
 
 def _row(glance: Glance) -> str:
-    own = links(glance.id)
+    own = Links.of(glance.id)
     name = f"{escape(glance.name)}<br>" if glance.name else ""
     leads = [f'<a href="{escape(own.self)}">object</a>', f'<a href="{escape(own.events)}">events</a>']
     if glance.has_report:

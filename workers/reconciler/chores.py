@@ -6,6 +6,7 @@ import time
 import structlog
 from sqlalchemy import Engine
 
+from ledger.outbox import forget
 from ledger.retention import collect
 from ledger.stores import open_store
 from workers.logs import frames
@@ -45,6 +46,7 @@ class Chores:
             self._attempt("scan")
             if time.monotonic() >= collect_at:
                 self._attempt("collect")
+                self._attempt("forget")
                 collect_at = time.monotonic() + self._settings.collect_seconds
             self._stopping.wait(self._settings.scan_seconds)
 
@@ -52,6 +54,9 @@ class Chores:
         try:
             if chore == "scan":
                 self._registry.scan()
+            elif chore == "forget":
+                if count := forget(self._engine, seconds=self._settings.webhook_log_seconds):
+                    log.info("messages_forgotten", count=count)
             elif count := collect(self._engine, self._store):
                 log.info("collected", count=count)
         except Exception as error:

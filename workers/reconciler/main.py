@@ -15,6 +15,7 @@ from workers.reconciler.chores import Chores
 from workers.reconciler.clock_guard import ClockGuard
 from workers.reconciler.recovery import Recovery
 from workers.reconciler.wakeups import Wakeups
+from workers.reconciler.webhooks import Webhooks
 from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -33,15 +34,19 @@ def main() -> None:
     settings = Settings()
     engine = connect(settings.ledger_url)
     recovery = Recovery(engine, ClockGuard())
-    wakeups, chores = Wakeups(engine, settings), Chores(engine, settings)
-    wakeups.start()
-    chores.start()
+    wakeups, chores, webhooks = (
+        Wakeups(engine, settings),
+        Chores(engine, settings),
+        Webhooks(engine, settings),
+    )
+    for part in (wakeups, chores, webhooks):
+        part.start()
     log.info("reconciler_started", tick_seconds=settings.tick_seconds)
     while not stopping.wait(settings.tick_seconds):
         recovery.tick()
         wakeups.tick()
-    chores.stop()
-    wakeups.stop()
+    for part in (chores, webhooks, wakeups):
+        part.stop()
     engine.dispose()
     log.info("reconciler_stopped")
 

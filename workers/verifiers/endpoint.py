@@ -7,12 +7,12 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
-import httpx
-
 from workers.errors import AnalysisFault, WorkerError
-from workers.verifiers.address import AddressRefused, Target
+from workers.outbound.address import AddressRefused, Target
+from workers.outbound.exchange import Answer, Unreached, post
 from workers.verifiers.judgement import AnswerKey, Case, FinishReason, Judgement, failed, graded
 from workers.verifiers.template import at_pointer, fill, values_of
 
@@ -119,21 +119,18 @@ class EndpointVerifier:
 
     def _exchange(self, body: bytes) -> Any:
         target = self.target()
-        headers = {"Content-Type": "application/json", **self.headers, "Host": target.host_header}
+        headers = {"Content-Type": "application/json", **self.headers}
         try:
-            with (
-                httpx.Client(timeout=self.timeout_seconds, follow_redirects=False, trust_env=False) as client,
-                client.stream(
-                    "POST",
-                    target.url,
-                    content=body,
-                    headers=headers,
-                    extensions={"sni_hostname": target.host},
-                ) as response,
-            ):
-                return _read(response, time.monotonic() + self.timeout_seconds)
-        except httpx.HTTPError as error:
-            raise _Passing(f"the endpoint could not be reached ({type(error).__name__})") from None
+            answer = post(
+                target,
+                headers=headers,
+                content=body,
+                seconds=self.timeout_seconds,
+                max_bytes=MAX_RESPONSE_BYTES,
+            )
+        except Unreached as error:
+            raise _Passing(f"the endpoint: {error}") from None
+        return _content(answer)
 
 
 class _Passing(Exception):
@@ -144,24 +141,18 @@ class _Passing(Exception):
         self.reason = reason
 
 
-def _read(response: httpx.Response, deadline: float) -> Any:
-    status = response.status_code
-    if status in AGAIN:
-        asked = response.headers.get("Retry-After", "")
-        raise _Passing(f"the endpoint answered {status}" + (f"|{asked}" if asked.isdigit() else ""))
-    if response.is_redirect:
-        raise EndpointFailed(f"the endpoint answered {status}; redirects are not followed")
-    if status != httpx.codes.OK:
-        raise EndpointFailed(f"the endpoint answered {status}")
-    data = b""
-    for part in response.iter_bytes():
-        data += part
-        if len(data) > MAX_RESPONSE_BYTES:
-            raise EndpointFailed(f"the endpoint answered with more than {MAX_RESPONSE_BYTES:,} bytes")
-        if time.monotonic() > deadline:
-            raise _Passing("the endpoint answered too slowly")
+def _content(answer: Answer) -> Any:
+    if answer.status in AGAIN:
+        asked = answer.retry_after
+        raise _Passing(f"the endpoint answered {answer.status}" + ("" if asked is None else f"|{asked}"))
+    if answer.is_redirect:
+        raise EndpointFailed(f"the endpoint answered {answer.status}; redirects are not followed")
+    if answer.status != HTTPStatus.OK:
+        raise EndpointFailed(f"the endpoint answered {answer.status}")
+    if not answer.is_whole:
+        raise EndpointFailed(f"the endpoint answered with more than {MAX_RESPONSE_BYTES:,} bytes")
     try:
-        return json.loads(data)
+        return json.loads(answer.body)
     except (ValueError, RecursionError):
         raise EndpointFailed("the endpoint's answer is not JSON") from None
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from workers.errors import AnalysisFault, WorkerError
-from workers.verifiers.address import target_of
+from workers.outbound.address import target_of
 from workers.verifiers.behaviour import LabellingVerifier, build_labeller
 from workers.verifiers.choice import ChoiceVerifier
 from workers.verifiers.compiled import compile_pattern

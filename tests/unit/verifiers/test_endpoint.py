@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from api_schemas.signals import Signal
 from workers.errors import AnalysisFault
+from workers.outbound.address import target_of
 from workers.pipelines.judge import Judge
-from workers.verifiers.address import target_of
 from workers.verifiers.endpoint import MAX_RESPONSE_BYTES
 from workers.verifiers.judgement import AnswerKey, Case
 from workers.verifiers.means import Allowed, Means

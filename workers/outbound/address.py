@@ -1,4 +1,4 @@
-"""Which addresses a worker may connect to for a caller: public ones of allowed hosts, checked and pinned."""
+"""Which addresses we connect to for a caller: public ones of allowed hosts and ports, checked and pinned."""
 
 import ipaddress
 import socket
@@ -12,14 +12,14 @@ from workers.errors import WorkerError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 
-HTTPS_PORT: Final = 443
+HTTP_PORT, HTTPS_PORT = 80, 443
 
 TRANSLATED: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 """Networks whose last 32 bits a gateway reads as an IPv4 address (RFC 6052, RFC 8215)."""
 
 
 class AddressRefused(WorkerError):
-    """A worker must not connect there; the message says why."""
+    """Nothing of ours must connect there; the message says why."""
 
     code = "address_refused"
 
@@ -32,7 +32,7 @@ class Target:
         ip: The checked address: connecting to the name again could lead elsewhere.
         host: The name, for TLS and the Host header.
         port: TCP port.
-        scheme: https, or http on this machine.
+        scheme: https, or http where that is allowed.
         path: Path and query.
     """
 
@@ -51,7 +51,8 @@ class Target:
     @property
     def host_header(self) -> str:
         """The Host header: with the port where it is not the scheme's own."""
-        return self.host if (self.scheme, self.port) == ("https", HTTPS_PORT) else f"{self.host}:{self.port}"
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return shown if self.port == _own_port(self.scheme) else f"{shown}:{self.port}"
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:
@@ -60,14 +61,22 @@ def resolve_by_system(host: str, port: int) -> list[str]:
 
 
 def target_of(
-    url: str, *, hosts: Collection[str], loopback: bool, resolve: Resolve = resolve_by_system
+    url: str,
+    *,
+    hosts: Collection[str],
+    loopback: bool,
+    http: bool = False,
+    ports: Collection[int] = frozenset({HTTPS_PORT}),
+    resolve: Resolve = resolve_by_system,
 ) -> Target:
     """Check a URL and resolve it once.
 
     Args:
         url: The caller's.
-        hosts: Allowed `host` or `host:port`; without a port that of https. `*` is every public host.
+        hosts: Allowed `host` or `host:port`; without a port any of `ports`. `*` is every public host.
         loopback: Whether this machine itself is allowed, over http or https and at any port.
+        http: Whether http is allowed elsewhere too.
+        ports: Those of hosts that are listed without one.
         resolve: Addresses of a name.
 
     Raises:
@@ -76,7 +85,7 @@ def target_of(
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
     try:
-        port = parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
+        port = parts.port or _own_port(parts.scheme)
     except ValueError:
         raise AddressRefused("the URL has no valid port") from None
     if not host or parts.username is not None or parts.password is not None:
@@ -88,18 +97,28 @@ def target_of(
         if parts.scheme not in {"http", "https"}:
             raise AddressRefused("the URL is neither http nor https")
         return Target(str(addresses[0]), host, port, parts.scheme, path)
-    if parts.scheme != "https":
+    if parts.scheme != "https" and not (http and parts.scheme == "http"):
         raise AddressRefused("the URL is not https")
-    if not _is_allowed(host, port, hosts):
+    if not _is_allowed(host, port, hosts, ports):
         raise AddressRefused(f"the operator does not allow {host}:{port}")
     for address in addresses:
-        if not address.is_global or address.is_multicast:
+        if not is_public(address):
             raise AddressRefused(f"{host} leads to an address that is not public")
     return Target(str(addresses[0]), host, port, parts.scheme, path)
 
 
-def _is_allowed(host: str, port: int, hosts: Collection[str]) -> bool:
-    names = {f"{host}:{port}"} | ({host, "*"} if port == HTTPS_PORT else set())
+def is_public(address: Address) -> bool:
+    """Whether an address, as it is, belongs to the internet at large."""
+    unusual = address.is_multicast or address.is_reserved
+    return address.is_global and not unusual and not (address.version == 6 and address.is_site_local)
+
+
+def _own_port(scheme: str) -> int:
+    return HTTPS_PORT if scheme == "https" else HTTP_PORT
+
+
+def _is_allowed(host: str, port: int, hosts: Collection[str], ports: Collection[int]) -> bool:
+    names = {f"{host}:{port}"} | ({host, "*"} if port in ports else set())
     return not names.isdisjoint(hosts)
 
 

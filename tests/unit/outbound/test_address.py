@@ -1,6 +1,6 @@
 import pytest
 
-from workers.verifiers.address import AddressRefused, target_of
+from workers.outbound.address import AddressRefused, target_of
 
 HOSTS = frozenset({"judge.example.com", "other.example:8443", "*"})
 
@@ -36,6 +36,7 @@ def test_the_checked_address_is_the_one_to_connect_to():
         "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
         "fe80::1%eth0", "fc00::1", "ff02::1", "2002:7f00:1::", "64:ff9b:1::1", "64:ff9b::7f00:1",
+        "::7f00:1", "fec0::1", "::ffff:0:7f00:1", "2001:0:5ef5:79fd::80ff:fffe", "240.0.0.1",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_refused(address):
@@ -78,3 +79,19 @@ def test_this_machine_where_the_operator_allows_it_and_nothing_else_private():
 
 def test_a_name_without_an_address_is_refused():
     assert "no address" in refused("https://judge.example.com/")
+
+
+def test_http_and_other_ports_only_where_they_are_allowed():
+    where = {"hosts": {"*"}, "loopback": False, "resolve": resolving("93.184.216.34")}
+    with pytest.raises(AddressRefused, match="not https"):
+        target_of("http://judge.example.com/", ports={80}, **where)
+    target = target_of("http://judge.example.com/", ports={80}, http=True, **where)
+    assert (target.url, target.host_header) == ("http://93.184.216.34:80/", "judge.example.com")
+    with pytest.raises(AddressRefused, match="does not allow"):
+        target_of("http://judge.example.com:8080/", ports={80}, http=True, **where)
+    assert target_of("https://judge.example.com:8443/", ports={8443}, **where).port == 8443
+
+
+def test_a_literal_ipv6_host_keeps_its_brackets():
+    target = target_of("https://[2606:4700::1]/", hosts={"*"}, loopback=False)
+    assert target.host_header == "[2606:4700::1]"
