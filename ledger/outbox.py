@@ -52,6 +52,8 @@ def tell_end(conn: Connection, analysis_id: str) -> None:
         analysis_id: Which; already in its last status.
     """
     ended = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
+    if ended.kind == "import":  # no event of an analysis, though the ledger runs it as one
+        return
     kind = f"analysis.{ended.status}"
     # Kept from deletion until the commit: a message for nobody would undo the ending.
     listening = select(webhooks.c.id, webhooks.c.events).where(webhooks.c.tenant_id == ended.tenant_id)

@@ -157,6 +157,12 @@ def test_only_who_asked_is_told(bench, hook, written):
     assert {message.webhook_id for message in written()} == both
 
 
+def test_an_import_is_no_analysis_to_be_told_of(bench, hook, written):
+    hook()
+    bench.cancel(bench.submit(kind="import"))
+    assert written() == []
+
+
 def test_a_message_outlives_its_analysis(bench, hook, written):
     hook()
     analysis_id = succeed(bench)
