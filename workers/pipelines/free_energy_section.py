@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress, zip_longest
+from itertools import compress
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from workers.estimators.closure import Check
 from workers.estimators.counts import log_budget
 from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
-from workers.estimators.kl import KLResult, by_position, undefined_kl
+from workers.estimators.kl import KLResult, undefined_kl
 from workers.estimators.sample_mean import mean_estimate
-from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
 from workers.pipelines.closure_checks import check_json
-from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.document import Json, mean_json
 from workers.pipelines.mean_success import families_of, mean_success
-from workers.pipelines.observations import Floats, ScoredPair, SideObservations
+from workers.pipelines.observations import SideObservations
+from workers.pipelines.position_section import entropy_json, positions_json
 from workers.pipelines.prompt_energy import is_dense
 from workers.pipelines.prompt_result import (
     CONFIDENCE,
@@ -28,9 +28,7 @@ from workers.pipelines.prompt_result import (
 )
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.streams import UNTRUNCATED
-
-POSITIONS = 64
-"""Token positions listed: a chart has no room for more, and the prompts' Parquet file has them all."""
+from workers.pipelines.temperature_section import response_json, rows_json
 
 
 def free_energy_section(
@@ -71,7 +69,7 @@ def free_energy_section(
         "escape": nats(lambda t: t.decomposition.escape),
         "mean_energy": _mean_energy(spec, results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
-        "by_inverse_temperature": _rows([term.rows for term in terms], rng, families),
+        "by_inverse_temperature": rows_json([term.rows for term in terms], rng, families),
         "certificate": _certificate(spec, terms, mean),
         "closure": [check_json(check) for check in checks],
     }
@@ -89,10 +87,10 @@ def free_energy_section(
         }
         section["behaviours"] = _behaviours(spec, terms)
     if terms:
-        section["response"] = _response(spec, terms, rng, families)
+        section["response"] = response_json(spec, terms, rng, families)
     if any(result.observed.pair is not None for result in results):
-        section["entropy"] = _entropy(results, rng)
-        section["by_position"] = _by_position(results, rng)
+        section["entropy"] = entropy_json(results, rng)
+        section["by_position"] = positions_json(results, rng)
     return section
 
 
@@ -102,27 +100,6 @@ def _parts_of_drift(terms: FreeEnergyTerms) -> tuple[Estimate, Estimate]:
     if terms.strategies is None:
         return Estimate(value=0.0, n=drift.n, unit="nats"), drift
     return terms.strategies.strategy, terms.strategies.within
-
-
-def _response(
-    spec: AnalysisSpec,
-    terms: Sequence[FreeEnergyTerms],
-    rng: np.random.Generator,
-    families: Sequence[str],
-) -> list[Json]:
-    """Means over prompts of the response and the heat capacity at each inverse temperature."""
-
-    def mean(estimates: Sequence[Estimate], least: float = -math.inf) -> Json:
-        return mean_json(mean_over_prompts(estimates, rng, CONFIDENCE, least=least, families=families))
-
-    return [
-        {
-            "inverse_temperature": points[0].inverse_temperature,
-            "mean_reward": mean([point.mean_reward for point in points]),
-            "heat_capacity": mean([point.heat_capacity for point in points], 0.0),
-        }
-        for points in zip(*(term.response for term in terms), strict=True)
-    ]
 
 
 def _untruncated(
@@ -161,17 +138,6 @@ def _behaviours(spec: AnalysisSpec, terms: Sequence[FreeEnergyTerms]) -> Json:
             f"discovery rate of `out` at {alpha:g}, by counts of the reference's samples alone; `in` "
             f"holds for each behaviour at {alpha:g}"
         ),
-    }
-
-
-def row_json(row: TiltRow) -> Json:
-    """One prompt's terms at one inverse temperature."""
-    return {
-        "inverse_temperature": row.inverse_temperature,
-        "log_partition": estimate_json(row.log_partition),
-        "equilibrium": estimate_json(row.equilibrium),
-        "free_energy": estimate_json(row.free_energy),
-        "gap": estimate_json(row.gap),
     }
 
 
@@ -216,21 +182,6 @@ def _negated(estimate: Estimate) -> Estimate:
     )
 
 
-def _rows(
-    prompts: Sequence[Sequence[TiltRow]], rng: np.random.Generator, families: Sequence[str]
-) -> list[Json]:
-    return [
-        {
-            "inverse_temperature": row.inverse_temperature,
-            "log_partition": mean_json(row.log_partition),
-            "equilibrium": mean_json(row.equilibrium),
-            "free_energy": mean_json(row.free_energy),
-            "gap": mean_json(row.gap),
-        }
-        for row in mean_tilt_rows(prompts, rng, CONFIDENCE, families=families)
-    ]
-
-
 def _certificate(
     spec: AnalysisSpec,
     terms: Sequence[FreeEnergyTerms],
@@ -242,57 +193,3 @@ def _certificate(
         "budget": log_budget(spec.budget.k_probe, spec.thresholds.reach),
         "certified_prompts": sum(low is not None and low >= 0 for low in lows),
     }
-
-
-def _entropy(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
-    """Mean over prompts of each side's sequence entropy along its own samples."""
-    families = families_of([result for result in results if result.observed.pair is not None])
-    pairs = [result.observed.pair for result in results if result.observed.pair is not None]
-    sides = {
-        "reference": [pair.entropy_p for pair in pairs],
-        "candidate": [pair.entropy_q for pair in pairs],
-    }
-    return {
-        side: mean_json(
-            mean_over_prompts(
-                [mean_estimate(v, rng, unit="nats", confidence=CONFIDENCE, floor=0.0) for v in values],
-                rng,
-                CONFIDENCE,
-                least=0.0,
-                families=families,
-            )
-        )
-        for side, values in sides.items()
-    }
-
-
-def _by_position(results: Sequence[PromptResult], rng: np.random.Generator) -> list[Json]:
-    """Both KLs by token position, means over the prompts that have them; each adds up to its KL."""
-    forward = _contributions(results, rng, lambda t: t.kl, lambda pair: pair.token_kl)
-    reverse = _contributions(results, rng, lambda t: t.reverse, lambda pair: pair.reverse_token_kl)
-    return [
-        {"position": position, "estimate": there, "reverse": back}
-        for position, (there, back) in enumerate(zip_longest(forward, reverse))
-        if there is not None
-    ]
-
-
-def _contributions(
-    results: Sequence[PromptResult],
-    rng: np.random.Generator,
-    kl: Callable[[FreeEnergyTerms], KLResult],
-    token_kl: Callable[[ScoredPair], Sequence[Floats]],
-) -> list[Json]:
-    kept = [r for r in results if r.terms is not None and kl(r.terms).rb.value is not None]
-    tables = [token_kl(r.observed.pair) for r in kept if r.observed.pair is not None]
-    longest = max((len(row) for table in tables for row in table), default=0)
-    found = [by_position(table, longest)[:POSITIONS] for table in tables]
-    families = families_of(kept)
-    return [
-        mean_json(
-            mean_over_prompts(
-                [row.contribution for row in rows], rng, CONFIDENCE, least=0.0, families=families
-            )
-        )
-        for rows in zip(*found, strict=True)
-    ]

@@ -12,11 +12,11 @@ from workers.pipelines.assessment import SideAssessment
 from workers.pipelines.audit import noise_lines
 from workers.pipelines.behaviour_section import is_labelled, row_behaviours_json
 from workers.pipelines.document import Json, estimate_json
-from workers.pipelines.free_energy_section import row_json
 from workers.pipelines.observations import SideObservations
 from workers.pipelines.prompt_decomposition import Strategies
 from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain, support_zeros
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.temperature_section import row_json
 
 LISTED_BEHAVIOURS = 100
 """Behaviours a row lists: a label that is nearly unique to each sample is no behaviour, and fills no page."""

@@ -77,7 +77,7 @@ def further(energy: Json) -> list[tuple[str, str, Reading]]:
         ("KL a token", "the KL over the completion's length", energy["kl_per_token"], "nats a token"),
         (
             "Matched inverse temperature",
-            "β* of the tilt of the reference that succeeds as often as the candidate",
+            "β* of the tilt of the reference that earns the candidate's mean reward",
             energy["matched_inverse_temperature"],
             "1/reward",
         ),

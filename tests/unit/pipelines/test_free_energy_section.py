@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted import Law, PlantedPrompt, bernoulli_law, planted, planted_run, random_law
+from planted import Law, PlantedPrompt, bernoulli_law, law_with, planted, planted_run, random_law
 
 from workers.estimators.partition import dense_log_partition
 from workers.estimators.tilt import bernoulli_kl, matched_tilt, tilted_moments
@@ -329,20 +329,25 @@ def log_of(law):
 
 
 def test_a_partition_function_that_one_sample_carries_is_integrated(results_of):
-    """Reward 0.99 has chance 1e-3 under p and nearly 1 under q: only pooled samples know Z at β = 20."""
-    prompts = [PlantedPrompt(f"p{i}", bernoulli_law(1e-3, "99"), bernoulli_law(0.9, "99")) for i in range(6)]
-    beta = 20.0
+    """Reward 0.99 has chance 1 % under p and 90 % under q: one sample of p that shows it is all of its Z."""
+    p, q = law_with({"99": 0.01, "00": 0.98}), law_with({"99": 0.9, "00": 0.09})
+    prompts = [PlantedPrompt(f"p{i}", p, q) for i in range(6)]
+    beta = 8.0
     run = dense_run(*prompts, inverse_temperatures=[beta], budget={"k_probe": 8})
     results, _, _ = section_of(results_of, run)
     truth = math.log((prompts[0].p.joint * np.exp(beta * REWARD)).sum())
+    integrated = 0
     for result in results:
         (row,) = result.terms.rows
-        rewards = result.observed.reference.rewards
+        rewards = result.observed.reference.rewards[: result.observed.reference.pilot_n]
         alone = dense_log_partition(rewards, beta, np.random.default_rng(0))
         if alone.status != "unreliable":
+            assert row.log_partition.value == pytest.approx(alone.value, abs=1e-12)
             continue
+        integrated += 1
         assert row.log_partition.value == pytest.approx(truth, abs=0.2)
         assert abs(alone.value - truth) > abs(row.log_partition.value - truth)
+    assert integrated > 0
 
 
 def test_response_of_a_verifier_peaks_at_the_price(results_of):

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
+from judging_endpoint import serving
 from pydantic import TypeAdapter
 
 from api_schemas.signals import Signal
@@ -21,32 +19,6 @@ from workers.verifiers.means import Allowed, Means
 from workers.verifiers.registry import build_verifier
 
 KEY = AnswerKey(("Rome",), prompt="Capital?", prompt_id="p1", metadata={"a": [1]})
-
-
-@contextmanager
-def serving(answer):
-    """Answer each request by `answer(number, body)`: (status, headers, bytes)."""
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append((dict(self.headers), body))
-            status, headers, data = answer(len(asked), body)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/grade", asked
-        server.shutdown()
 
 
 def said(document, status=200):
