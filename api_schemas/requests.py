@@ -175,7 +175,8 @@ class AnalysisRequest(Document):
         """
         arms = [one for arm in self.arms for one in arm.expanded(self.policy)]
         draws = isinstance(self.reference, ModelParticipant)
-        claims = self.kind != "free_energy" and self.candidate is not None
+        compares = self.candidate is not None or self.candidates is not None
+        claims = self.kind != "free_energy" and compares
         if claims and draws and not covers_untruncated(self.policy, arms):
             arms.append(untruncated_arm(self.policy))
         return self.model_copy(update={"arms": arms})

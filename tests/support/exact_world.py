@@ -11,7 +11,7 @@ from workers.engines.enumeration import enumerate_completions
 from workers.engines.policy import Policy
 from workers.engines.transformers_engine import TransformersEngine
 from workers.pipelines.sample import render
-from workers.pipelines.spec import AnalysisSpec, PromptSpec
+from workers.pipelines.spec import AnalysisSpec, PromptSpec, prompt_specs
 from workers.verifiers.registry import build_verifier
 
 
@@ -65,12 +65,18 @@ def likely_answers(
     engines: Sequence[TransformersEngine], prompt: str, policy: Policy, rng: np.random.Generator
 ) -> str:
     """A text that one of the models says now and then: success rates of all sizes, neither 0 nor 1."""
-    prompt_spec = PromptSpec(0, "x", prompt, None, (), None, None)
+    prompt_spec = plain_prompt(prompt)
     engine = engines[int(rng.integers(len(engines)))]
     completions = enumerate_completions(engine, render(engine, prompt_spec), policy)
     texts = [engine.text(c.token_ids).strip() for c in completions]
     weights = np.sqrt(np.exp([c.log_prob for c in completions]))
     return texts[int(rng.choice(len(texts), p=weights / weights.sum()))]
+
+
+def plain_prompt(text: str) -> PromptSpec:
+    """A prompt without an answer, as requests spell it."""
+    inline = {"id": "x", "prompt": text, "messages": None, "answer": None, "answers": None, "choices": None}
+    return prompt_specs([{**inline, "tests": None, "metadata": None, "family": None, "split": None}])[0]
 
 
 def _law(spec: AnalysisSpec, prompt: PromptSpec, engine: TransformersEngine) -> dict[Any, tuple[float, bool]]:

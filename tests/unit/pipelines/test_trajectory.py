@@ -147,3 +147,16 @@ def test_a_checkpoint_without_its_pilot_leaves_the_others_whole():
     _, rows = valid(run.run(partial=True))
     kept = [[row["prompt_id"] for row in rows if row["checkpoint"] == i] for i in range(2)]
     assert kept == [["p0", "p2"], ["p0", "p1", "p2"]]
+
+
+def test_creation_is_confirmed_at_a_checkpoint_of_a_truncated_policy():
+    """Temperature 1 without truncation is added as an arm once, and its draws serve every checkpoint."""
+    prompts = [planted_checkpoints(f"p{i}", 1e-9, (1e-9, 0.9)) for i in range(12)]
+    made = planted_run(prompts, budget=BUDGET, policy={"top_p": 0.9})
+    document, rows = valid(made.run())
+    assert [arm["name"] for arm in document["frame"]["arms"]] == ["untruncated"]
+    first, second = document["checkpoints"]
+    assert (first["verdict"]["label"], second["verdict"]["label"]) == ("inconclusive", "creation")
+    assert all(row["confirmed"] == (row["checkpoint"] == 1) for row in rows)
+    assert "creation_unconfirmable" not in {w["code"] for w in [*document["warnings"], *second["warnings"]]}
+    assert second["support"]["arms"][0]["out"] == len(prompts)
