@@ -163,6 +163,31 @@ def run(*arguments: str, url: str, **more: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
+LOG = Path(__file__).parents[1] / "unit/importers/logs/lm_eval_samples_toy_gen_repeats3_two_filters.jsonl"
+
+
+def test_a_log_is_imported_on_the_command_line(stack: EmbeddedStack, tmp_path: Path) -> None:
+    url = stack.service.layout.url
+    done = run("import", str(LOG), "--format", "lm-eval", "--name", "toy", url=url)
+    assert done.returncode == 0, done.stderr
+    assert "6 samples of 2 prompts, 3 to 3 each; 2 prompts with an answer" in done.stderr
+    assert "several_filters" in done.stderr
+    with Tiltscope(url) as client:
+        found = client.imports.get(done.stdout.strip())
+        assert (found.name, found.status) == ("toy", "succeeded")
+        assert found.id in [one.id for one in client.imports.list()]
+        client.imports.delete(found.id)
+        with pytest.raises(NotFoundError):
+            client.imports.get(found.id)
+        again = [client.imports.create(LOG, format="lm-eval", idempotency_key="one").id for _ in range(2)]
+        assert again[0] == again[1]
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{}\n")
+    refused = run("import", str(broken), "--format", "jsonl", url=url)
+    assert refused.returncode == 5
+    assert "broken.jsonl cannot be used: line 1" in refused.stderr.replace("\n", " ")
+
+
 class TestCommandLine:
     @pytest.fixture
     def url(self, stack: EmbeddedStack) -> str:

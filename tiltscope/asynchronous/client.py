@@ -7,6 +7,7 @@ import httpx
 from tiltscope.asynchronous.analyses import Analyses
 from tiltscope.asynchronous.catalogue import Models, Signals, readiness
 from tiltscope.asynchronous.datasets import Datasets
+from tiltscope.asynchronous.imports import Imports
 from tiltscope.asynchronous.transport import Transport
 from tiltscope.connection import TIMEOUT
 from tiltscope.documents import Readiness
@@ -37,6 +38,7 @@ class AsyncTiltscope:
         self.url = self._transport.url
         self.analyses = Analyses(self._transport)
         self.datasets = Datasets(self._transport)
+        self.imports = Imports(self._transport)
         self.models = Models(self._transport)
         self.signals = Signals(self._transport)
 

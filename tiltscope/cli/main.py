@@ -8,6 +8,7 @@ from tiltscope.cli import analyses
 from tiltscope.cli import keys as server_keys
 from tiltscope.cli.doctor import doctor
 from tiltscope.cli.gate import gate
+from tiltscope.cli.imports import import_log
 from tiltscope.cli.log import log
 from tiltscope.cli.models import models_app
 from tiltscope.cli.terminal import err
@@ -44,6 +45,7 @@ app.command("cancel")(analyses.cancel)
 app.command("result")(analyses.result)
 app.command("report")(analyses.report)
 app.command("logs")(analyses.logs)
+app.command("import")(import_log)
 app.command("gate")(gate)
 app.command("doctor")(doctor)
 app.command("log")(log)

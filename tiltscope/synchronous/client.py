@@ -11,6 +11,7 @@ from tiltscope.retries import Retries
 from tiltscope.synchronous.analyses import Analyses
 from tiltscope.synchronous.catalogue import Models, Signals, readiness
 from tiltscope.synchronous.datasets import Datasets
+from tiltscope.synchronous.imports import Imports
 from tiltscope.synchronous.transport import Transport
 
 
@@ -38,6 +39,7 @@ class Tiltscope:
         self.url = self._transport.url
         self.analyses = Analyses(self._transport)
         self.datasets = Datasets(self._transport)
+        self.imports = Imports(self._transport)
         self.models = Models(self._transport)
         self.signals = Signals(self._transport)
 

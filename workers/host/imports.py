@@ -36,10 +36,12 @@ class LoadedImport:
     Attributes:
         side: Its prompts and how many samples each has.
         samples: Its samples, a table of `IMPORTED`.
+        sampling: Settings it was drawn with, as far as it says.
     """
 
     side: ImportedSide
     samples: pa.Table
+    sampling: Mapping[str, Any]
 
 
 def run_import(message: Message, context: HostContext) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def run_import(message: Message, context: HostContext) -> dict[str, Any]:
 def load_import(imported: Message, context: HostContext) -> LoadedImport:
     """A parsed log; the last two stay in memory, for the sides of one analysis."""
     cache: dict[str, LoadedImport] = context.cache.setdefault("imports", {})
-    key = imported["samples"]["sha256"] + imported["prompts"]["sha256"]
+    key = "".join(imported[name]["sha256"] for name in ("samples", "prompts", "summary"))
     if key not in cache:
         while len(cache) >= 2:
             del cache[next(iter(cache))]
@@ -93,7 +95,8 @@ def load_import(imported: Message, context: HostContext) -> LoadedImport:
         full = (Prompt.model_validate(row["prompt"]).model_dump(mode="json") for row in rows)
         side = ImportedSide(prompt_specs(full), tuple(row["samples"] for row in rows))
         samples = pq.read_table(pa.BufferReader(_read(imported["samples"], context)), schema=IMPORTED)
-        cache[key] = LoadedImport(side, samples)
+        sampling = json.loads(_read(imported["summary"], context))["sampling"]
+        cache[key] = LoadedImport(side, samples, sampling)
     return cache[key]
 
 

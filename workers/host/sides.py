@@ -1,12 +1,13 @@
 """The sides of an analysis: its models and imported logs, and the prompts they share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workers.host.context import HostContext
 from workers.host.imports import LoadedImport, load_import
 from workers.host.prompts import named_prompts
+from workers.pipelines.log_policy import log_policy, policy_notice
 from workers.pipelines.pairing import pair
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import Notice
@@ -47,7 +48,7 @@ def sides_of(message: Mapping[str, Any], context: HostContext) -> Sides:
     """Read the sides of a `run` message.
 
     Raises:
-        AnalysisFault: imported sides have no prompt in common.
+        AnalysisFault: imported sides have no prompt in common, or were drawn by no policy.
     """
     request, imports = message["analysis"]["spec"], message.get("imports") or {}
     found = {
@@ -61,8 +62,15 @@ def sides_of(message: Mapping[str, Any], context: HostContext) -> Sides:
     loaded = {stream: load_import(imports[stream], context) for stream in participants if stream in imports}
     paired = pair({stream: log.side for stream, log in loaded.items()}, named or _inline(request))
     spec = AnalysisSpec.from_request(request, paired.prompts, paired.fixed)
+    notices = list(paired.notices)
+    drawn = dict(spec.streams)
+    for side, log in loaded.items():
+        policy = log_policy(spec.policy, log.sampling, side)
+        drawn[side] = replace(drawn[side], policy=policy)
+        if (notice := policy_notice(spec.policy, policy, log.sampling, side)) is not None:
+            notices.append(notice)
     streams = {stream: ImportedStream(log, paired.rows[stream]) for stream, log in loaded.items()}
-    return Sides(spec, participants, streams, paired.notices)
+    return Sides(replace(spec, streams=drawn), participants, streams, tuple(notices))
 
 
 def _inline(request: Mapping[str, Any]) -> tuple[PromptSpec, ...] | None:

@@ -185,6 +185,7 @@ def _import(conn: Connection, tenant_id: str, side: str, import_id: str) -> dict
         "sha256": row.spec["source"]["sha256"],
         "prompts": row.artifacts["prompts.jsonl"],
         "samples": row.artifacts["samples.parquet"],
+        "summary": row.artifacts["summary.json"],
     }
 
 
