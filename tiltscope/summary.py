@@ -84,6 +84,19 @@ def _regimes(regimes: dict[str, int]) -> Table:
     return _pairs(rows, "Prompts by regime")
 
 
+def _arms(arms: list[dict[str, Any]]) -> Table:
+    """What the reference reached under each arm, in prompts."""
+    table = Table(title="Arms of the reference", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("arm", style="bold")
+    table.add_column("role")
+    for head in ("prompts", "samples", "reached", "out", "undetermined"):
+        table.add_column(head, justify="right")
+    for arm in arms:
+        counts = (arm[name] for name in ("prompts", "samples", "reached", "out", "undetermined"))
+        table.add_row(Text(arm["arm"]), arm["role"], *(f"{count:,}" for count in counts))
+    return table
+
+
 def _pass_at_k(support: dict[str, Any]) -> Table:
     table = Table(title="pass@k", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("k", justify="right")
@@ -144,6 +157,8 @@ def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]
         parts.append(_gain(result["gain"]))
     if result["support"].get("regimes") is not None:
         parts.append(_regimes(result["support"]["regimes"]))
+    if result["support"].get("arms"):
+        parts.append(_arms(result["support"]["arms"]))
     if result.get("checkpoints"):
         parts += [_along_training(result["checkpoints"]), _first_shrinkage(result)]
     parts.append(_pass_at_k(result["support"]))

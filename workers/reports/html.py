@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from workers.reports import checks, frame, nats, reach
 from workers.reports.along_training import last_rows, trajectory
+from workers.reports.arms import arms
 from workers.reports.bars import Bar, BarChart, bar_chart
 from workers.reports.creation_share import creation_share
 from workers.reports.glossary import GAIN_PARTS
@@ -88,6 +89,7 @@ def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:
         "successes": [(side, read(support[side]["success"])) for side in reach.sides_of(support)],
         "outcomes": reach.outcomes(support),
         "classes": reach.classes(support),
+        "arms": arms(document),
         "behaviours": reach.behaviours(support),
         "regimes": regime_bar(regimes) if regimes else None,
         "literature": reach.literature(document, rows),
