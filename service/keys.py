@@ -24,7 +24,8 @@ TENANT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 app = typer.Typer(
     name="tiltscope keys",
-    help="API keys. They are shown once, when they are made; the database keeps a keyed hash of each.",
+    help="API keys. They are shown once, when they are made; the database keeps a keyed hash of each.\n\n"
+    "Example: tiltscope keys create --tenant research --name ci --days 90",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -170,4 +171,4 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="tiltscope keys")

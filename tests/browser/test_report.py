@@ -192,7 +192,8 @@ def test_wide_tables_scroll_within_themselves(browser, tmp_path):
 def test_charts_have_names(browser, tmp_path):
     with Opened(browser, tmp_path, *capability("mixed")) as opened:
         names = opened.page.get_by_role("img")
-        assert names.count() == 4
+        assert names.count() == 5
+        assert opened.page.get_by_role("img", name="Mean reward of the tilted reference").count() == 1
         assert opened.page.get_by_role("img", name="Pass at k of both sides").count() == 1
         assert opened.page.get_by_role("img", name="Regimes of 3 prompts").count() == 1
 
