@@ -34,7 +34,8 @@ def result_figure(result: "ResultDocument") -> Any:
 
 
 def _over_training(result: "ResultDocument") -> Iterator[Draw]:
-    checkpoints = result.model_dump(mode="json").get("checkpoints")
+    # A service of a later version may fill a checkpoint in other ways: what is drawn is looked up by name.
+    checkpoints = result.model_dump(mode="json", warnings=False).get("checkpoints")
     if checkpoints:
         yield lambda axes: trajectory.gain_lines(axes, checkpoints)
         if any(checkpoint.get("free_energy") for checkpoint in checkpoints):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,15 +88,23 @@ def test_samples_of_a_record_are_the_pilot_and_bounds_at_the_decision_level(resu
     assert record.reference.low == pytest.approx(math.exp(result.reference.evidence.log_lower))
 
 
-@pytest.mark.parametrize(
-    ("policy", "covered"), [({}, True), ({"top_p": 0.99}, False), ({"temperature": 0.9}, False)]
-)
-def test_only_the_plain_policy_covers_the_untruncated_arm(results_of, policy, covered):
+@pytest.mark.parametrize("policy", [{}, {"top_p": 0.99}, {"temperature": 0.9}])
+def test_the_untruncated_policy_is_probed_by_itself_or_as_an_arm_that_must_be_drawn(results_of, policy):
     run = run_of(planted("a", 1e-9, 0.9), policy=policy)
     (record,) = records_of(run.spec, results_of(run))
-    assert record.evidence.untruncated_covered is covered
+    assert record.evidence.untruncated_covered
+    # No round was planned: the arm exists, was not drawn, and so nothing is created yet.
+    assert [arm.label for arm in record.evidence.elicitation_arms] == (["undetermined"] if policy else [])
     regime = classify_regime(with_floors([record], [0.0])[0].evidence)
-    assert (regime.name, regime.confirmed) == ("unreached", covered)
+    assert (regime.name, regime.confirmed) == (("undetermined", False) if policy else ("unreached", True))
+
+
+def test_creation_is_never_confirmed_where_the_untruncated_policy_was_not_probed(results_of):
+    run = run_of(planted("a", 1e-9, 0.9))
+    (record,) = with_floors(records_of(run.spec, results_of(run)), [0.0])
+    uncovered = replace(record.evidence, untruncated_covered=False)
+    regime = classify_regime(uncovered)
+    assert (regime.name, regime.confirmed) == ("unreached", False)
 
 
 def test_the_chance_floor_confirms_or_not(results_of):

@@ -44,7 +44,7 @@ def test_other_models_do_not_exist(gateway: Any, model_id: str) -> None:
 
 def test_signals_carry_schemas_that_accept_what_the_contract_accepts(gateway: Any) -> None:
     signals = {entry["kind"]: entry for entry in gateway.get("/v1/signals").json()["data"]}
-    assert set(signals) == {"exact", "numeric", "regex"}
+    assert {"exact", "numeric", "regex"} < set(signals)
     assert signals["numeric"]["settings_schema"]["properties"]["absolute_tolerance"]["minimum"] == 0
     assert signals["exact"]["needs_answer"]
     assert not signals["regex"]["needs_answer"]

@@ -82,20 +82,22 @@ def test_a_token_opens_its_tenant_with_its_scopes(gateway, issuer, bearer, reque
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": int(time.time()) - 120},
-        {"nbf": int(time.time()) + 600},
+        {"exp": -120},
+        {"nbf": 600},
         {"iss": "https://other.test"},
         {"aud": "another-service"},
         {"aud": None},
         {"exp": None},
         {"iat": None},
-        {"exp": int(time.time()) + 86_400},
+        {"exp": 86_400},
         {"tenant": None},
         {"tenant": ["alice"]},
         {"kid": "k2"},
     ],
 )
 def test_a_token_that_is_not_for_here_and_now_is_refused(gateway, issuer, bearer, claims):
+    now = int(time.time())
+    claims = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
     answer = gateway.get("/v1/analyses", headers=bearer(issuer.token(**claims)))
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
