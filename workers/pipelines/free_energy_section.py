@@ -70,7 +70,7 @@ def free_energy_section(
         "mean_energy": _mean_energy(spec, results, rng),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
         "by_inverse_temperature": rows_json([term.rows for term in terms], rng, families),
-        "certificate": _certificate(spec, terms, mean),
+        "certificate": _certificate(spec, terms, nats),
         "closure": [check_json(check) for check in checks],
     }
     retreating = [t.decomposition.is_retreat for t in terms]
@@ -185,11 +185,11 @@ def _negated(estimate: Estimate) -> Estimate:
 def _certificate(
     spec: AnalysisSpec,
     terms: Sequence[FreeEnergyTerms],
-    mean: Callable[[Callable[[FreeEnergyTerms], Estimate]], Json],
+    nats: Callable[[Callable[[FreeEnergyTerms], Estimate]], Json],
 ) -> Json:
     lows = [t.certificate.margin.ci_low for t in terms]
     return {
-        "price_bound": mean(lambda t: t.certificate.price_bound),
+        "price_bound": nats(lambda t: t.certificate.price_bound),
         "budget": log_budget(spec.budget.k_probe, spec.thresholds.reach),
         "certified_prompts": sum(low is not None and low >= 0 for low in lows),
     }

@@ -218,6 +218,14 @@ def test_the_certificate_counts_prompts_whose_kl_proves_reach(results_of):
     assert section["certificate"]["budget"] == pytest.approx(-math.log(1 - 0.5 ** (1 / 256)))
 
 
+def test_a_price_is_never_negative_however_few_the_prompts(results_of):
+    _, _, section = section_of(
+        results_of, run_of(*[planted(f"a{i}", 0.9, 0.99) for i in range(5)], planted("b", 1e-6, 0.3))
+    )
+    bound = section["certificate"]["price_bound"]
+    assert 0 <= bound["ci_low"] <= bound["value"] <= bound["ci_high"]
+
+
 def labelled(p_plan, p_tool, q_plan, q_tool, name):
     """Success by plan ("00") or by tool ("11"); failures alike."""
 
