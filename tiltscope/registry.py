@@ -46,16 +46,19 @@ def add_model(models: Path, name: str, source: str) -> Path:
 
 
 def require_model(folder: Path) -> None:
-    """Check that a folder looks like a model that can be loaded.
+    """Check that a folder looks like a model that can be loaded, or like a LoRA adapter of one.
 
     Raises:
         SetupError: it does not; the message says why.
     """
     if not folder.is_dir():
         raise SetupError(f"{folder} is no folder")
-    config = folder / "config.json"
+    config = folder / ("adapter_config.json" if is_adapter(folder) else "config.json")
     if not config.is_file():
-        raise SetupError(f"{folder} has no config.json: it is not a Transformers model folder")
+        raise SetupError(
+            f"{folder} has neither config.json nor adapter_config.json: it is no Transformers model folder, "
+            "and no LoRA adapter"
+        )
     try:
         json.loads(config.read_text())
     except ValueError as error:
@@ -65,6 +68,11 @@ def require_model(folder: Path) -> None:
             f"{folder} has no *.safetensors: other weight formats can run code and are not loaded. "
             "Convert it: model.save_pretrained(folder)"
         )
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter, which names its base in its configuration."""
+    return (folder / "adapter_config.json").is_file()
 
 
 def _download(reference: str) -> Path:

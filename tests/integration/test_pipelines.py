@@ -68,7 +68,10 @@ def test_checkpoints_are_analysed_once_in_order_and_only_when_whole(
     first = watcher()
     assert list(first.look()) == []  # nothing is whole that has been looked at once
     analyses = looked(stack, first, ["step-9", "step-10"])
-    assert said == ["step-20: model.safetensors is not whole"]
+    # On a busy machine the registry's scan may be late, which is told too.
+    assert [line for line in said if "does not list" not in line] == [
+        "step-20: model.safetensors is not whole"
+    ]
     assert [one.spec["candidate"]["model"] for one in analyses] == ["run-step-9", "run-step-10"]
     shutil.copy(EXAMPLES / "models" / "tiny-new" / "model.safetensors", half)
     later = looked(stack, first, ["step-20"])

@@ -44,3 +44,13 @@ def test_other_weight_formats_are_refused_with_the_way_out(tmp_path, source):
 def test_a_download_needs_its_revision(tmp_path):
     with pytest.raises(SetupError, match="name the revision"):
         add_model(tmp_path / "models", "mine", "hf:org/model")
+
+
+def test_an_adapter_is_a_model_too(tmp_path, source):
+    (source / "config.json").rename(source / "adapter_config.json")
+    (source / "model.safetensors").rename(source / "adapter_model.safetensors")
+    target = add_model(tmp_path / "models", "lora", str(source))
+    assert sorted(f.name for f in target.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    (source / "adapter_config.json").unlink()
+    with pytest.raises(SetupError, match="neither"):
+        add_model(tmp_path / "models", "other", str(source))
