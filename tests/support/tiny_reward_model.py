@@ -32,3 +32,27 @@ def build_taste(path: Path) -> Path:
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+def build_random_judge(path: Path, vocabulary: str, seed: int = 0, *, context_length: int = 64) -> Path:
+    """A random model that rewards every text differently, by a standard deviation of about one.
+
+    Args:
+        path: Folder to create.
+        vocabulary: Characters it reads, one token each.
+        seed: Of the weights.
+        context_length: Longest prompt and completion together.
+    """
+    tokenizer = build_tokenizer(vocabulary)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=context_length, num_labels=1, pad_token_id=None,
+        initializer_range=0.3,
+    )  # fmt: skip
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    model = LlamaForSequenceClassification(config)
+    torch.set_rng_state(state)
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
