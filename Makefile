@@ -8,7 +8,7 @@ CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos test test-all lint faults calibration mutations openapi clean
+.PHONY: help setup demo demo-chaos test test-all lint faults calibration bench mutations openapi clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,10 @@ test-all: lint ## the slow studies too
 calibration: setup ## coverage, false creation and power, again: SIZE=quick, full or large; resumable
 	@$(BIN)/python -m benchmarks.calibration run --size $(SIZE)
 	@$(BIN)/python -m benchmarks.calibration report --size $(SIZE) --out $(if $(filter quick,$(SIZE)),.calibration/quick,docs/calibration)
+
+bench: setup ## tokens, speed and overhead against what is run beside them; writes docs/performance.md; resumable
+	@$(BIN)/python -m benchmarks.performance run
+	@$(BIN)/python -m benchmarks.performance report
 
 mutations: setup ## break each rule of the science and the ledger in a copy and see its test go red
 	@$(BIN)/python -m benchmarks.mutations

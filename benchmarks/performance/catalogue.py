@@ -1,0 +1,15 @@
+"""All benchmarks, in the order in which they run: what gates the others comes first."""
+
+from importlib import import_module
+
+from benchmarks.performance.benchmark import Benchmark
+
+NAMES: tuple[str, ...] = ()
+
+
+def load(name: str) -> Benchmark:
+    """The benchmark of a file; imported when it is wanted, since some need torch and some a service."""
+    found = import_module(f"benchmarks.performance.{name}").BENCHMARK
+    if not isinstance(found, Benchmark):
+        raise TypeError(f"{name}.BENCHMARK is no Benchmark")
+    return found

@@ -1,0 +1,150 @@
+"""The harness: answers before clocks, quiet blocks only, outcomes that survive, misses that stay visible."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from benchmarks.performance import catalogue, publish
+from benchmarks.performance.benchmark import Benchmark
+from benchmarks.performance.machine import Usage, peak_memory
+from benchmarks.performance.outcome import Curve, Outcome
+from benchmarks.performance.session import MOST_FOREIGN, PATIENCE, CheckFailed, Session, figure
+from benchmarks.performance.store import Store
+
+
+def session_in(folder: Path) -> Session:
+    return Session("made_up", quick=False, scratch=folder, report=lambda line: None)
+
+
+class Clock:
+    """Time that passes only when work is done."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def work(self, seconds: float) -> Callable[[], float]:
+        def run() -> float:
+            self.now += seconds
+            return 10.0
+
+        return run
+
+    def usage(self, foreign: Iterator[float], cores: int) -> Callable[[], Usage]:
+        """Readings of a machine on which others take the given share between every second pair."""
+        others, own, numbers = 0.0, 0.0, count()
+        last = self.now
+
+        def read() -> Usage:
+            nonlocal others, own, last
+            if next(numbers) % 2:
+                passed = self.now - last
+                own += passed
+                others += next(foreign) * passed * cores
+            last = self.now
+            return Usage(self.now, own + others, 0.0, own)
+
+        return read
+
+
+def test_nothing_is_timed_before_an_answer_was_checked(tmp_path: Path) -> None:
+    session = session_in(tmp_path)
+    with pytest.raises(CheckFailed):
+        session.compare("speed", lambda: 1.0, lambda: 1.0)
+    with pytest.raises(CheckFailed, match="tokens"):
+        session.check("tokens", passed=False, detail="3 differ")
+    assert not Outcome(figures=(), checks=tuple(session.checks)).valid
+    assert not Outcome(figures=()).valid
+
+
+def test_blocks_interleave_and_busy_ones_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    session, clock = session_in(tmp_path), Clock()
+    session.check("same", passed=True, detail="equal")
+    busy = iter([0.0, 0.2, 0.04, 0.0, 0.0])
+    found = session.compare(
+        "speed",
+        clock.work(1.0),
+        clock.work(3.0),
+        blocks=4,
+        usage=clock.usage(busy, 2),
+        clock=lambda: clock.now,
+    )
+    assert found.ratios == pytest.approx([3.0] * 4)
+    assert found.ours == pytest.approx([10.0] * 4)
+    (blocks,) = session.blocks
+    assert (blocks.kept, blocks.dropped, blocks.noisy) == (4, 1, False)
+    assert blocks.foreign == pytest.approx(0.04)
+
+
+def test_a_machine_that_is_never_quiet_makes_a_noisy_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    session, clock = session_in(tmp_path), Clock()
+    session.check("same", passed=True, detail="equal")
+    usage = clock.usage(iter([2 * MOST_FOREIGN] * 12), 2)
+    found = session.compare(
+        "speed", clock.work(1.0), clock.work(1.0), blocks=4, usage=usage, clock=lambda: clock.now
+    )
+    (blocks,) = session.blocks
+    assert blocks.noisy
+    assert len(found.ratios) == 4 * PATIENCE
+
+
+def test_usage_of_the_machine_is_split_into_own_and_foreign() -> None:
+    before = Usage.now()
+    total = sum(number * number for number in range(400_000))
+    spent = Usage.now().since(before)
+    assert total > 0
+    assert spent.own > 0
+    assert 0.0 <= spent.foreign <= 1.01
+
+
+def test_the_peak_counts_what_was_freed_again() -> None:
+    assert peak_memory(lambda: len(bytearray(32 << 20))) > 24 << 20
+
+
+def test_an_outcome_survives_and_the_page_shows_what_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_in(tmp_path)
+    session.check("same answers", passed=True, detail="7 of 7")
+    fast = figure("tokens", [40.0, 50.0, 60.0], "seeds", at_least=30)
+    slow = figure("overhead", [0.02], "runs", at_most=0.01, unit="share", holds_back="start-up is half of it")
+    lines = {"ours": [[1.0, 2.0], [2.0, 3.0]]}
+    curve = Curve("Cost by prompts", "prompts", "tokens", lines)
+    outcome = Outcome(
+        figures=(fast, slow),
+        checks=tuple(session.checks),
+        curves=(curve,),
+        about={
+            "commit": "abc",
+            "date": "2026-01-01",
+            "seconds": 1.0,
+            "machine": dict.fromkeys(("cores", "processor", "memory_gib", "threads", "python", "torch"), 1),
+        },
+    )
+    assert (fast.met, slow.met) == (True, False)
+    assert (fast.value, fast.low, fast.high, fast.n) == (50.0, 40.0, 60.0, 3)
+    work = Store(tmp_path / "work")
+    work.save("made_up", outcome)
+    assert work.read("made_up") == outcome
+    monkeypatch.setattr(publish, "NAMES", ("made_up",))
+    monkeypatch.setattr(publish, "load", lambda name: Benchmark("Speed", "nothing", lambda s: outcome))
+    page = tmp_path / "docs" / "performance.md"
+    missed = publish.publish(work, page)
+    assert missed == ["made_up: overhead is 0.02, aimed at ≤ 0.01"]
+    text = page.read_text("utf-8")
+    assert "start-up is half of it" in text
+    assert "no ratio below counts" in text  # no gate was run
+    assert (page.parent / "performance" / "made_up-cost-by-prompts.png").exists()
+    assert Store(page.parent / "performance").read("made_up") == outcome
+    # One that was not run anew keeps what is published.
+    assert publish.publish(Store(tmp_path / "elsewhere"), page) == missed
+
+
+def test_every_name_of_the_catalogue_is_a_benchmark() -> None:
+    for name in catalogue.NAMES:
+        assert catalogue.load(name).title
