@@ -15,6 +15,7 @@ def spec_of(
     adaptive: bool = True,
     top_p: float = 1.0,
     inverse_temperatures: tuple[float, ...] = (1.0,),
+    audit: dict[str, int] | None = None,
 ) -> AnalysisSpec:
     """A capability analysis of some prompts; everything else at the defaults of the API."""
     body: dict[str, Any] = {
@@ -31,5 +32,6 @@ def spec_of(
             "adaptive": adaptive,
         },
         "inverse_temperatures": list(inverse_temperatures),
+        "audit": {"counts": audit} if audit else None,
     }
     return AnalysisSpec.from_request(AnalysisRequest.model_validate(body).model_dump(mode="json"))

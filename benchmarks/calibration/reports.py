@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.calibration.worlds import Draws, World
+from benchmarks.calibration.worlds import NEVER, Draws, Errors, World
 from workers.estimators.gain import PromptRecord
 from workers.estimators.literature import unseen_rule
 from workers.estimators.regimes import CREATED, Regime, classify_regime
 from workers.estimators.verdict import Decision, Verdict, decide
 from workers.pipelines.assessment import assess_candidate, assess_reference
+from workers.pipelines.audit import audited
+from workers.pipelines.judge import Judge
 from workers.pipelines.observations import PromptObservations
 from workers.pipelines.prompt_result import PromptResult
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
@@ -23,12 +25,14 @@ class Report:
     """What was found of some prompts.
 
     Attributes:
+        spec: The analysis, its audit counted.
         observations: What was drawn in the end.
         records: The prompts as the verdict sees them.
         regimes: Their regimes.
         draws: The samples, for other rules on the same data.
     """
 
+    spec: AnalysisSpec
     observations: list[PromptObservations]
     records: list[PromptRecord]
     regimes: list[Regime]
@@ -44,9 +48,9 @@ class Report:
         """Samples of both sides."""
         return sum(o.reference.n + (o.candidate.n if o.candidate else 0) for o in self.observations)
 
-    def verdict(self, spec: AnalysisSpec, rng: np.random.Generator) -> Verdict:
+    def verdict(self, rng: np.random.Generator) -> Verdict:
         """The verdict, without its curve over K_probe."""
-        thresholds = spec.thresholds
+        thresholds = self.spec.thresholds
         names = Decision.__dataclass_fields__
         decision = Decision(**{name: getattr(thresholds, name) for name in names})
         return decide(self.records, decision, rng=rng)
@@ -66,7 +70,7 @@ def report_of(
     rng: np.random.Generator,
     *,
     scored: bool = True,
-    flip: float = 0.0,
+    errors: Errors = NEVER,
 ) -> Report:
     """Run an analysis of planted worlds to its end.
 
@@ -77,9 +81,10 @@ def report_of(
         worlds: One a prompt.
         rng: Source of all samples.
         scored: Whether the two sides can score each other's samples.
-        flip: Chance that the verifier answers wrongly.
+        errors: Those of the verifier; the analysis may bring an audit of it.
     """
-    draws = [Draws(world, rng, flip) for world in worlds]
+    spec = audited(spec, Judge())
+    draws = [Draws(world, rng, errors) for world in worlds]
     pilot = spec.budget.samples_per_prompt
     drawn = {stream: [pilot] * len(worlds) for stream in (REFERENCE, CANDIDATE)}
 
@@ -112,4 +117,6 @@ def report_of(
         for o in observations
     ]
     records = with_floors(records_of(spec, results), [0.0] * len(results))
-    return Report(observations, records, [classify_regime(record.evidence) for record in records], draws)
+    return Report(
+        spec, observations, records, [classify_regime(record.evidence) for record in records], draws
+    )

@@ -106,6 +106,38 @@ def tilted(a: float, odds: float) -> float:
     return odds * a / (1 - a + odds * a)
 
 
+@dataclass(frozen=True)
+class Errors:
+    """How a verifier errs, whatever the text.
+
+    Attributes:
+        accepts: Chance that it accepts a wrong text.
+        refuses: Chance that it refuses a right one.
+    """
+
+    accepts: float = 0.0
+    refuses: float = 0.0
+
+    def judged(self, correct: Bools, rng: np.random.Generator) -> Bools:
+        """What it says of texts. Shape as given; a verifier that never errs draws nothing."""
+        if not self.accepts and not self.refuses:
+            return correct
+        return correct ^ (rng.random(correct.size) < np.where(correct, self.refuses, self.accepts))
+
+    def audit(self, right: int, wrong: int, rng: np.random.Generator) -> dict[str, int]:
+        """The counts of an audit of so many right and wrong texts."""
+        return {
+            "right": right,
+            "accepted_right": int(rng.binomial(right, 1 - self.refuses)),
+            "wrong": wrong,
+            "accepted_wrong": int(rng.binomial(wrong, self.accepts)),
+        }
+
+
+NEVER = Errors()
+"""A verifier that does not err."""
+
+
 @dataclass
 class Draws:
     """The samples of one prompt, drawn as far as they are asked for.
@@ -113,12 +145,12 @@ class Draws:
     Args:
         world: The laws.
         rng: Source of randomness.
-        flip: Chance that the verifier answers wrongly.
+        errors: Those of the verifier.
     """
 
     world: World
     rng: np.random.Generator
-    flip: float = 0.0
+    errors: Errors = NEVER
 
     def __post_init__(self) -> None:
         """No sample yet."""
@@ -132,9 +164,7 @@ class Draws:
             return
         law = (self.world.p, self.world.q)[side]
         drawn = self.rng.choice(law.size, size=more, p=law)
-        correct = self.world.correct[drawn]
-        if self.flip:
-            correct = correct ^ (self.rng.random(more) < self.flip)
+        correct = self.errors.judged(self.world.correct[drawn], self.rng)
         self.completions[side] = np.concatenate([self.completions[side], drawn])
         self.judged[side] = np.concatenate([self.judged[side], correct])
 

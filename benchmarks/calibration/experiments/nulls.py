@@ -5,26 +5,31 @@ import numpy as np
 from benchmarks.calibration.experiment import Experiment, Row, Settings
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.reports import report_of
-from benchmarks.calibration.worlds import World, mode_world, tilted
+from benchmarks.calibration.worlds import Errors, World, mode_world, tilted
 from workers.estimators.counts import epsilon
 
 B = 0.9
 ODDS = 50.0
 TRUNCATING = 0.95
+WRONG = {"errors": {"accepts": 0.01, "refuses": 0.01}}
+STRICT = {"errors": {"refuses": 0.8}}
+AUDIT = {"audit": (500, 500)}
 
 
 def replicate(rng: np.random.Generator, cell: Settings) -> Row:
     """One report of M prompts of a null family."""
     k_probe, prompts = int(cell.get("k_probe", 256)), int(cell.get("prompts", 20))
+    errors = Errors(**cell.get("errors", {}))
     spec = spec_of(
         prompts,
         k_probe=k_probe,
         most=max(2048, 8 * k_probe),
         top_p=cell.get("top_p", 1.0),
+        audit=errors.audit(*cell["audit"], rng) if "audit" in cell else None,
     )
     threshold = epsilon(k_probe, 0.5)
     worlds = [_world(rng, cell, threshold) for _ in range(prompts)]
-    report = report_of(spec, worlds, rng, scored=cell.get("scored", True), flip=cell.get("flip", 0.0))
+    report = report_of(spec, worlds, rng, scored=cell.get("scored", True), errors=errors)
     unreached = sum(regime.name in {"unreached", "singular"} for regime in report.regimes)
     return {
         "false": float(any(report.created)),
@@ -73,8 +78,20 @@ NULLS = Experiment(
         "collapsed, a = ε": {"family": "collapsed", "times": 1, "prompts": 10},
         "collapsed, a = 2ε": {"family": "collapsed", "times": 2, "prompts": 10},
         "collapsed, a = 5ε": {"family": "collapsed", "times": 5, "prompts": 10},
-        "tilt, verifier wrong 1 %": {"family": "tilt", "scored": False, "flip": 0.01},
+        "tilt, verifier wrong 1 %": {"family": "tilt", "scored": False, **WRONG},
         "top-p hides C": {"family": "truncated", "top_p": TRUNCATING, "scored": False, "prompts": 10},
+        "tilt, verifier wrong 1 %, audit of 500 + 500": {
+            "family": "tilt",
+            "scored": False,
+            **WRONG,
+            **AUDIT,
+        },
+        "tilt at a = ε, verifier refuses 80 % of right, audit of 500 + 500": {
+            "family": "threshold",
+            "scored": False,
+            **STRICT,
+            **AUDIT,
+        },
     },
     replicate=replicate,
     full=300,

@@ -12,7 +12,7 @@ from benchmarks.calibration.experiment import Experiment, interval
 from benchmarks.calibration.publish import publish
 from benchmarks.calibration.store import Store
 from benchmarks.calibration.summary import ALL, coverages, false_creation
-from benchmarks.calibration.worlds import Draws, mode_world, random_world
+from benchmarks.calibration.worlds import Draws, Errors, mode_world, random_world
 from workers.estimators.estimate import Estimate
 
 
@@ -103,6 +103,34 @@ def test_worlds_are_exact() -> None:
     tilt = mode_world(0.02, 0.9)
     ratios = tilt.q[tilt.correct & (tilt.q > 0)] / tilt.p[tilt.correct & (tilt.q > 0)]
     assert ratios == pytest.approx(np.full(ratios.size, 45.0))
+
+
+def test_a_verifier_errs_at_its_rates_and_an_audit_counts_them() -> None:
+    errors, rng = Errors(accepts=0.1, refuses=0.4), np.random.default_rng(5)
+    correct = np.arange(20_000) < 10_000
+    judged = errors.judged(correct, rng)
+    # Five standard errors of a rate from 10,000 texts.
+    assert judged[correct].mean() == pytest.approx(0.6, abs=5 * math.sqrt(0.24 / 10_000))
+    assert judged[~correct].mean() == pytest.approx(0.1, abs=5 * math.sqrt(0.09 / 10_000))
+    audit = errors.audit(10_000, 5_000, rng)
+    assert (audit["right"], audit["wrong"]) == (10_000, 5_000)
+    assert audit["accepted_right"] == pytest.approx(6_000, abs=5 * math.sqrt(10_000 * 0.24))
+    assert audit["accepted_wrong"] == pytest.approx(500, abs=5 * math.sqrt(5_000 * 0.09))
+    assert Errors().judged(correct, rng) is correct
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        ("a = 0.01 ε, n ≤ 4096, verifier wrong 1 %", "elicitation"),
+        ("a = 0.01 ε, n ≤ 4096, verifier wrong 1 %, audit of 500 + 500", "inconclusive"),
+        ("a = 64 ε, n ≤ 4096, verifier wrong 1 %, audit of 500 + 500", "elicitation"),
+        ("a = 0.01 ε, n ≤ 4096, verifier wrong 1 %, audit of 2,000 + 10,000, K_probe = 32", "creation"),
+    ],
+)
+def test_an_audit_takes_back_a_verdict_that_rests_on_the_verifiers_errors(cell: str, label: str) -> None:
+    (row,) = CATALOGUE["creation"].run(cell, 0, 1)
+    assert row["label"] == label
 
 
 def test_draws_extend_what_was_drawn() -> None:
