@@ -124,8 +124,9 @@ class Errors:
             return correct
         return correct ^ (rng.random(correct.size) < np.where(correct, self.refuses, self.accepts))
 
-    def audit(self, right: int, wrong: int, rng: np.random.Generator) -> dict[str, int]:
+    def audit(self, size: tuple[int, int], rng: np.random.Generator) -> dict[str, int]:
         """The counts of an audit of so many right and wrong texts."""
+        right, wrong = size
         return {
             "right": right,
             "accepted_right": int(rng.binomial(right, 1 - self.refuses)),

@@ -25,7 +25,7 @@ def replicate(rng: np.random.Generator, cell: Settings) -> Row:
         k_probe=k_probe,
         most=max(2048, 8 * k_probe),
         top_p=cell.get("top_p", 1.0),
-        audit=errors.audit(*cell["audit"], rng) if "audit" in cell else None,
+        audit=errors.audit(cell["audit"], rng) if "audit" in cell else None,
     )
     threshold = epsilon(k_probe, 0.5)
     worlds = [_world(rng, cell, threshold) for _ in range(prompts)]

@@ -16,7 +16,7 @@ K_PROBE = 256
 def replicate(rng: np.random.Generator, cell: Settings) -> Row:
     """One report of 20 prompts at one price, and its verdict."""
     k_probe, errors = int(cell.get("k_probe", K_PROBE)), Errors(**cell.get("errors", {}))
-    audit = errors.audit(*cell["audit"], rng) if "audit" in cell else None
+    audit = errors.audit(cell["audit"], rng) if "audit" in cell else None
     pilot = int(cell.get("pilot", 64))
     spec = spec_of(PROMPTS, k_probe=k_probe, pilot=pilot, most=int(cell["most"]), audit=audit)
     worlds = [mode_world(float(cell["times"]) * epsilon(k_probe, 0.5), B)] * PROMPTS

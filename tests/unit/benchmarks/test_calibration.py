@@ -112,7 +112,7 @@ def test_a_verifier_errs_at_its_rates_and_an_audit_counts_them() -> None:
     # Five standard errors of a rate from 10,000 texts.
     assert judged[correct].mean() == pytest.approx(0.6, abs=5 * math.sqrt(0.24 / 10_000))
     assert judged[~correct].mean() == pytest.approx(0.1, abs=5 * math.sqrt(0.09 / 10_000))
-    audit = errors.audit(10_000, 5_000, rng)
+    audit = errors.audit((10_000, 5_000), rng)
     assert (audit["right"], audit["wrong"]) == (10_000, 5_000)
     assert audit["accepted_right"] == pytest.approx(6_000, abs=5 * math.sqrt(10_000 * 0.24))
     assert audit["accepted_wrong"] == pytest.approx(500, abs=5 * math.sqrt(5_000 * 0.09))
