@@ -5,7 +5,7 @@ Only for samples whose number was fixed in advance (the pilot): an adaptively st
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -159,8 +159,22 @@ def pass_at_k_curve(
     confidence: float = 0.95,
     families: ArrayLike | None = None,
 ) -> list[PassAtK]:
-    """`mean_pass_at_k` at every budget in `ks`; points beyond the fewest samples are undefined."""
-    return [mean_pass_at_k(ns, cs, k, rng, confidence=confidence, families=families) for k in ks]
+    """`mean_pass_at_k` at every budget in `ks`; points beyond the fewest samples are undefined.
+
+    pass@k never falls as k grows. Where every prompt is at 1, its interval for want of spread is the widest
+    of all; the lower end of the next smaller budget holds there as well and is kept.
+    """
+    curve = {
+        k: mean_pass_at_k(ns, cs, k, rng, confidence=confidence, families=families) for k in dict.fromkeys(ks)
+    }
+    below: float | None = None
+    for k in sorted(curve):
+        mean = curve[k].mean
+        if mean.value == 1.0 and mean.ci_low is not None and below is not None and mean.ci_low < below:
+            mean = replace(mean, ci_low=below)
+            curve[k] = replace(curve[k], mean=mean)
+        below = mean.ci_low if mean.ci_low is not None else below
+    return [curve[k] for k in ks]
 
 
 def _all_fail(n: int, c: int, k: int) -> float | None:

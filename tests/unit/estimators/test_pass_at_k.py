@@ -155,3 +155,21 @@ def test_population_interval_covers() -> None:
         ends = mean_pass_at_k([16] * 40, cs, 1, rng, resamples=400).mean
         covered += ends.ci_low <= 1 / 3 <= ends.ci_high  # type: ignore[operator]
     assert 0.90 <= covered / 300 <= 0.985
+
+
+def test_a_saturated_point_keeps_the_lower_end_of_a_smaller_budget():
+    ns, cs = [64] * 20, [60, 61, 62, 63] * 5
+    curve = pass_at_k_curve(ns, cs, [64, 1, 2, 16], np.random.default_rng(0))
+    saturated, one, two, sixteen = (point.mean for point in curve)
+    assert [point.k for point in curve] == [64, 1, 2, 16]
+    assert saturated.value == sixteen.value == 1.0
+    assert one.ci_low < two.ci_low <= sixteen.ci_low == saturated.ci_low < 1.0
+    alone = mean_pass_at_k(ns, cs, 64, np.random.default_rng(0)).mean
+    assert alone.ci_low < one.ci_low
+
+
+def test_a_curve_saturated_from_the_start_stays_uncertain():
+    low = [
+        point.mean.ci_low for point in pass_at_k_curve([8] * 5, [8] * 5, [1, 2, 8], np.random.default_rng(0))
+    ]
+    assert low == [pytest.approx(0.025 ** (1 / 5))] * 3
