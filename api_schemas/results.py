@@ -14,6 +14,7 @@ from api_schemas.estimates import DatasetEstimate, Estimate
 from api_schemas.free_energy import FreeEnergy
 from api_schemas.requests import Kind
 from api_schemas.support_zeros import SupportZeros
+from api_schemas.weights import WeightsRow
 
 VerdictLabel = Literal["elicitation", "creation", "mixed", "inconclusive"]
 Regime = Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
@@ -377,6 +378,9 @@ class PromptRow(Document):
     log_partition: list[FreeEnergyRow] | None = None
     arms: list[ArmRow] | None = None
     support_zeros: SupportZeros | None = None
+    weights: Annotated[
+        WeightsRow | None, Field(description="Where scored draws speak for the reference's success.")
+    ] = None
     evidence: list[str]
     second_verifier: SecondVerifierRow | None = None
     samples_to_settle: Annotated[

@@ -17,6 +17,7 @@ from workers.pipelines.prompt_decomposition import Strategies
 from workers.pipelines.prompt_result import PromptResult, best_success, printed_gain, support_zeros
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.temperature_section import row_json
+from workers.pipelines.weights_row import weights_json
 
 LISTED_BEHAVIOURS = 100
 """Behaviours a row lists: a label that is nearly unique to each sample is no behaviour, and fills no page."""
@@ -75,6 +76,8 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: 
             "causes": dict(zeros.causes),
             "edge": zeros.edge,
         }
+    if result.reference.evidence.scoring is not None:
+        row["weights"] = weights_json(result.reference.evidence.scoring)
     if result.terms is not None:
         row |= {
             "kl": estimate_json(result.terms.kl.rb),

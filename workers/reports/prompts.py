@@ -9,6 +9,7 @@ from workers.reports.glossary import CLASSES, CONFIRMATIONS, REGIMES, Term
 from workers.reports.numerals import count
 from workers.reports.reach import SIDES
 from workers.reports.readings import Json, Reading, read
+from workers.reports.weights import weights_fact
 
 TERMS: Final = {"kl": "KL", "tilt": "Tilt", "drift": "Drift", "escape": "Escape"}
 
@@ -143,6 +144,8 @@ def _confirmed(row: Json) -> str:
 def _facts(row: Json, sides: Sequence[str]) -> list[str]:
     facts = [_classes(side, row[side]) for side in sides if row.get(side)]
     facts += [_behaviour(found) for found in (row.get("behaviours") or [])[:LISTED_BEHAVIOURS]]
+    if row.get("weights"):
+        facts.append(weights_fact(row["weights"]))
     if row.get("samples_to_settle"):
         more = count(row["samples_to_settle"], "more sample")
         facts.append(f"About {more} would settle what is undetermined.")

@@ -203,3 +203,17 @@ def test_rendering_changes_nothing_and_is_repeatable():
 
 def test_an_untitled_analysis_has_a_title():
     assert "Untitled analysis" in render("mixed", title="\u202e\x00")
+
+
+def test_the_weights_behind_a_price_are_told():
+    document, rows = capability("elicitation")
+    weights = {"draws": 128, "successes": 40, "ess": 6.25, "largest_share": 0.31, "log_spread": 3.4}
+    rows[1]["weights"] = weights | {"log_range": 9.0, "pareto_k": 0.84, "status": "unreliable"}
+    rows[1]["weights"]["reason"] = "log-spread 3.4 nats above 3"
+    rows[2]["weights"] = weights | {"successes": 0, "largest_share": None, "pareto_k": None}
+    text = Page(render_report(document, rows, title="A run")).text
+    assert (
+        "40 successes of 128 draws are worth 6.2; the heaviest carries 31% of the weight, log-weights spread "
+        "by 3.40 nats, Pareto k 0.84: unreliable, for log-spread 3.4 nats above 3" in text
+    )
+    assert "no success has a chance under it" in text
