@@ -278,6 +278,30 @@ class SupportZeros(Document):
     """Those whose only zeros lie within rounding of the nucleus edge: no evidence."""
 
 
+class WeightsRow(Document):
+    """Diagnostics of the weights p/mixture of a prompt's scored successes; the mixture is of both sides.
+
+    None of them sees a mode of success that no draw visited.
+    """
+
+    draws: int
+    """Samples of both sides, failures included."""
+    successes: int
+    """Successes that the reference gives a chance."""
+    ess: float
+    """Effective number of successes: (Σw)²/Σw²."""
+    largest_share: float | None = None
+    """Share of the weight that one success carries; null without any."""
+    log_spread: float
+    """Standard deviation of log w over successes, nats; scoring refuses above 3."""
+    log_range: float
+    """Largest minus least log w, nats."""
+    pareto_k: float | None = None
+    """PSIS shape of the largest weights; null where none can be fitted."""
+    status: Literal["ok", "unreliable", "undefined"] | str
+    reason: str
+
+
 class Readiness(Document):
     """What the gateway needs, part by part; `degraded` parts do not keep it from accepting work."""
 
@@ -912,6 +936,8 @@ class PromptRow(Document):
     log_partition: list[FreeEnergyRow] | None = None
     arms: list[ArmRow] | None = None
     support_zeros: SupportZeros | None = None
+    weights: WeightsRow | None = None
+    """Where scored draws speak for the reference's success."""
     evidence: list[str]
     second_verifier: SecondVerifierRow | None = None
     samples_to_settle: int | None = None
