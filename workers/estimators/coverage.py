@@ -9,7 +9,8 @@ from scipy import stats
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import bootstrap_interval, cluster_error, few_units
+from workers.estimators.families import cluster_error, few_units
+from workers.estimators.resampling import bootstrap_interval
 
 Ints = NDArray[np.int64]
 #: Share of the error spent on deciding, prompt by prompt, on which side of τ it lies.

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import few_units, linearised
+from workers.estimators.families import few_units, linearised
 from workers.estimators.sample_mean import mean_estimate
 
 #: With more unreliable prompts than this share, their mean is unreliable too.

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.estimate import Estimate
+from workers.estimators.families import LEAST_UNITS
 from workers.estimators.gain import PromptRecord
 from workers.estimators.regimes import PromptEvidence, classify_regime
-from workers.estimators.resampling import LEAST_UNITS
 from workers.estimators.selection import e_bh
 from workers.estimators.share import GainSplit
 

@@ -17,8 +17,8 @@ from scipy.stats import binom
 
 from workers.estimators.counts import epsilon, log_e_in, log_e_out
 from workers.estimators.gain import FloatArray, IntArray
-from workers.estimators.resampling import sign_flip_test
 from workers.estimators.selection import e_bh, log_target
+from workers.estimators.sign_flip import sign_flip_test
 
 NullName = Literal["aa", "tilt", "planted"]
 NullStatus = Literal["passed", "failed", "not_run"]

@@ -13,7 +13,8 @@ from scipy import stats
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import cluster_error, few_units, population_interval
+from workers.estimators.families import cluster_error, few_units
+from workers.estimators.resampling import population_interval
 from workers.numerics.checks import count_vectors, counts
 
 

@@ -7,19 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from workers.estimators.families import family_means, family_totals, linearised
 from workers.estimators.sample_mean import hall_interval
-from workers.numerics.checks import FloatVector, IntVector, count_vectors, finite_vector, open_unit
+from workers.numerics.checks import FloatVector, count_vectors, open_unit
 
-# 2^16 sign patterns of 16 prompts take 8 MiB.
-_EXACT_PROMPTS = 16
 _BLOCK_CELLS = 4_000_000
 
 WIDEST: Final = 1.0 - 1e-9
 """Confidence of percentiles that are the ends of all resamples: two units expand to more than a double
 holds."""
-
-LEAST_UNITS: Final = 6
-"""Below this, Student's quantile for families exceeds 2.5 and the interval says mostly that they are few."""
 
 
 def resample_counts(
@@ -45,59 +41,6 @@ def resample_counts(
     rates = np.divide(c, total, out=np.zeros(c.size), where=total > 0)
     drawn: NDArray[np.int64] = rng.binomial(total, rates, size=(resamples, c.size))
     return drawn
-
-
-def family_means(values: ArrayLike, families: ArrayLike | None) -> tuple[FloatVector, FloatVector]:
-    """Sums and sizes of the resampled units: families, or the prompts themselves if None.
-
-    Args:
-        values: One number per prompt, finite. Shape ``(M,)``.
-        families: One label per prompt. Shape ``(M,)``.
-
-    Returns:
-        Sum of the values and number of prompts per family. Shapes ``(F,)``.
-
-    Raises:
-        ValueError: Shapes that differ.
-    """
-    array = finite_vector(values, "values")
-    if families is None:
-        return array, np.ones(array.size)
-    labels = np.array(families)
-    if labels.shape != array.shape:
-        raise ValueError("one family per value")
-    _, member = np.unique(labels, return_inverse=True)
-    sums: FloatVector = np.bincount(member, weights=array).astype(np.float64)
-    return sums, np.bincount(member).astype(np.float64)
-
-
-def family_totals(rows: ArrayLike, families: ArrayLike | None) -> tuple[NDArray[np.float64], FloatVector]:
-    """Sums of rows and sizes of the resampled units, in an order that depends on the data alone.
-
-    The names of families and the order of prompts must not decide which unit a draw picks.
-
-    Args:
-        rows: One row per prompt, finite. Shape ``(M, D)``.
-        families: One label per prompt, or None where each prompt is a unit. Shape ``(M,)``.
-
-    Returns:
-        Sum of the rows and number of prompts of each unit. Shapes ``(F, D)`` and ``(F,)``.
-
-    Raises:
-        ValueError: Shapes that differ.
-    """
-    values = np.asarray(rows, dtype=np.float64)
-    sums, sizes = values, np.ones(values.shape[0])
-    if families is not None:
-        labels = np.array(families)
-        if values.ndim != 2 or labels.shape != values.shape[:1]:
-            raise ValueError("one family per row")
-        _, member = np.unique(labels, return_inverse=True)
-        sizes = np.bincount(member).astype(np.float64)
-        sums = np.zeros((sizes.size, values.shape[1]))
-        np.add.at(sums, member, values)
-    order = np.lexsort([sizes, *sums.T])
-    return sums[order], sizes[order]
 
 
 def resampled_row_means(
@@ -152,28 +95,6 @@ def bootstrap_means(
         picked = rng.integers(0, sums.size, size=(block, sums.size))
         means[start : start + block] = sums[picked].sum(axis=1) / sizes[picked].sum(axis=1)
     return means
-
-
-def linearised(values: ArrayLike, families: ArrayLike | None) -> FloatVector:
-    """One value a family whose mean, and the spread of it, are those of the ratio of sums; sums by name.
-
-    Args:
-        values: One number per prompt, finite. Shape ``(M,)``.
-        families: One label per prompt, or None where each prompt is a unit. Shape ``(M,)``.
-
-    Returns:
-        ``mean + F (S_f - mean m_f) / M``, S_f the sum and m_f the number of a family's prompts. Shape
-        ``(F,)``.
-
-    Raises:
-        ValueError: Shapes that differ.
-    """
-    sums, sizes = family_means(values, families)
-    if sums.size == 0 or bool((sizes == 1.0).all()):
-        return sums if families is None else finite_vector(values, "values")
-    mean = float(sums.sum() / sizes.sum())
-    line: FloatVector = mean + (sums - mean * sizes) * (sums.size / sizes.sum())
-    return line
 
 
 def expanded_tail(units: int, confidence: float) -> float:
@@ -287,72 +208,3 @@ def _bca_levels(
     z = z0 + special.ndtri(levels)
     adjusted: FloatVector = special.ndtr(z0 + z / np.maximum(1.0 - skew * z, 1e-6))
     return adjusted
-
-
-def sign_flip_test(differences: ArrayLike, rng: np.random.Generator, flips: int = 20_000) -> float:
-    """One-sided p-value for mean > 0, against differences that are symmetric about zero.
-
-    The share of sign patterns whose sum is at least the observed one: all 2^m of them for up to 16 non-zero
-    differences, else ``(1 + count)/(1 + flips)`` of random ones. Its least value is 2^-m, so a level of 0.001
-    needs at least 10 prompts that differ.
-
-    Args:
-        differences: One per prompt, finite. Shape ``(M,)``.
-        rng: Source of randomness; not used in the exact case.
-        flips: Random patterns otherwise.
-
-    Returns:
-        In (0, 1]; 1 without a non-zero difference.
-
-    Raises:
-        ValueError: A difference is not finite.
-    """
-    array = finite_vector(differences, "differences")
-    array = array[array != 0.0]
-    if array.size == 0:
-        return 1.0
-    # Sums of the same numbers in another order differ by rounding; a tie counts as reached.
-    observed = float(array.sum()) - 1e-9 * float(np.abs(array).sum())
-    if array.size <= _EXACT_PROMPTS:
-        sums = np.zeros(1)
-        for difference in array:
-            sums = np.concatenate([sums + difference, sums - difference])
-        return float(np.mean(sums >= observed))
-    return (1.0 + _random_flips(array, rng, flips, observed)) / (1.0 + flips)
-
-
-def _random_flips(array: FloatVector, rng: np.random.Generator, flips: int, observed: float) -> int:
-    reached, step = 0, max(1, _BLOCK_CELLS // array.size)
-    for start in range(0, flips, step):
-        signs: IntVector = rng.integers(0, 2, size=(min(step, flips - start), array.size)) * 2 - 1
-        reached += int(np.count_nonzero(signs @ array >= observed))
-    return reached
-
-
-def few_units(units: int, prompts: int) -> str:
-    """Why an interval for a population of families is weak; empty where it is not.
-
-    Args:
-        units: Families; a prompt without one is a family of its own.
-        prompts: Prompts.
-    """
-    if units >= LEAST_UNITS or units == prompts:
-        return ""
-    return f"{units} families say little about others: the population interval is as wide as that"
-
-
-def cluster_error(values: ArrayLike, families: ArrayLike | None) -> float | None:
-    """Cluster-robust standard error of a mean over prompts, sqrt(F/(F-1) Σ_f (Σ_i r_i)²)/M.
-
-    Args:
-        values: One number per prompt, finite. Shape ``(M,)``.
-        families: One label per prompt, or None where prompts are independent. Shape ``(M,)``.
-
-    Returns:
-        None with one family, or where no value differs from another.
-    """
-    array = finite_vector(values, "values")
-    sums, _ = family_means(array - array.mean(), families)
-    if sums.size < 2 or np.ptp(array) == 0.0:
-        return None
-    return float(np.sqrt(sums.size / (sums.size - 1) * np.sum(sums**2)) / array.size)

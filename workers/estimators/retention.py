@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
-from workers.estimators.resampling import expanded_tail, family_totals, few_units, resampled_row_means
+from workers.estimators.families import family_totals, few_units
+from workers.estimators.resampling import expanded_tail, resampled_row_means
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

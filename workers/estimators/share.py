@@ -15,6 +15,7 @@ from scipy.stats import t as student_t
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
+from workers.estimators.families import few_units, linearised
 from workers.estimators.gain import (
     CREATED,
     ELICITED,
@@ -26,7 +27,7 @@ from workers.estimators.gain import (
     CrossFit,
     FloatArray,
 )
-from workers.estimators.resampling import expanded_tail, few_units, linearised
+from workers.estimators.resampling import expanded_tail
 from workers.estimators.sample_mean import hall_interval
 
 NO_GAIN: Final = "the gain of the prompts that are not lost is not positive"

@@ -17,8 +17,8 @@ from workers.estimators.estimate import Estimate
 from workers.estimators.findings import NEWS, Finding, format_repair, regression, shrinkage
 from workers.estimators.gain import CREATED, ELICITED, UNDETERMINED, PromptRecord, cross_fit
 from workers.estimators.regimes import PromptEvidence, Reach, classify_regime, reference_class, select_out
-from workers.estimators.resampling import sign_flip_test
 from workers.estimators.share import CreationShare, GainSplit, data_set_shares
+from workers.estimators.sign_flip import sign_flip_test
 from workers.estimators.unsettled import samples_to_settle_prompts
 
 Label = Literal["elicitation", "creation", "mixed", "inconclusive"]

@@ -1,0 +1,50 @@
+"""The sign-flip test of a mean over prompts."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workers.numerics.checks import FloatVector, IntVector, finite_vector
+
+# 2^16 sign patterns of 16 prompts take 8 MiB.
+_EXACT_PROMPTS = 16
+_BLOCK_CELLS = 4_000_000
+
+
+def sign_flip_test(differences: ArrayLike, rng: np.random.Generator, flips: int = 20_000) -> float:
+    """One-sided p-value for mean > 0, against differences that are symmetric about zero.
+
+    The share of sign patterns whose sum is at least the observed one: all 2^m of them for up to 16 non-zero
+    differences, else ``(1 + count)/(1 + flips)`` of random ones. Its least value is 2^-m, so a level of 0.001
+    needs at least 10 prompts that differ.
+
+    Args:
+        differences: One per prompt, finite. Shape ``(M,)``.
+        rng: Source of randomness; not used in the exact case.
+        flips: Random patterns otherwise.
+
+    Returns:
+        In (0, 1]; 1 without a non-zero difference.
+
+    Raises:
+        ValueError: A difference is not finite.
+    """
+    array = finite_vector(differences, "differences")
+    array = array[array != 0.0]
+    if array.size == 0:
+        return 1.0
+    # Sums of the same numbers in another order differ by rounding; a tie counts as reached.
+    observed = float(array.sum()) - 1e-9 * float(np.abs(array).sum())
+    if array.size <= _EXACT_PROMPTS:
+        sums = np.zeros(1)
+        for difference in array:
+            sums = np.concatenate([sums + difference, sums - difference])
+        return float(np.mean(sums >= observed))
+    return (1.0 + _random_flips(array, rng, flips, observed)) / (1.0 + flips)
+
+
+def _random_flips(array: FloatVector, rng: np.random.Generator, flips: int, observed: float) -> int:
+    reached, step = 0, max(1, _BLOCK_CELLS // array.size)
+    for start in range(0, flips, step):
+        signs: IntVector = rng.integers(0, 2, size=(min(step, flips - start), array.size)) * 2 - 1
+        reached += int(np.count_nonzero(signs @ array >= observed))
+    return reached
