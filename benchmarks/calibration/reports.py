@@ -15,6 +15,7 @@ from workers.pipelines.audit import audited
 from workers.pipelines.judge import Judge
 from workers.pipelines.observations import PromptObservations
 from workers.pipelines.prompt_result import PromptResult
+from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.topup import wanted_samples
 from workers.pipelines.verdict_section import records_of, with_floors
@@ -42,6 +43,12 @@ class Report:
     def created(self) -> list[bool]:
         """Prompts that are confirmed created."""
         return [regime.name in CREATED and regime.confirmed for regime in self.regimes]
+
+    @property
+    def scored(self) -> int:
+        """Samples that were scored under the other side's model."""
+        pairs = sum(o.pair.log_p.size for o in self.observations if o.pair is not None)
+        return pairs + sum(part.draws for o in self.observations for part in o.further_rounds)
 
     @property
     def samples(self) -> int:
@@ -87,10 +94,13 @@ def report_of(
     draws = [Draws(world, rng, errors) for world in worlds]
     pilot = spec.budget.samples_per_prompt
     drawn = {stream: [pilot] * len(worlds) for stream in (REFERENCE, CANDIDATE)}
+    further: list[list[tuple[int, int]]] = [[] for _ in worlds]
 
     def seen(changed: set[int], before: list[PromptObservations]) -> list[PromptObservations]:
         return [
-            draw.observe(i, (drawn[REFERENCE][i], drawn[CANDIDATE][i]), pilot, scored=scored)
+            draw.observe(
+                i, (drawn[REFERENCE][i], drawn[CANDIDATE][i]), pilot, scored=scored, further=further[i]
+            )
             if i in changed
             else before[i]
             for i, draw in enumerate(draws)
@@ -102,6 +112,9 @@ def report_of(
         changed = {i for counts in more.values() for i, count in enumerate(counts) if count}
         if not changed:
             break
+        for i in prompts_to_score(spec, observations) if scored else ():
+            if count := more[CANDIDATE][i]:
+                further[i].append((drawn[CANDIDATE][i], drawn[CANDIDATE][i] + count))
         for stream, counts in more.items():
             drawn[stream] = [n + count for n, count in zip(drawn[stream], counts, strict=True)]
         observations = seen(changed, observations)

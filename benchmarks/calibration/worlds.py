@@ -1,11 +1,13 @@
 """Laws small enough to enumerate: a completion is a pair of tokens, and every truth is a finite sum."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.scored_round import CANDIDATE, ScoredRound
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 
 Floats = NDArray[np.float64]
@@ -169,8 +171,24 @@ class Draws:
         self.completions[side] = np.concatenate([self.completions[side], drawn])
         self.judged[side] = np.concatenate([self.judged[side], correct])
 
-    def observe(self, index: int, n: tuple[int, int], pilot: int, *, scored: bool) -> PromptObservations:
-        """What an analysis sees of the first n samples of each side."""
+    def observe(
+        self,
+        index: int,
+        n: tuple[int, int],
+        pilot: int,
+        *,
+        scored: bool,
+        further: Sequence[tuple[int, int]] = (),
+    ) -> PromptObservations:
+        """What an analysis sees of the first n samples of each side.
+
+        Args:
+            index: The prompt's place.
+            n: Samples of each side.
+            pilot: How many of them are the pilot.
+            scored: Whether the pilot is scored.
+            further: Candidate samples of later rounds that are scored too, a half-open range a round.
+        """
         for side in (0, 1):
             self.extend(side, n[side])
         return PromptObservations(
@@ -178,7 +196,15 @@ class Draws:
             reference=self._side(0, n[0], pilot),
             candidate=self._side(1, n[1], pilot),
             pair=self._pair(pilot) if scored else None,
+            further_rounds=tuple(self._round(low, high) for low, high in further) if scored else (),
         )
+
+    def _round(self, low: int, high: int) -> ScoredRound:
+        y, correct = self.completions[1][low:high], self.judged[1][low:high]
+        with np.errstate(divide="ignore"):
+            log_p, log_q = np.log(self.world.p), np.log(self.world.q)
+        drawn = np.ones(y.size, dtype=np.bool_)
+        return ScoredRound.of_pair(log_p[y], log_q[y], correct, drawn, 0, y.size, CANDIDATE)
 
     def _side(self, side: int, n: int, pilot: int) -> SideObservations:
         correct = self.judged[side][:n]

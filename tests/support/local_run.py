@@ -136,4 +136,4 @@ class LocalRun:
                 )
             key = f"{self.rounds}-{shard.idx}"
             self.files[key] = to_parquet(table)
-            self.inputs.append({**shard.to_message(), "key": key})
+            self.inputs.append({**shard.to_message(), "round": self.rounds, "key": key})

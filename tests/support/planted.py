@@ -229,7 +229,7 @@ class PlantedRun:
                 table = self.score(drawn[shard.depends_on_idx], shard.scorer)
             key = f"{self.rounds}-{shard.idx}"
             self.files[key] = to_parquet(table)
-            self.inputs.append({**shard.to_message(), "key": key})
+            self.inputs.append({**shard.to_message(), "round": self.rounds, "key": key})
 
     def law(self, prompt: int, stream: str) -> Law:
         planted = self.prompts[prompt]

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from scipy import optimize
 
-from workers.estimators.scored_round import ScoredRound
+from workers.estimators.scored_round import CANDIDATE, ScoredRound
 from workers.numerics.checks import FloatVector, open_unit
 from workers.numerics.logspace import log_mean_exp, log_sum_exp
 
@@ -81,6 +81,54 @@ def log_lower_bound(rounds: Sequence[ScoredRound], alpha: float, *, refused: boo
     return float(optimize.brentq(lambda x: stakes.log_wealth(x) - target, high - step, high, xtol=1e-9))
 
 
+def draws_to_settle(
+    rounds: Sequence[ScoredRound], log_mean: float, target: float, *, proposal: str = CANDIDATE
+) -> int | None:
+    """How many more draws of one proposal make `log_wealth` reach the target if they go on as they went.
+
+    A forecast for planning, never evidence. Per draw the stake of a fraction f grows by the mean of
+    ``log(1 - f + f X/m)``, X = 1_C p/q over the draws that the proposal has made; the first fraction to bring
+    the whole mixture to the target decides.
+
+    Args:
+        rounds: Every round so far.
+        log_mean: log m, nats.
+        target: Log wealth to reach, nats.
+        proposal: Name of the proposal that is drawn from.
+
+    Returns:
+        0 if the target is met already; None if no fraction's stake is expected to grow.
+
+    Raises:
+        ValueError: log_mean is not finite.
+    """
+    if log_wealth(rounds, log_mean) >= target:
+        return 0
+    log_ratios, draws = _drawn_by(rounds, proposal)
+    if log_ratios.size == 0:
+        return None
+    stay = np.log1p(-FRACTIONS)
+    won = np.logaddexp(stay[:, None], np.log(FRACTIONS)[:, None] + (log_ratios - log_mean)).sum(axis=1)
+    growth = (won + (draws - log_ratios.size) * stay) / draws
+    missing = target - math.log(MARKOV_SHARE) - _Stakes.of(rounds, False).by_fraction(log_mean)
+    needed = [lacks / per_draw for lacks, per_draw in zip(missing, growth, strict=True) if per_draw > 0.0]
+    return max(1, math.ceil(min(needed))) if needed else None
+
+
+def _drawn_by(rounds: Sequence[ScoredRound], proposal: str) -> tuple[FloatVector, int]:
+    """Log p/q of the successes that a proposal drew itself, where finite, and how many draws it made."""
+    found, draws = [np.zeros(0)], 0
+    for part in rounds:
+        if proposal not in part.proposals:
+            continue
+        place = part.proposals.index(proposal)
+        own = part.is_correct & (part.drawn_by == place)
+        found.append(part.log_p[own] - part.log_proposals[place, own])
+        draws += part.sizes[place]
+    ratios = np.concatenate(found)
+    return ratios[np.isfinite(ratios)], draws
+
+
 @dataclass(frozen=True, slots=True)
 class _Stakes:
     """What the wealth depends on: logs of the positive X of all rounds, and the number of zeros."""
@@ -104,6 +152,11 @@ class _Stakes:
         markov = self.log_markov - self.rounds * log_mean
         if self.refused:
             return math.log(MARKOV_SHARE) + markov
+        return log_mean_exp(np.append(self.by_fraction(log_mean), markov))
+
+    def by_fraction(self, log_mean: float) -> FloatVector:
+        """Log of the stake of each fraction of the grid, nats. Shape ``(8,)``."""
         stay = np.log1p(-FRACTIONS)
         won = np.logaddexp(stay[:, None], np.log(FRACTIONS)[:, None] + (self.logs - log_mean)).sum(axis=1)
-        return log_mean_exp(np.append(won + self.failures * stay, markov))
+        grown: FloatVector = won + self.failures * stay
+        return grown

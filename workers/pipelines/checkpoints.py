@@ -10,6 +10,7 @@ from workers.pipelines.committed import Committed
 from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import RoundPlan, plan_more, plan_next
+from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.shards import FINALISE
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.topup import wanted_samples
@@ -91,14 +92,16 @@ def plan_following(
     if not spec.budget.adaptive:
         return RoundPlan((FINALISE,), "estimating")
     more = {stream: [0] * len(spec.prompts) for stream in spec.streams}
+    scored = {}
     for stream in spec.checkpoints:
         view = checkpoint_view(spec, participants, committed, stream)
         seen = observe(view.spec, view.committed.outcomes, view.committed.scores)
         wanted = wanted_samples(view.spec, seen, view.committed.drawn)
         more[stream] = wanted.pop(CANDIDATE)
+        scored[stream] = prompts_to_score(view.spec, seen)
         for shared, counts in wanted.items():
             more[shared] = [max(pair) for pair in zip(more[shared], counts, strict=True)]
-    return plan_more(spec, participants, more, committed.drawn, **limits)
+    return plan_more(spec, participants, more, committed.drawn, scored=scored, **limits)
 
 
 def _as_candidate(table: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:

@@ -12,11 +12,13 @@ from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import (
     OUTCOMES,
+    ROUND,
     SAMPLES,
     SCORES,
     PlanMismatchError,
     assert_planned,
     from_parquet,
+    of_round,
     together,
 )
 
@@ -32,7 +34,7 @@ class Committed:
     Attributes:
         samples: What was drawn; empty where the caller did not ask for it.
         outcomes: What was judged.
-        scores: What was scored.
+        scores: What was scored, with the round of each row.
         drawn: Samples planned so far by stream and prompt, failed shards included.
     """
 
@@ -54,7 +56,7 @@ def read_committed(
 
     Args:
         spec: The analysis.
-        inputs: Committed shards with `work`, `stream`, `items` and where their artefact is.
+        inputs: Committed shards with `work`, `stream`, `round`, `items` and where their artefact is.
         failures: Shards that were given up.
         read: Fetches an artefact.
         with_samples: Whether token ids and texts are wanted too.
@@ -68,7 +70,12 @@ def read_committed(
             tables[work] = schema.empty_table()
             continue
         shards = [shard for shard in inputs if shard["work"] == work]
-        merged = together((from_parquet(read(shard), schema) for shard in shards), schema)
+        found = (from_parquet(read(shard), schema) for shard in shards)
+        if work == "score":
+            rounds = (of_round(table, shard["round"]) for table, shard in zip(found, shards, strict=True))
+            merged = together(rounds, schema.append(pa.field(ROUND, pa.int32())))
+        else:
+            merged = together(found, schema)
         _assert_planned(merged, shards, work)
         tables[work] = merged
     sampled = [shard for shard in (*inputs, *failures) if shard["work"] == "sample"]

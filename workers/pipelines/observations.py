@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workers.estimators.scored_round import ScoredRound
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.tables import ROUND
 
 OUTCOME_NAMES = ("correct", "incorrect", "unparsed", "truncated", "verifier_error")
 Floats = NDArray[np.float64]
@@ -155,10 +156,15 @@ def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[Pr
     for index in range(len(spec.prompts)):
         seen = {s: _side(judged[s][index], spec.pilot(s, index)) for s in spec.reaching}
         sides = {stream: seen.pop(stream) for stream in spec.sides}
-        pair = None
+        pair: ScoredPair | None = None
+        further: tuple[ScoredRound, ...] = ()
         if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
-            pair = _pair({s: judged[s][index] for s in sides}, {s: scored[s][index] for s in sides})
-        found.append(PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair, arms=seen))
+            pilots = {s: _before(scored[s][index], spec.pilot(s, index)) for s in sides}
+            pair = _pair({s: judged[s][index] for s in sides}, pilots)
+            further = _further(judged[CANDIDATE][index], scored[CANDIDATE][index], pilots[CANDIDATE].num_rows)
+        found.append(
+            PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair, further, arms=seen)
+        )
     return found
 
 
@@ -206,6 +212,33 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
         max_token_diff=float(
             max(_floats(ref, "max_token_diff").max(), _floats(cand, "max_token_diff").max())
         ),
+    )
+
+
+def _before(scored: pa.Table, size: int) -> pa.Table:
+    """The scores of a pilot; those of later draws follow it."""
+    return scored.filter(pc.field("index") < size)
+
+
+def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[ScoredRound, ...]:
+    """Candidate draws that were topped up and scored, round by round: rounds without reference draws."""
+    later = scored.slice(pilot_rows)
+    if not later.num_rows:
+        return ()
+    numbers = later[ROUND].unique().to_pylist()
+    rounds = (_decided(judged, later.filter(pc.field(ROUND) == number)) for number in sorted(numbers))
+    return tuple(
+        ScoredRound.of_pair(
+            _floats(rows, "logprob"),
+            _floats(rows, "own_logprob"),
+            _correct(outcomes),
+            np.ones(rows.num_rows, dtype=np.bool_),
+            0,
+            rows.num_rows,
+            CANDIDATE,
+        )
+        for rows, outcomes in rounds
+        if rows.num_rows
     )
 
 

@@ -52,6 +52,11 @@ SCORES = pa.schema(
 )
 
 
+ROUND = "round"
+"""Column of scores that are read together: the round in which a sample was drawn. Evidence from scores is
+read at round ends, so it must be known which draws made a round."""
+
+
 class PlanMismatchError(WorkerError):
     """The committed rows are not the planned set: some are missing, foreign or there twice."""
 
@@ -83,6 +88,11 @@ def from_parquet(data: bytes, schema: pa.Schema) -> pa.Table:
     if not table.schema.equals(schema):
         raise PlanMismatchError(f"an artefact has columns {table.schema.names}, expected {schema.names}")
     return table
+
+
+def of_round(table: pa.Table, number: int) -> pa.Table:
+    """A table with the number of its round in a column of its own."""
+    return table.append_column(ROUND, pa.array(np.full(table.num_rows, number), pa.int32()))
 
 
 def together(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -26,6 +26,7 @@ from workers.pipelines.assessment import (
 )
 from workers.pipelines.loss_topup import loss_open, loss_target, settle_loss
 from workers.pipelines.observations import PromptObservations, SideObservations
+from workers.pipelines.scored_topup import scored_samples
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 GROWTH = 3
@@ -73,19 +74,21 @@ def wanted_samples(
         losses = [has_pilot and loss_open(*one) for has_pilot, one in zip(judged, sides, strict=True)]
         loss = loss_target(spec, observations, references, losses, drawn[CANDIDATE])
         for index, (prompt, reference, candidate) in enumerate(sides):
-            if claimed[index]:
-                wanted = _claim_samples(spec, prompt, reference, arms[index], target, counts_of[index])
-                if wanted is not None:
-                    more[wanted[0]][index] = wanted[1]
             if losses[index]:
                 counts = settle_loss(spec, prompt, reference, candidate, loss)
                 more[REFERENCE][index], more[CANDIDATE][index] = counts
             else:
                 more[CANDIDATE][index] = _candidate_samples(prompt, reference, candidate)
+            if claimed[index]:
+                wanted = _claim_samples(spec, prompt, reference, arms[index], target, counts_of[index])
+                if wanted is not None:
+                    more[wanted[0]][index] = wanted[1]
     return {
         stream: [
-            _bounded(spec, count, drawn.get(stream, nothing)[index]) if judged[index] else 0
-            for index, count in enumerate(counts)
+            _bounded(spec, prompt.stream(stream), count, planned) if has_pilot else 0
+            for prompt, has_pilot, count, planned in zip(
+                observations, judged, counts, drawn.get(stream, nothing), strict=True
+            )
         ]
         for stream, counts in more.items()
     }
@@ -155,8 +158,14 @@ def _claim_samples(
     target: float,
     drawn: Mapping[str, int],
 ) -> tuple[str, int] | None:
-    """The stream that a creation claim draws next, with what it lacks; assisted arms once it is made."""
+    """The stream that a creation claim draws next, with what it lacks; assisted arms once it is made.
+
+    The candidate's, to be scored, where that is expected to show the reference's reach for less: no sample
+    of the reference is spent on what scores can prove.
+    """
     own = _settle_creation(spec, prompt, reference, target)
+    if own and (scored := scored_samples(spec, prompt, reference, own, drawn[CANDIDATE])):
+        return CANDIDATE, scored
     side, threshold = prompt.reference, reference.evidence.at_probe.threshold
     if own and side.successes > threshold * side.n and drawn[REFERENCE] < spec.budget.max_samples_per_prompt:
         return REFERENCE, own  # on its way to `in`: no arm needs to be drawn
@@ -206,10 +215,14 @@ def _forecast(side: SideObservations, assessment: SideAssessment) -> int:
     return side.n if more is None else more
 
 
-def _bounded(spec: AnalysisSpec, count: int, drawn: int) -> int:
-    """At least half of what there is, so that forecasts that fall short cost few rounds; at most `GROWTH`."""
+def _bounded(spec: AnalysisSpec, side: SideObservations | None, count: int, drawn: int) -> int:
+    """At most `GROWTH`; at least half of what there is, so that forecasts that fall short cost few rounds.
+
+    What certifies `out` from failures alone is no forecast but exact, and nothing is drawn beyond it.
+    """
     if count == 0:
         return 0
     most = GROWTH * drawn or spec.budget.samples_per_prompt
-    wanted = min(max(count, drawn // 2), most)
+    least = drawn // 2 if side is not None and side.successes else 0
+    wanted = min(max(count, least), most)
     return max(0, min(wanted, spec.budget.max_samples_per_prompt - drawn))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.estimators.betting import FRACTIONS, log_lower_bound, log_wealth
+from workers.estimators.betting import FRACTIONS, draws_to_settle, log_lower_bound, log_wealth
 from workers.estimators.importance import pooled_log_success
 from workers.estimators.scored_round import ScoredRound, balance_log_weights
 
@@ -206,3 +206,30 @@ def test_wealth_falls_in_the_mean(
     rounds = [deep(ratios, n_p, len(ratios) + failures)]
     assert log_wealth(rounds, log_mean) >= log_wealth(rounds, log_mean + step)
     assert log_lower_bound(rounds, 0.05) <= log_lower_bound(rounds, 0.2) + 1e-8
+
+
+def test_the_forecast_of_draws_is_enough_when_they_go_on_as_they_went() -> None:
+    """The pilot's candidate draws again and again: the forecast's size is enough, half of it is not."""
+    scored = draw(np.random.default_rng(3), 20, 20)
+    log_m, target = math.log(0.06), math.log(40)
+    more = draws_to_settle([scored], log_m, target)
+    assert more is not None
+    assert more > 10
+    own = scored.log_p[20:], scored.log_proposals[1, 20:], scored.is_correct[20:]
+
+    def again(n: int) -> float:
+        index = np.arange(n) % 20
+        further = ScoredRound.of_pair(*(part[index] for part in own), np.ones(n, bool), 0, n)
+        return log_wealth([scored, further], log_m)
+
+    whole = math.ceil(more / 20) * 20
+    assert again(whole) >= target > again(more // 2)
+
+
+def test_no_draws_are_forecast_where_none_would_help() -> None:
+    scored = draw(np.random.default_rng(3), 20, 20)
+    assert draws_to_settle([scored], math.log(1e-6), 3.0) == 0
+    assert draws_to_settle([scored], math.log(0.4), math.log(40)) is None  # a = 0.1: no stake grows
+    assert draws_to_settle([deep([], 4, 4)], math.log(0.1), 3.0) is None  # no success
+    reference_only = ScoredRound.of_pair([], [], np.ones(0, bool), np.ones(0, bool), 9, 0)
+    assert draws_to_settle([reference_only], math.log(0.1), 3.0) is None

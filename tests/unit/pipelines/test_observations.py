@@ -175,3 +175,28 @@ def test_the_pair_of_a_planted_law_is_the_law():
     assert np.exp(pair.log_p) == pytest.approx(expected_p)
     assert np.isposinf(pair.candidate_log_ratio).tolist() == [t == "11" for t in texts[:40]]
     assert [cause != "" for cause in pair.zero_cause] == [t == "11" for t in texts[:40]]
+
+
+def test_topped_up_candidate_draws_are_scored_round_by_round_until_reach_is_shown():
+    """a = 0.006 at K_probe = 256: too rare for the pilot, and no sample of the reference is spent on it."""
+    made = [planted(f"p{i}", 0.006, 0.2) for i in range(6)]
+    run = planted_run(made, budget={"samples_per_prompt": 32, "max_samples_per_prompt": 3072})
+    found = run.run()
+    later = [shard for shard in run.inputs if shard["work"] == "score" and shard["round"] > 1]
+    assert {(shard["stream"], shard["scorer"]) for shard in later} == {("candidate", "reference")}
+    committed = run.committed(with_samples=False)
+    assert max(committed.drawn["reference"]) == 32
+    assert {row["reference"]["class_at_k_probe"] for row in found.rows} == {"in"}
+    topped_up = [p for p in observe(run.spec, committed.outcomes, committed.scores) if p.further_rounds]
+    assert topped_up
+    for prompt in topped_up:
+        assert prompt.pair is not None
+        assert (prompt.pair.n_p, prompt.pair.n_q) == (32, 32)
+        assert {part.sizes[0] for part in prompt.further_rounds} == {0}
+        assert (
+            32 + sum(part.draws for part in prompt.further_rounds)
+            == committed.drawn["candidate"][prompt.index]
+        )
+        for part in prompt.further_rounds:
+            assert part.success_log_weights == pytest.approx(math.log(0.006 / 0.2))
+            assert (part.is_correct == np.isclose(part.log_p, math.log(0.006))).all()

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted, planted_run
@@ -11,7 +12,8 @@ from planted import planted, planted_run
 from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle
-from workers.pipelines.observations import PromptObservations, SideObservations
+from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
+from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.topup import GROWTH, token_allowance, wanted_samples
 
 
@@ -49,12 +51,72 @@ def test_a_claim_of_creation_is_pursued_in_steps_of_three():
     assert wanted(spec_of(), ((0, 64), (60, 64))) == {"reference": [GROWTH * 64], "candidate": [0]}
 
 
-def test_the_last_step_is_what_is_missing_and_no_less_than_half():
+def test_the_last_step_is_exactly_what_is_missing():
     need = samples_to_settle(0, 0, epsilon(256, 0.5), math.log(20), 2048)
     assert need == 1191
-    assert wanted(spec_of(), ((0, 1000), (60, 64)))["reference"] == [500]
+    assert wanted(spec_of(), ((0, 1000), (60, 64)))["reference"] == [191]
     assert wanted(spec_of(), ((0, 500), (60, 64)))["reference"] == [691]
     assert wanted(spec_of(), ((0, 1191), (60, 64)))["reference"] == [0]
+
+
+def test_a_forecast_that_may_fall_short_adds_at_least_half():
+    """Nine of 64 is close to the candidate's threshold: a few more would ask again and again."""
+    more = wanted(spec_of(), ((0, 64), (9, 64)))["candidate"][0]
+    assert more >= 32
+
+
+def scored_prompt(a, b, n=64):
+    """Pilots of a pure tilt: every success has the same p/q."""
+    hits = round(b * n)
+    ratio = math.log(a) - math.log(b)
+    correct = np.concatenate([np.zeros(n, bool), np.arange(n) < hits])
+    log_q = np.where(correct, -1.0, -2.0)
+    log_p = log_q + np.where(correct, ratio, 0.1)
+    none = np.zeros(n)
+    pair = ScoredPair(
+        log_p=log_p,
+        log_q=log_q,
+        correct=correct,
+        rewards=correct.astype(float),
+        behaviours=(None,) * 2 * n,
+        n_p=n,
+        kl=none,
+        token_kl=(none,) * n,
+        reverse_kl=none,
+        reverse_token_kl=(none,) * n,
+        entropy_p=none,
+        entropy_q=none,
+        zero_cause=("",) * n,
+        max_token_diff=0.0,
+    )
+    return PromptObservations(0, side(0, n), side(hits, n), pair)
+
+
+@pytest.mark.parametrize(("a", "scored"), [(0.006, True), (0.001, False)])
+def test_reach_is_shown_by_scores_before_a_sample_of_the_reference_is_spent(a, scored):
+    """At K_probe = 256 the threshold is 0.0027: of a = 0.006 scores can show reach, of a = 0.001 never."""
+    spec, prompt = spec_of(), scored_prompt(a, 0.3)
+    assert prompts_to_score(spec, [prompt]) == {0}
+    more = wanted_samples(spec, [prompt], {"reference": [64], "candidate": [64]})
+    assert (more["candidate"][0] > 0) is scored
+    assert (more["reference"][0] > 0) is not scored
+
+
+def test_where_scores_refuse_or_the_candidate_has_none_left_the_reference_is_sampled():
+    spec, prompt = spec_of(), scored_prompt(0.006, 0.3)
+    assert prompt.pair is not None
+    wild = prompt.pair.log_p + np.where(prompt.pair.correct, np.arange(128) % 2 * 9.0 - 4.5, 0.0)
+    for seen, drawn in (
+        (replace(prompt, pair=replace(prompt.pair, log_p=wild)), 64),
+        (prompt, 4096),
+        (replace(prompt, pair=None), 64),
+    ):
+        more = wanted_samples(spec, [seen], {"reference": [64], "candidate": [drawn]})
+        assert (more["reference"][0] > 0, more["candidate"][0]) == (True, 0)
+
+
+def test_what_is_shown_to_be_reached_is_not_scored_again():
+    assert not prompts_to_score(spec_of(), [scored_prompt(0.3, 0.9)])
 
 
 def test_no_prompt_exceeds_its_allowance():
@@ -72,7 +134,7 @@ def test_the_target_of_a_loss_is_that_of_e_bh():
     kept = ((30, 64), (40, 64))
     for losses in (1, 10):
         need = samples_to_settle(0, 0, epsilon(256, 0.5), log_target(20, losses, 0.05), 2048)
-        for n, more in ((need - 600, max(600, (need - 600) // 2)), (need, 0)):
+        for n, more in ((need - 600, 600), (need, 0)):
             pairs = [((30, 64), (0, n))] * losses + [kept] * (20 - losses)
             assert wanted(spec_of(20), *pairs)["candidate"] == [more] * losses + [0] * (20 - losses)
 
@@ -106,7 +168,7 @@ def test_the_target_of_many_claims_is_that_of_e_bh():
     need = samples_to_settle(0, 0, epsilon(256, 0.5), target, 2048)
     assert need is not None
     rest = [((30, 64), (60, 64))] * 36
-    assert wanted(spec, *[((0, need - 1), (60, 64))] * 4, *rest)["reference"][:4] == [(need - 1) // 2] * 4
+    assert wanted(spec, *[((0, need - 1), (60, 64))] * 4, *rest)["reference"][:4] == [1] * 4
     assert not any(wanted(spec, *[((0, need), (60, 64))] * 4, *rest)["reference"])
 
 
@@ -122,7 +184,7 @@ def test_claims_that_cannot_be_settled_do_not_lower_the_target():
     reached = [((30, 64), (60, 64))] * 10
     for n, more in ((ten, five - ten), (five, 0)):
         found = wanted(spec, *[((0, n), (60, 64))] * 5, *spent, *reached)["reference"]
-        assert found == [max(more, n // 2) if more else 0] * 5 + [0] * 15
+        assert found == [more] * 5 + [0] * 15
 
 
 @given(
