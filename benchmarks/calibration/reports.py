@@ -109,14 +109,14 @@ def report_of(
     observations = seen(set(range(len(worlds))), [])
     while spec.budget.adaptive:
         more = wanted_samples(spec, observations, drawn)
-        changed = {i for counts in more.values() for i, count in enumerate(counts) if count}
+        changed = {i for stream in drawn for i, count in enumerate(more[stream]) if count}
         if not changed:
             break
         for i in prompts_to_score(spec, observations) if scored else ():
             if count := more[CANDIDATE][i]:
                 further[i].append((drawn[CANDIDATE][i], drawn[CANDIDATE][i] + count))
-        for stream, counts in more.items():
-            drawn[stream] = [n + count for n, count in zip(drawn[stream], counts, strict=True)]
+        for stream, before in drawn.items():
+            drawn[stream] = [n + count for n, count in zip(before, more[stream], strict=True)]
         observations = seen(changed, observations)
     results = [
         PromptResult(
