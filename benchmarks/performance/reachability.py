@@ -49,10 +49,11 @@ def run(session: Session) -> Outcome:
     return Outcome(
         figures=tuple(figures),
         notes=(
-            f"ε = {epsilon(K_PROBE, 0.5):.4f}, {PROMPTS} prompts an analysis, pilot {PILOT} a side; tokens "
-            f"drawn and scored, of both sides, over {FIXED} draws of the reference a prompt. Reachable: a "
-            "log-uniform in 3 ε to 0.3; unreachable: 1e-9 to ε/10; mixed: each fourth unreachable; candidates at "
-            "b = 0.5 to 0.95, log-spread 0.5 nats. A label is wrong if it says the opposite.",
+            f"ε = {epsilon(K_PROBE, 0.5):.4f}, {PROMPTS} prompts an analysis, pilot {PILOT} a side; "
+            f"tokens drawn and scored, of both sides, over {FIXED} draws of the reference a prompt. "
+            "Reachable: a log-uniform in 3 ε to 0.3; unreachable: 1e-9 to ε/10; mixed: each fourth "
+            "unreachable; candidates at b = 0.5 to 0.95, log-spread 0.5 nats. A label is wrong if it says "
+            "the opposite.",
             f"The shipped pairs are sampled by the whole service. At K_probe = {DEEP} the fixed plan draws "
             f"{DEEP} a prompt and side; at 256 it draws what excludes a ≥ ε at level α.",
         ),
