@@ -91,10 +91,10 @@ def run(session: Session) -> Outcome:
         ),
         notes=(
             f"{total:,} worlds, each with laws of its own: {reached:,} within reach of K_probe = "
-            f"{K_PROBE}, {unreached:,} not. Mode drop: the candidate visits half, a hundredth or a millionth "
-            f"of p(C), at a = 2 to 20 ε. Conditional intervals: {len(conditional):,} pooled points graded `ok`, ± 1.96 "
-            "standard errors of log a. Guaranteed bounds: the larger lower end of counts and scores, and the "
-            "counts' upper end.",
+            f"{K_PROBE}, {unreached:,} not. Mode drop: the candidate visits half, a hundredth or a "
+            "millionth of p(C), at a = 2 to 20 ε. Conditional intervals: "
+            f"{len(conditional):,} pooled points graded `ok`, ± 1.96 standard errors of log a. Guaranteed "
+            "bounds: the larger lower end of counts and scores, and the counts' upper end.",
         ),
     )
 
