@@ -11,10 +11,16 @@ from transformers import DynamicCache
 
 from workers.engines.errors import NonFiniteLogits, PromptTooLong, UnsupportedModel
 from workers.engines.exclusion import EDGE_TOLERANCE
+from workers.engines.lean_cache import LeanCache, continued
+from workers.engines.lean_linear import NotPlain
+from workers.engines.lean_model import LeanModel, is_lean
 
 # The head applied apart from the model must give the model's own logits, up to rounding of their scale.
 _HEAD_TOLERANCE: dict[torch.dtype, float] = {torch.float64: 1e-9, torch.float32: 1e-4}
 _HALF_HEAD_TOLERANCE = 5e-2
+
+_HEAD_ELEMENTS = 6 << 20
+"""Logits that exist at a time: 24 MB in float32, and enough rows for the head to run at full speed."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,12 @@ class Prefix:
 
     Attributes:
         length: Tokens.
-        cache: Keys and values, batch size 1.
+        cache: Keys and values, batch size 1; a `LeanCache` where the model computes by its own forward.
         hidden: Final hidden state of the last token. Shape ``(1, h)``.
     """
 
     length: int
-    cache: DynamicCache
+    cache: Any
     hidden: Tensor
 
 
@@ -110,6 +116,17 @@ class CausalModel:
         # Rows of the head beyond the tokenizer pad the matrix: no text has them, so no law gives them mass.
         self.vocabulary_size: int = min(self._weight.shape[0], max(tokenizer.get_vocab().values()) + 1)
         self._check_architecture()
+        self._lean = self._own_forward()
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether this model computes by `LeanModel`, which found the numbers of transformers' forward."""
+        return self._lean is not None
+
+    @property
+    def head_rows(self) -> int:
+        """Hidden states whose logits exist together."""
+        return max(16, _HEAD_ELEMENTS // self.vocabulary_size)
 
     def read(self, prompt_ids: Sequence[int]) -> Prefix:
         """Run the prompt once.
@@ -125,7 +142,7 @@ class CausalModel:
             raise ValueError("a prompt needs at least one token, and only tokens of the model")
         self.check_room(len(prompt_ids), 1)
         ids = torch.tensor([list(prompt_ids)], dtype=torch.long, device=self.device)
-        cache = DynamicCache(config=self.model.config)
+        cache = self._lean.empty_cache() if self._lean else DynamicCache(config=self.model.config)
         return Prefix(len(prompt_ids), cache, self.extend(cache, ids)[:, -1])
 
     def check_room(self, prompt_length: int, new_tokens: int) -> None:
@@ -137,7 +154,7 @@ class CausalModel:
             )
 
     @torch.inference_mode()
-    def extend(self, cache: DynamicCache, token_ids: Tensor) -> Tensor:
+    def extend(self, cache: DynamicCache | LeanCache, token_ids: Tensor) -> Tensor:
         """Feed tokens after what the cache holds; the cache grows.
 
         Args:
@@ -147,6 +164,9 @@ class CausalModel:
         Returns:
             Final hidden states. Shape ``(b, q, h)``.
         """
+        if isinstance(cache, LeanCache):
+            assert self._lean is not None
+            return self._lean.extend(cache, token_ids)
         if self.adapters is not None:
             self.adapters.use(self.adapter)
         seen = cache.get_seq_length()
@@ -158,23 +178,24 @@ class CausalModel:
         return hidden
 
     @torch.inference_mode()
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Scores over the tokenizer's vocabulary.
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Scores over the tokenizer's vocabulary, in the precision of the head: float32 at least.
 
         Args:
             hidden: Final hidden states. Shape ``(..., h)``.
 
-        Returns:
-            float64, so that no further rounding enters the law. Shape ``(..., v)``.
-
         Raises:
             NonFiniteLogits: if a score is NaN or +inf.
         """
-        scores = self._scores(hidden)[..., : self.vocabulary_size].double()
+        scores = self._scores(hidden, self.vocabulary_size)
         # One reduction finds both: NaN propagates through a maximum.
         if scores.numel() and not bool(scores.amax().isfinite()):
             raise NonFiniteLogits("the model returned logits that are NaN or infinite")
         return scores
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """`scores` in float64, so that no further rounding enters the law. Shape ``(..., v)``."""
+        return self.scores(hidden).double()
 
     def text(self, token_ids: Sequence[int]) -> str:
         """The text of a completion, special tokens left out."""
@@ -186,22 +207,49 @@ class CausalModel:
         mine = (self.identity, self.dtype, self.device, self.eos_ids)
         return self is other or mine == (other.identity, other.dtype, other.device, other.eos_ids)
 
-    def _scores(self, hidden: Tensor) -> Tensor:
-        scores = torch.nn.functional.linear(hidden.to(self._weight.dtype), self._weight, self._bias)
+    def _scores(self, hidden: Tensor, rows: int | None = None) -> Tensor:
+        bias = None if self._bias is None else self._bias[:rows]
+        scores = torch.nn.functional.linear(hidden.to(self._weight.dtype), self._weight[:rows], bias)
         if self._softcap is not None:
             scores = torch.tanh(scores / self._softcap) * self._softcap
         return scores
 
     @torch.inference_mode()
     def _check_architecture(self) -> None:
-        ids = torch.arange(min(8, self.embedded_tokens), device=self.device).unsqueeze(0)
+        ids = self._probe_ids()
         cache = DynamicCache(config=self.model.config)
         if not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
             raise UnsupportedModel("the model keeps recurrent state")
         mine = self._scores(self.extend(cache, ids))
         own = self.model(input_ids=ids, use_cache=False).logits.to(mine.dtype)
-        tolerance = _HEAD_TOLERANCE.get(self.dtype, _HALF_HEAD_TOLERANCE)
-        if own.shape != mine.shape or not torch.allclose(
-            mine, own, rtol=0, atol=tolerance * float(own.abs().amax())
-        ):
+        if not self._are_equal(mine, own):
             raise UnsupportedModel("the logits are not a linear head on the last hidden state")
+
+    def _own_forward(self) -> LeanModel | None:
+        """The model's own forward, if there is one for its family and it gives transformers' numbers."""
+        if not is_lean(self.model):
+            return None
+        try:
+            lean = LeanModel(self.model, self.adapter)
+        except (NotPlain, AttributeError):
+            return None
+        ids = self._probe_ids()
+        with torch.inference_mode():
+            stock = DynamicCache(config=self.model.config)
+            want = self._scores(self.extend(stock, ids))
+            # A prompt, then several tokens at once, then one: every way in which rows are extended.
+            cut = max(1, ids.shape[1] // 2)
+            prompt = lean.empty_cache()
+            parts = [lean.extend(prompt, ids[:, :cut])]
+            cache = continued(prompt, 2, ids.shape[1])
+            rest = [part for part in (ids[:, cut:-1], ids[:, max(cut, ids.shape[1] - 1) :]) if part.shape[1]]
+            parts += [lean.extend(cache, part.expand(2, -1))[1:] for part in rest]
+            got = self._scores(torch.cat(parts, dim=1))
+        return lean if self._are_equal(got, want) else None
+
+    def _probe_ids(self) -> Tensor:
+        return torch.arange(min(8, self.embedded_tokens), device=self.device).unsqueeze(0)
+
+    def _are_equal(self, mine: Tensor, own: Tensor) -> bool:
+        tolerance = _HEAD_TOLERANCE.get(self.dtype, _HALF_HEAD_TOLERANCE) * float(own.abs().amax())
+        return own.shape == mine.shape and torch.allclose(mine, own, rtol=0, atol=tolerance)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from workers.engines.causal_model import CausalModel
-from workers.engines.decoding import FinishReason, ending
+from workers.engines.completions import FinishReason, ending
 from workers.engines.errors import TreeTooLarge
 from workers.engines.policy import Policy, policy_log_probs
 from workers.engines.prefix_cache import repeated, selected

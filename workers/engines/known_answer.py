@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from workers.engines.decoding import inverse_transform
+from workers.engines.drawing import inverse_transform
 from workers.engines.policy import Policy, policy_log_probs
 
 _WIDTH: Final = 64

@@ -7,6 +7,8 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from workers.engines.lean_cache import LeanCache, continued, selected_rows
+
 
 class RoomyLayer(DynamicLayer):
     """A dynamic layer with room to grow.
@@ -50,7 +52,7 @@ class RoomyLayer(DynamicLayer):
         return buffer
 
 
-def repeated(prefix: DynamicCache, rows: int, room: int) -> DynamicCache:
+def repeated(prefix: Any, rows: int, room: int) -> Any:
     """A cache for `rows` continuations of one prefix; the prefix itself is untouched.
 
     Args:
@@ -58,7 +60,9 @@ def repeated(prefix: DynamicCache, rows: int, room: int) -> DynamicCache:
         rows: Continuations.
         room: Tokens each may grow by, at most.
     """
-    cache = copy.copy(prefix)
+    if isinstance(prefix, LeanCache):
+        return continued(prefix, rows, room)
+    cache: DynamicCache = copy.copy(prefix)
     cache.layers = [_repeated_layer(layer, rows, room) for layer in prefix.layers]
     return cache
 
@@ -73,14 +77,16 @@ def _repeated_layer(layer: Any, rows: int, room: int) -> Any:
     return RoomyLayer(layer.keys.expand(shape), layer.values.expand(shape), room)
 
 
-def selected(cache: DynamicCache, rows: Tensor) -> DynamicCache:
+def selected(cache: Any, rows: Tensor) -> Any:
     """A cache of the rows named, in that order, with repeats allowed; the given one is untouched.
 
     Args:
         cache: Keys and values of some batch.
         rows: Row numbers, int64. Shape ``(n,)``.
     """
-    chosen = copy.copy(cache)
+    if isinstance(cache, LeanCache):
+        return selected_rows(cache, rows)
+    chosen: DynamicCache = copy.copy(cache)
     layers: list[Any] = [copy.copy(layer) for layer in cache.layers]
     for layer in layers:
         layer.batch_select_indices(rows)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.engines.causal_model import CausalModel
-from workers.engines.decoding import SampleBatch, sample_completions
+from workers.engines.completions import SampleBatch
+from workers.engines.decoding import sample_completions
 from workers.engines.policy import Policy
 
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from workers.engines.batch_memory import BatchMemory
 from workers.engines.causal_model import CausalModel
-from workers.engines.decoding import sample_completions
+from workers.engines.completions import SampleBatch
+from workers.engines.decoding import Wanted, sample_prompts
 from workers.engines.seeds import stream_key, uniforms
 from workers.pipelines.rendering import PLAIN, Rendering, render_ids
 from workers.pipelines.shards import Item
@@ -70,29 +71,37 @@ def sample_items(
     columns: dict[str, list[object]] = {name: [] for name in SAMPLES.names}
     source, done = spec.streams[stream], 0
     policy = source.policy
+    wanted: list[Wanted] = []
+    keys: list[str] = []
     for prompt_index, low, high in items:
-        prompt = spec.prompts[prompt_index]
-        prompt_ids = render(model, prompt, source.rendering, chat_template)
-        key = key_of(spec, stream, prompt_ids, model)
+        prompt_ids = render(model, spec.prompts[prompt_index], source.rendering, chat_template)
+        keys.append(key_of(spec, stream, prompt_ids, model))
+        wanted.append(Wanted(prompt_ids, uniforms(keys[-1], low, high, policy.max_new_tokens)))
+    batches: list[SampleBatch] = [SampleBatch()] * len(items)
+    for alike in _alike([len(each.prompt_ids) + policy.max_new_tokens for each in wanted]):
 
         def report(finished: int, before: int = done) -> None:
             on_progress(before + finished)
 
-        length = len(prompt_ids) + policy.max_new_tokens
+        part = [wanted[place] for place in alike]
+        length = max(len(each.prompt_ids) for each in part) + policy.max_new_tokens
         most = max(1, min(batch_size, batch_tokens // length))
-        batch = sample_completions(
+        drawn = sample_prompts(
             model,
-            prompt_ids,
-            uniforms(key, low, high, policy.max_new_tokens),
+            part,
             policy,
             most,
             should_stop,
             report,
             None if memory is None else memory.size_for(model.identity.weights_digest, length, most),
         )
+        for place, batch in zip(alike, drawn, strict=True):
+            batches[place] = batch
+        done += sum(len(each.uniforms) for each in part)
+    for (prompt_index, low, high), key, batch in zip(items, keys, batches, strict=True):
         count = high - low
         columns["prompt_index"] += [prompt_index] * count
-        columns["prompt_id"] += [prompt.id] * count
+        columns["prompt_id"] += [spec.prompts[prompt_index].id] * count
         columns["stream"] += [stream] * count
         columns["stream_key"] += [key] * count
         columns["index"] += range(low, high)
@@ -100,5 +109,12 @@ def sample_items(
         columns["logprobs"] += batch.logprobs
         columns["finish_reason"] += batch.finish_reasons
         columns["text"] += batch.texts
-        done += count
     return pa.table(columns, schema=SAMPLES)
+
+
+def _alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of items by length, within a factor of two: decoded together, they need little padding."""
+    groups: dict[int, list[int]] = {}
+    for place, length in enumerate(lengths):
+        groups.setdefault(length.bit_length(), []).append(place)
+    return [groups[key] for key in sorted(groups)]

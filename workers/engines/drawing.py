@@ -1,0 +1,119 @@
+"""Drawing tokens from laws by inverse transform, and what was drawn's exact log-probability."""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from workers.engines.causal_model import CausalModel
+from workers.engines.policy import Policy, policy_log_probs
+
+# Elements of a law held at a time on a CPU: temporaries stay in the cache then, and need no fresh pages from
+# the system, which cost more than the arithmetic.
+_CPU_ELEMENTS: Final = 1 << 18
+_BLOCK: Final = 256
+
+
+@torch.inference_mode()
+def draw(model: CausalModel, hidden: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """One token for each hidden state.
+
+    Args:
+        model: Whose head makes the laws.
+        hidden: Final hidden states. Shape ``(b, h)``.
+        policy: The decoding policy.
+        uniforms: float64 in [0, 1). Shape ``(b,)``.
+
+    Returns:
+        Token ids, and their log-probabilities in nats under the policy, float64. Shapes ``(b,)``.
+
+    Raises:
+        NonFiniteLogits: if a score is NaN or +inf.
+    """
+    drawn = []
+    for lo in range(0, len(hidden), model.head_rows):
+        scores = model.scores(hidden[lo : lo + model.head_rows])
+        rows = len(scores) if scores.is_cuda else max(1, _CPU_ELEMENTS // scores.shape[-1])
+        for start in range(0, len(scores), rows):
+            part = scores[start : start + rows]
+            here = lo + start
+            drawn.append(_drawn(part, policy, uniforms[here : here + len(part)]))
+    tokens, logprobs = zip(*drawn, strict=True)
+    return torch.cat(tokens), torch.cat(logprobs)
+
+
+@torch.inference_mode()
+def draw_from_one(law: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """As `draw`, many tokens from a single law of float64 log-probabilities. Shapes ``(1, v)``, ``(b,)``."""
+    tokens = inverse_transform(law, uniforms.unsqueeze(0)).squeeze(0)
+    return tokens, law[0, tokens]
+
+
+@torch.inference_mode()
+def inverse_transform(log_probs: Tensor, uniforms: Tensor) -> Tensor:
+    """The token whose slice of [0, 1) holds the uniform, tokens in id order.
+
+    Args:
+        log_probs: Normalised laws, `-inf` outside the support. Shape ``(b, v)``.
+        uniforms: float64 in [0, 1), one or several for each law. Shape ``(b,)`` or ``(b, n)``.
+
+    Returns:
+        Token ids, never of a token with probability zero. Of the shape of `uniforms`.
+    """
+    many = uniforms if uniforms.ndim == 2 else uniforms.unsqueeze(-1)
+    return _inverse(log_probs.double().exp(), many).view(uniforms.shape)
+
+
+def _drawn(scores: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    if policy.is_truncating or scores.dtype == torch.float64:
+        law = policy_log_probs(scores.double(), policy)
+        tokens = inverse_transform(law, uniforms)
+        return tokens, law.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    # Scores are float32 already. The exponential of a difference of two errs by one part in ten million, less
+    # than the order of summation in the model's own products moves; sums of it are in float64.
+    shifted = scores / policy.temperature if policy.temperature != 1 else scores
+    shifted = shifted - shifted.amax(dim=-1, keepdim=True)
+    masses, total = _block_masses(shifted.exp())
+    block = _inverse(total, uniforms.unsqueeze(-1))
+    cumulative = total.cumsum(dim=-1)
+    whole = cumulative[:, -1:]
+    before = (cumulative - total).gather(-1, block)
+    inside = masses.gather(1, block.unsqueeze(-1).expand(-1, 1, masses.shape[-1])).squeeze(1).double()
+    held = inside.sum(dim=-1, keepdim=True)
+    # A fraction below 1, so that rounding of `before` cannot lead past the block.
+    share = ((uniforms.unsqueeze(-1) * whole - before) / held).clamp_(0.0, 1.0 - 2**-53)
+    tokens = (block * masses.shape[-1] + _inverse(inside, share)).squeeze(-1)
+    logprobs = shifted.gather(-1, tokens.unsqueeze(-1)).double() - whole.log()
+    return tokens, logprobs.squeeze(-1)
+
+
+def _block_masses(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights in blocks of tokens, and each block's sum in float64. Shapes ``(b, n, w)``, ``(b, n)``."""
+    width = weights.shape[-1]
+    if width <= 2 * _BLOCK:
+        blocks = weights.unsqueeze(1)
+    else:
+        missing = -width % _BLOCK
+        blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
+        blocks = blocks.view(len(weights), -1, _BLOCK)
+    return blocks, blocks.sum(dim=-1, dtype=torch.float64)
+
+
+def _inverse(probs: Tensor, uniforms: Tensor) -> Tensor:
+    """As `inverse_transform`, of masses ``(b, v)`` that need not sum to one and uniforms ``(b, n)``."""
+    cdf = probs.cumsum(dim=-1)
+    # Strictly above: a uniform of 0 must skip leading tokens of probability zero. The largest double below 1
+    # times the total rounds below the total, so a token is always found.
+    token = torch.searchsorted(cdf, uniforms * cdf[:, -1:], right=True)
+    if bool((probs.gather(-1, token) == 0).any()):
+        # Parallel prefix sums on a GPU may step by an ulp across a token of probability zero.
+        token = torch.stack([_nearest_possible(probs, column) for column in token.unbind(-1)], dim=-1)
+    return token
+
+
+def _nearest_possible(probs: Tensor, token: Tensor) -> Tensor:
+    width = probs.shape[-1]
+    ids = torch.arange(width, device=probs.device).expand_as(probs)
+    following = ids.masked_fill((probs == 0) | (ids < token.unsqueeze(-1)), width).amin(dim=-1)
+    last = ids.masked_fill(probs == 0, -1).amax(dim=-1)
+    return following.where(following < width, last)

@@ -1,0 +1,131 @@
+"""Keys and values of rows that continue shared prompts: a prompt is held once for the rows of a block."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+LEAST_ROOM: Final = 16
+"""Columns that a full buffer grows by at least: one copy then pays for as many tokens."""
+
+
+@dataclass
+class LeanCache:
+    """A grid of blocks of rows; the rows of a block continue one prompt.
+
+    Every row's latest token stands in the latest column, so that a step writes one column whatever the ages
+    of its rows; a younger row's columns begin later.
+
+    Attributes:
+        blocks: Prompts' keys and values, padded on the right. Shape ``(layers, 2, n, heads, p, d)``.
+        block_lengths: Tokens of each block's prompt. Shape ``(n,)``.
+        columns: Keys and values of each row's own tokens. Shape ``(layers, 2, n * r, heads, room, d)``.
+        used: Columns written.
+        starts: Each row's first own column. Shape ``(n * r,)``.
+    """
+
+    blocks: Tensor
+    block_lengths: Tensor
+    columns: Tensor
+    used: int
+    starts: Tensor
+
+    def __post_init__(self) -> None:
+        self.has_even_blocks = bool((self.block_lengths == self.blocks.shape[-2]).all())
+        self.has_even_rows = not bool(self.starts.any())
+
+    @property
+    def rows(self) -> int:
+        """Rows, idle ones included."""
+        return self.columns.shape[2]
+
+    @property
+    def rows_per_block(self) -> int:
+        """Rows that share a prompt."""
+        return self.rows // self.blocks.shape[2]
+
+    @property
+    def room(self) -> int:
+        """Columns that are still free."""
+        return self.columns.shape[-2] - self.used
+
+    def get_seq_length(self) -> int:
+        """Tokens of the longest row, its prompt included, as transformers' caches call it."""
+        return self.blocks.shape[-2] + self.used
+
+    def positions(self, count: int) -> Tensor:
+        """Positions of the next `count` tokens of every row. Shape ``(rows, count)``."""
+        own = self.used - self.starts
+        first = self.block_lengths.repeat_interleave(self.rows_per_block) + own
+        return first.unsqueeze(-1) + torch.arange(count, device=first.device)
+
+    def make_room(self, count: int) -> None:
+        """Grow the buffer, if need be, so that `count` more columns fit."""
+        if self.room < count:
+            shape = list(self.columns.shape)
+            shape[-2] = self.used + max(count, LEAST_ROOM)
+            grown = self.columns.new_empty(shape)
+            grown[..., : self.used, :] = self.columns[..., : self.used, :]
+            self.columns = grown
+
+
+def empty_cache(like: Tensor, layers: int, heads: int, depth: int) -> LeanCache:
+    """A cache of one row that has read nothing."""
+    nothing = torch.zeros(1, dtype=torch.long, device=like.device)
+    shape = (layers, 2, 1, heads, 0, depth)
+    return LeanCache(like.new_empty(shape), nothing, like.new_empty(shape), 0, nothing)
+
+
+def continued(prompt: LeanCache, rows: int, room: int) -> LeanCache:
+    """A cache for `rows` continuations of one prompt that was read into an empty cache."""
+    return gathered([prompt], rows, room)
+
+
+def gathered(
+    prompts: Sequence[LeanCache],
+    rows_per_block: int,
+    room: int,
+    *,
+    source: LeanCache | None = None,
+    rows: Tensor | None = None,
+    longest: int = 0,
+) -> LeanCache:
+    """A grid with a block for each prompt, its rows taken out of another grid where they are under way.
+
+    Args:
+        prompts: Each block's prompt, read into an empty cache; the same one may head several blocks.
+        rows_per_block: Rows of a block.
+        room: Free columns.
+        source: The grid that rows come from.
+        rows: Which of its rows each row is; -1 starts a new one. Shape ``(n * r,)``; None starts all.
+        longest: Own tokens of the oldest row taken.
+    """
+    first = prompts[0].columns
+    layers, _, _, heads, _, depth = first.shape
+    lengths = [prompt.used for prompt in prompts]
+    blocks = first.new_zeros((layers, 2, len(prompts), heads, max(lengths), depth))
+    for block, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+        blocks[:, :, block, :, :length] = prompt.columns[:, :, 0, :, :length]
+    count = len(prompts) * rows_per_block
+    columns = first.new_empty((layers, 2, count, heads, longest + room, depth))
+    starts = torch.full((count,), longest, dtype=torch.long, device=first.device)
+    if source is not None and rows is not None and longest:
+        begin = source.used - longest
+        safe = rows.clamp(min=0)
+        # Layer by layer: the copy in between is then small beside the cache.
+        for layer in range(layers):
+            for side in range(2):
+                kept = source.columns[layer, side, :, :, begin : source.used]
+                columns[layer, side, :, :, :longest] = kept.index_select(0, safe)
+        starts = torch.where(rows >= 0, (source.starts[safe] - begin).clamp(min=0), starts)
+    return LeanCache(blocks, torch.tensor(lengths, device=first.device), columns, longest, starts)
+
+
+def selected_rows(cache: LeanCache, rows: Tensor) -> LeanCache:
+    """A cache of the rows named of a single block, in that order, with repeats allowed; no room."""
+    if cache.blocks.shape[2] != 1:
+        raise ValueError("rows of one prompt only")
+    columns = cache.columns[..., : cache.used, :].index_select(2, rows)
+    return LeanCache(cache.blocks, cache.block_lengths, columns, cache.used, cache.starts[rows])
