@@ -48,8 +48,9 @@ def main() -> None:
     shown = training_items(asked.seed)
     batches = [shown[i : i + asked.batch] for i in range(0, len(shown), asked.batch)][: asked.steps]
     fine_tune(network, tokenizer, batches, random.Random(asked.seed), asked.rate)
-    # Ids, not paths: the registry finds the base by the name of its folder.
-    network.peft_config["default"].base_model_name_or_path = BASE
+    saved = network.peft_config["default"]
+    saved.base_model_name_or_path = BASE  # an id, not a path: the registry finds it by its folder's name
+    saved.target_modules = sorted(saved.target_modules)  # PEFT keeps a set, whose order differs each time
     network.save_pretrained(target, save_embedding_layers=False)
     (target / "README.md").unlink(missing_ok=True)
     print(f"wrote {target}")
