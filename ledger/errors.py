@@ -9,6 +9,16 @@ DATABASE_AWAY: Final = (OperationalError, InterfaceError, InternalError)
 PostgreSQL counts the end of a session that idled in a transaction as internal."""
 
 
+def database_reason(error: BaseException) -> str:
+    """The database's own name for what is wrong, such as ``SQLITE_FULL`` or an SQLSTATE; else the type.
+
+    It holds no values of a statement, so it may be logged.
+    """
+    cause = getattr(error, "orig", None)
+    named = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    return str(named or type(error).__qualname__)
+
+
 class LedgerError(Exception):
     """The ledger refused a request."""
 

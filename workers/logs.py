@@ -5,6 +5,8 @@ import traceback
 
 import structlog
 
+from ledger.errors import database_reason
+
 
 def configure_logs() -> None:
     """Send structlog's events to stderr as JSON."""
@@ -23,4 +25,4 @@ def configure_logs() -> None:
 def frames(error: BaseException) -> list[str]:
     """Where an error was raised and its type, without its message: messages quote prompts."""
     found = traceback.extract_tb(error.__traceback__)
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in found] + [type(error).__qualname__]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in found] + [database_reason(error)]

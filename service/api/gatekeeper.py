@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger import audit
 from ledger.database import write
+from ledger.errors import database_reason
 from service.api.problems import answer_of
 from service.auth.authenticate import Authenticate, authenticator
 from service.auth.caller import Caller
@@ -106,4 +107,4 @@ def _record(resources: Resources, caller: Caller, action: str, scope: Scope, sta
             )
     except SQLAlchemyError as error:
         # What was done is done: refusing the answer now would make the client do it again.
-        log.error("audit_lost", action=action, request_id=request_id, error=type(error).__name__)
+        log.error("audit_lost", action=action, request_id=request_id, error=database_reason(error))

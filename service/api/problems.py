@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from api_schemas.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
-from ledger.errors import StoreUnavailable
+from ledger.errors import StoreUnavailable, database_reason
 from service.errors import ApiError, Unavailable, ValidationFailed
 from service.pointers import resolve
 
@@ -136,7 +136,7 @@ async def _database_error(request: Request, error: Exception) -> Response:
     away = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
     if not away and not (isinstance(error, DBAPIError) and error.connection_invalidated):
         raise error
-    log.error("database_unavailable", error=type(error).__name__, request_id=_request_id(request))
+    log.error("database_unavailable", error=database_reason(error), request_id=_request_id(request))
     unavailable = Unavailable(
         "the database is away; nothing was changed, so try again shortly",
         code="database_unavailable",

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import read
+from ledger.errors import database_reason
 from ledger.fleet import Fleet, fleet
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ class FleetMetrics(Collector):
             with read(self._engine) as conn:
                 found = fleet(conn)
         except SQLAlchemyError as error:
-            log.warning("scrape_without_ledger", error=type(error).__name__)
+            log.warning("scrape_without_ledger", error=database_reason(error))
             up.add_metric((), 0)
             return [up]
         up.add_metric((), 1)

@@ -24,11 +24,11 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def stack(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    url = request.getfixturevalue("postgres").new_database() if database == "postgresql" else None
-    running = Stack(tmp_path, url)
+    running = Stack(tmp_path, new_url(request, database))
+    failed = request.session.testsfailed
     try:
         yield running
-        if not request.session.testsfailed:
+        if request.session.testsfailed == failed:
             leave_in_order(running)
             RECORD.add(request.node.originalname, database, running)
     finally:
@@ -36,17 +36,26 @@ def stack(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Iter
 
 
 @pytest.fixture
-def stack_of(tmp_path: Path) -> Iterator[Callable[[str], Stack]]:
+def stack_of(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Stack]]:
     """Makes stacks beside each other."""
     with ExitStack() as ending:
 
         def make(name: str) -> Stack:
             (tmp_path / name).mkdir()
-            made = Stack(tmp_path / name)
+            made = Stack(tmp_path / name, new_url(request, database))
             ending.callback(made.stop)
             return made
 
         yield make
+
+
+def new_url(request: pytest.FixtureRequest, database: str) -> str | None:
+    """Of an empty database on the throwaway server; none for SQLite in the stack's own folder."""
+    if database != "postgresql":
+        return None
+    return str(request.getfixturevalue("postgres").new_database())
 
 
 def leave_in_order(stack: Stack) -> None:

@@ -31,6 +31,7 @@ def test_redis_killed_and_started_anew(stack):
     first = stack.submit(seconds=0.1)
     stack.until(stack.running, "a sample shard runs")
     stack.kill("redis")
+    stack.injected()
     second = stack.submit()
     stack.ends(first)
     stack.ends(second)
@@ -48,6 +49,7 @@ def test_a_killed_engine_counts_a_crash_and_its_shard_runs_again(stack):
     shard = stack.until(stack.running, "a sample shard runs")
     (host,) = stack.host_pids()
     os.kill(host, signal.SIGKILL)
+    stack.injected()
     stack.ends(analysis)
     stack.assert_exact(analysis)
     (again,) = stack.shards(id=shard.id)
@@ -64,6 +66,7 @@ def test_a_killed_worker_counts_no_crash_and_takes_its_engine_along(stack):
     hosts = stack.host_pids()
     assert hosts
     stack.kill("worker")
+    stack.injected()
     stack.until(lambda: not any(map(psutil.pid_exists, hosts)), "the engine dies with its supervisor")
     stack.start_worker()
     stack.ends(analysis)
@@ -80,6 +83,7 @@ def test_a_killed_workers_leases_are_freed_by_its_boot_id(stack):
     shard = stack.until(stack.running, "a sample shard runs")
     assert shard.boot_id == "first"
     stack.kill("worker")
+    stack.injected()
     program = [stack.processes["reconciler"].args[0], "-m", "workers.reconciler.release"]
     assert stack.start("other", [*program, "another"]).wait() == 0
     assert stack.shards(id=shard.id)[0].state == "RUNNING"

@@ -24,6 +24,7 @@ def test_a_hanging_redis_does_not_hold_up_recovery(stack):
     shard = stack.until(stack.running, "a sample shard runs")
     stack.processes["redis"].send_signal(19)  # SIGSTOP: connections are taken and never answered
     worker.kill()
+    stack.injected()
     worker.wait()
     stack.until(lambda: stack.shards(id=shard.id)[0].state == "READY", "the lease runs out")
     stack.start_worker("other")
@@ -46,6 +47,7 @@ def test_one_of_two_may_die(stack):
     analysis = stack.submit(seconds=0.1)
     stack.until(stack.running, "a sample shard runs")
     stack.kill("first")
+    stack.injected()
     stack.ends(analysis)
     stack.assert_exact(analysis)
     plans = [(s.analysis_id, s.round) for s in stack.shards(work="plan")]

@@ -7,6 +7,7 @@ from collections import Counter
 import httpx
 import psutil
 import pytest
+from fault_stack import BOTH
 from redis import Redis
 
 from ledger import models
@@ -57,6 +58,7 @@ def rss(stack, name):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("database", BOTH, indirect=True)
 class TestScale:
     def test_a_claim_and_the_memory_of_gateway_and_reconciler(self, sizes):
         """Interleaved, so that a busy machine is as busy for both; figures are ratios."""

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from fault_stack import BOTH
+from fault_stack import BOTH, Stack
 
 WORKERS = [f"w{number}" for number in range(4)]
 SECONDS = 60.0
@@ -37,11 +37,29 @@ def one_fault(stack, chance):
     stack.injected()
 
 
+SHAPE = {"prompts": 70, "prompts_per_shard": 1, "samples": 10}
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory):
+    """The result's bytes of the same analysis where nothing happens: one worker, other timing."""
+    stack = Stack(tmp_path_factory.mktemp("calm"))
+    try:
+        stack.start_redis()
+        stack.start_reconciler()
+        stack.start_worker()
+        analysis = stack.submit(**SHAPE, seconds=0.0)
+        stack.ends(analysis)
+        return stack.result(analysis)
+    finally:
+        stack.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("database", BOTH, indirect=True)
-def test_a_minute_of_random_faults(stack, seed):
+def test_a_minute_of_random_faults(stack, calm, seed):
     chance = random.Random(seed)
     stack.patience = 600.0
     stack.start_redis()
@@ -49,8 +67,7 @@ def test_a_minute_of_random_faults(stack, seed):
         stack.start_reconciler(f"reconciler-{number}")
     for name in WORKERS:
         stack.start_worker(name)
-    shape = {"prompts": 70, "prompts_per_shard": 1, "samples": 10, "seconds": 0.2}
-    analysis = stack.submit(**shape)
+    analysis = stack.submit(**SHAPE, seconds=0.2)
     stack.until(stack.running, "work is under way")
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
@@ -60,4 +77,5 @@ def test_a_minute_of_random_faults(stack, seed):
     stack.resume_all()
     stack.ends(analysis)
     stack.assert_exact(analysis)
+    assert stack.result(analysis) == calm
     assert not stack.analysis(analysis).partial

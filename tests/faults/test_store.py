@@ -4,35 +4,17 @@ import os
 import subprocess
 
 import pytest
-
-PAGES = 64 * 4096  # of the small disk
+from small_disk import fill, mounted
 
 
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own for the artefacts, with room for a few of them."""
-    folder = tmp_path / "artefacts"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={PAGES}", "tmpfs", str(folder)], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no right to mount a small disk here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(tmp_path / "artefacts", kilobytes=256) as folder:
+        yield folder
 
 
 QUICK = {"TILTSCOPE_MIN_FREE_BYTES": "0", "TILTSCOPE_POLL_SECONDS": "0.2"}
-
-
-def fill(folder):
-    """Write until nothing fits any more."""
-    handle = os.open(folder / "ballast", os.O_WRONLY | os.O_CREAT)
-    try:
-        while True:
-            os.write(handle, b"\0" * 4096)
-    except OSError:
-        os.close(handle)
 
 
 def names(stack):

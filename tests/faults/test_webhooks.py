@@ -33,10 +33,12 @@ def test_a_reconciler_killed_before_and_during_delivery_loses_no_message(stack):
                 events=["analysis.cancelled"], secret=Seal([key]).seal(SECRET), most=20,
             )  # fmt: skip
         stack.kill("reconciler")
+        stack.injected()
         stack.cancel(analysis_id)
         stack.start_reconciler(**settings)
         stack.until(lambda: receiver.received, "the message is on its way")
         stack.kill("reconciler")
+        stack.injected()
         with write(stack.engine) as conn:
             conn.execute(update(messages).values(next_at=1))  # the dead one's hold ends, as in time
         stack.start_reconciler(**settings)

@@ -202,6 +202,7 @@ class Stack:
                 retention_seconds=None,
             )
         self.submitted.append(analysis_id)
+        self.injected(len(script.get("faults", {})))
         return analysis_id
 
     def cancel(self, analysis_id: str) -> None:
@@ -269,6 +270,12 @@ class Stack:
     def ends(self, analysis_id: str) -> Any:
         self.until(lambda: self.analysis(analysis_id).finished_at, f"{analysis_id} ends")
         return self.analysis(analysis_id)
+
+    def result(self, analysis_id: str) -> bytes:
+        """The committed result document, its hash checked."""
+        stored = self.analysis(analysis_id).artifacts["result.json"]
+        content: bytes = self.store.open_verified(stored["key"], stored["sha256"])
+        return content
 
     def assert_exact(self, analysis_id: str, without: frozenset[int] = frozenset()) -> None:
         """Every planned row once, byte for byte as without faults, and every epoch accounted for."""

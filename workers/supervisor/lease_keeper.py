@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Engine
 
 from ledger.claims import renew
+from ledger.errors import database_reason
 from ledger.shards import Claim
 from ledger.states import Directive
 
@@ -68,7 +69,7 @@ class LeaseKeeper:
                     self._engine, self._claim, progress=self.progress, lease_seconds=self._lease_seconds
                 )
             except Exception as error:
-                log.warning("renewal_failed", shard=self._claim.shard["id"], error=type(error).__name__)
+                log.warning("renewal_failed", shard=self._claim.shard["id"], error=database_reason(error))
                 continue
             self._renewed, self._heard = began, directive
             if directive is Directive.LOST:

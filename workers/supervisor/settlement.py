@@ -12,7 +12,7 @@ from ledger.claims import release
 from ledger.commits import commit, commit_finalise, fail_analysis
 from ledger.crashes import record_crash
 from ledger.database import read
-from ledger.errors import DATABASE_AWAY, LedgerError
+from ledger.errors import DATABASE_AWAY, LedgerError, database_reason
 from ledger.quarantine import quarantine
 from ledger.recovery import close_rounds
 from ledger.shards import Claim
@@ -50,7 +50,7 @@ def settle(engine: Engine, claim: Claim, outcome: Outcome, lease: LeaseKeeper) -
             taken = _settle_once(engine, claim, outcome)
             break
         except DATABASE_AWAY as error:
-            log.warning("settlement_failed", shard=claim.shard["id"], error=type(error).__name__)
+            log.warning("settlement_failed", shard=claim.shard["id"], error=database_reason(error))
             if lease.directive is Directive.LOST:
                 return False
             if tries_left == 0:
@@ -158,7 +158,7 @@ def _close_round(engine: Engine, claim: Claim) -> None:
         close_rounds(engine, claim.shard["analysis_id"])
     except Exception as error:
         # The reconciler does it at its next tick; here it only saves that time.
-        log.warning("round_not_closed", analysis=claim.shard["analysis_id"], error=type(error).__name__)
+        log.warning("round_not_closed", analysis=claim.shard["analysis_id"], error=database_reason(error))
 
 
 def _tell(claim: Claim, outcome: Outcome, taken: bool) -> None:

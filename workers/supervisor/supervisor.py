@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Engine
 
 from ledger.claims import claim_next, release
-from ledger.errors import DATABASE_AWAY, StoreUnavailable
+from ledger.errors import DATABASE_AWAY, StoreUnavailable, database_reason
 from ledger.shards import Claim
 from ledger.stores import open_store
 from ledger.workers import WorkerIdentity, retire, seen
@@ -247,6 +247,6 @@ class Supervisor:
             try:
                 seen(self._engine, self._identity, host.resident if host is not None else ())
             except Exception as error:
-                log.warning("presence_failed", error=type(error).__name__)
+                log.warning("presence_failed", error=database_reason(error))
             if self._draining.wait(PRESENCE_SECONDS):
                 return
