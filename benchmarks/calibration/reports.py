@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.calibration.worlds import NEVER, Draws, Errors, World
+from workers.estimators.decision import Decision
 from workers.estimators.gain import PromptRecord
 from workers.estimators.literature import unseen_rule
 from workers.estimators.regimes import CREATED, Regime, classify_regime
-from workers.estimators.verdict import Decision, Verdict, decide
+from workers.estimators.verdict import Verdict, decide
 from workers.pipelines.assessment import assess_candidate, assess_reference
 from workers.pipelines.audit import audited
 from workers.pipelines.judge import Judge

@@ -6,23 +6,23 @@ what a model cannot do.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
-from workers.estimators.counts import epsilon
+from workers.estimators.decision import Decision
 from workers.estimators.estimate import Estimate
 from workers.estimators.findings import NEWS, Finding, format_repair, regression, shrinkage
 from workers.estimators.gain import CREATED, ELICITED, UNDETERMINED, PromptRecord, cross_fit
-from workers.estimators.regimes import PromptEvidence, Reach, classify_regime, reference_class, select_out
+from workers.estimators.regimes import classify_regime, reference_class
 from workers.estimators.share import CreationShare, GainSplit, data_set_shares
 from workers.estimators.sign_flip import sign_flip_test
 from workers.estimators.unsettled import samples_to_settle_prompts
+from workers.estimators.unusable import Side, move_unusable, unusable_share
 
 Label = Literal["elicitation", "creation", "mixed", "inconclusive"]
-Side = Literal["reference", "candidate"]
 HELD_OUT: Final = frozenset({"heldout", "held-out", "held_out", "test", "eval", "evaluation"})
 GAIN_LEVEL: Final = 0.001
 MOVES: Final[dict[frozenset[Side], str]] = {
@@ -31,41 +31,6 @@ MOVES: Final[dict[frozenset[Side], str]] = {
     frozenset({"reference", "candidate"}): "both sides'",
 }
 NOT_REACHED: Final = "not reached by this reference under this policy, signal and budget"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The thresholds of a verdict. Policy, not theory; the defaults are those of the API.
-
-    Raises:
-        ValueError: A threshold is out of range.
-    """
-
-    alpha: float = 0.05
-    reach: float = 0.5
-    elicitation_max_share: float = 0.05
-    creation_min_share: float = 0.5
-    mixed_min_share: float = 0.05
-    mixed_max_share: float = 0.95
-    undetermined_max_share: float = 0.3
-    unusable_max_share: float = 0.1
-    collapse_max_entropy_share: float = 0.5
-    drift_dominated_min_share: float = 0.5
-    drift_dominated_min_nats: float = 0.1
-    format_repair_max_share: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Reject levels without meaning."""
-        if not 0 < self.alpha < 0.5 or not 0 < self.reach < 1:
-            raise ValueError("alpha lies in (0, 0.5) and reach in (0, 1)")
-        shares = [self.elicitation_max_share, self.creation_min_share, self.mixed_min_share]
-        shares += [self.mixed_max_share, self.undetermined_max_share, self.unusable_max_share]
-        shares += [self.collapse_max_entropy_share, self.drift_dominated_min_share]
-        shares += [self.format_repair_max_share]
-        if not all(0 <= share <= 1 for share in shares):
-            raise ValueError("a share lies in [0, 1]")
-        if self.drift_dominated_min_nats < 0:
-            raise ValueError("nats are not negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,56 +148,6 @@ def _judge_with_sensitivity(
             known = main.reasons if main.label == "inconclusive" else ()
             return replace(main, label="inconclusive", reasons=(*known, reason))
     return main
-
-
-def unusable_share(prompts: Sequence[PromptRecord]) -> float:
-    """Truncated and unparsed samples of the side that has more of them, as a share of its samples."""
-    shares = []
-    for side in ([p.reference for p in prompts], [p.candidate for p in prompts]):
-        samples = sum(one.samples for one in side)
-        shares.append(sum(one.unusable for one in side) / samples if samples else 0.0)
-    return max(shares)
-
-
-def move_unusable(
-    prompts: Sequence[PromptRecord], sides: Collection[Side], decision: Decision
-) -> list[PromptRecord]:
-    """The prompts with the truncated and unparsed samples of some sides counted as successes.
-
-    Classes, arms, e-BH, bounds and pilots follow; second verifier, zeros and chance floor stay.
-    """
-    evidences = [_move_evidence(p.evidence, sides, decision) for p in prompts]
-    moved = []
-    for prompt, evidence, selected in zip(
-        prompts, evidences, select_out(evidences, decision.alpha), strict=True
-    ):
-        threshold = epsilon(evidence.reference_probe.budget, decision.reach)
-        reference, candidate = prompt.reference, prompt.candidate
-        if "reference" in sides:
-            reference = reference.with_unusable_as_successes(alpha=decision.alpha, threshold=threshold)
-        if "candidate" in sides:
-            candidate = candidate.with_unusable_as_successes(alpha=decision.alpha, threshold=threshold)
-        evidence = replace(evidence, selected=bool(selected), candidate_low=candidate.low)
-        moved.append(replace(prompt, evidence=evidence, reference=reference, candidate=candidate))
-    return moved
-
-
-def _move_evidence(evidence: PromptEvidence, sides: Collection[Side], decision: Decision) -> PromptEvidence:
-    def moved(reach: Reach) -> Reach:
-        return reach.with_unusable_as_successes(alpha=decision.alpha, reach=decision.reach)
-
-    if "reference" in sides:
-        evidence = replace(
-            evidence,
-            reference_use=moved(evidence.reference_use),
-            reference_probe=moved(evidence.reference_probe),
-            elicitation_arms=tuple(moved(arm) for arm in evidence.elicitation_arms),
-            assisted_arms=tuple(moved(arm) for arm in evidence.assisted_arms),
-        )
-    if "candidate" in sides:
-        use, probe = moved(evidence.candidate_use), moved(evidence.candidate_probe)
-        evidence = replace(evidence, candidate_use=use, candidate_probe=probe)
-    return evidence
 
 
 def _judge(

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from workers.estimators.decision import Decision
 from workers.estimators.estimate import Estimate
 from workers.estimators.findings import NEWS, Finding
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, withholding
 from workers.estimators.regimes import reference_class, select_out
 from workers.estimators.share import GainPart
-from workers.estimators.verdict import Decision, Verdict, decide
+from workers.estimators.verdict import Verdict, decide
 from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.prompt_result import PromptResult, record
 from workers.pipelines.spec import AnalysisSpec

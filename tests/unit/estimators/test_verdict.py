@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.estimators.counts import epsilon, log_e_in, log_e_out, success_interval
+from workers.estimators.decision import Decision
 from workers.estimators.gain import PromptRecord, SideSamples
 from workers.estimators.regimes import PromptEvidence, Reach, ReachClass, select_out
 from workers.estimators.selection import log_target
-from workers.estimators.verdict import Decision, Label, Verdict, decide, move_unusable, unusable_share
+from workers.estimators.unusable import move_unusable, unusable_share
+from workers.estimators.verdict import Label, Verdict, decide
 
 DECISION = Decision()
 K_USE, K_PROBE, PILOT, MAXIMUM = 8, 256, 64, 4096
