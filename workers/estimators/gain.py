@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from workers.estimators.counts import clopper_pearson, epsilon, log_e_in, success_interval
 from workers.estimators.estimate import Estimate
 from workers.estimators.regimes import PromptEvidence, above_chance, reference_class, reference_confirmations
+from workers.estimators.verifier_noise import AUDIT_SHARE, BLIND, Audit, NoiseBounds, accepted_thresholds
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -44,6 +45,8 @@ class SideSamples:
         unusable: Truncated and unparsed samples among all.
         low: Lower bound of the success rate at the decision level, valid whenever sampling stopped.
         high: Upper bound, likewise; from this side's own samples.
+        noise: Bounds of the verifier's error rates, behind `low` and `high`; successes are then what it
+            accepted. None without an audit.
 
     Raises:
         ValueError: Counts or bounds contradict each other.
@@ -56,6 +59,7 @@ class SideSamples:
     unusable: int
     low: float
     high: float
+    noise: NoiseBounds | None = None
 
     def __post_init__(self) -> None:
         """Reject counts that no sample could give."""
@@ -71,6 +75,13 @@ class SideSamples:
         if not 0.0 <= self.low <= self.high <= 1.0:
             raise ValueError("bounds lie in [0, 1], the lower one first")
 
+    @property
+    def accepted_low(self) -> float:
+        """Lower bound of the accepted rate; of two sides with one verifier the better is accepted oftener."""
+        if self.noise is None or self.low == 0.0:
+            return self.low
+        return self.noise.highest_accepted(self.low)
+
     def with_unusable_as_successes(self, *, alpha: float, threshold: float) -> "SideSamples":
         """The samples if every truncated or unparsed one were a success; bounds for an adaptive plan."""
         if self.unusable == 0:
@@ -82,10 +93,12 @@ class SideSamples:
             pilot.size,
             successes,
             self.samples,
-            confidence=1 - alpha,
+            confidence=1 - (alpha if self.noise is None else (1 - AUDIT_SHARE) * alpha),
             threshold=threshold,
             adaptive=True,
         )
+        if self.noise is not None:
+            low, high = self.noise.true_interval(low, high)
         none = np.zeros_like(pilot)
         return replace(
             self,
@@ -119,7 +132,9 @@ class PromptRecord:
     split: str | None = None
 
 
-def gain_estimate(reference: SideSamples, candidate: SideSamples, *, confidence: float) -> Estimate:
+def gain_estimate(
+    reference: SideSamples, candidate: SideSamples, *, confidence: float, audit: Audit | None = None
+) -> Estimate:
     """The gain b - a of one prompt: pilot means, with an interval from each side's own bounds.
 
     The interval is MOVER (Newcombe 1998 for Wilson limits; Donner & Zou 2012 for any limits), its reach
@@ -132,11 +147,18 @@ def gain_estimate(reference: SideSamples, candidate: SideSamples, *, confidence:
         reference: Samples of p, with bounds on a.
         candidate: Samples of q, with bounds on b.
         confidence: Coverage of the given bounds, and of the interval.
+        audit: Of the verifier, where the bounds allow for its errors: points are then corrected too.
     """
     n = min(reference.pilot.size, candidate.pilot.size)
     if n == 0:
         return Estimate.undefined("one side has no judged sample", UNIT)
-    a, b = float(reference.pilot.mean()), float(candidate.pilot.mean())
+    seen_a, seen_b = float(reference.pilot.mean()), float(candidate.pilot.mean())
+    a, b, index = seen_a, seen_b, 1.0
+    if audit is not None:
+        true_a, true_b = audit.corrected(seen_a), audit.corrected(seen_b)
+        if audit.informative is None or true_a is None or true_b is None:
+            return Estimate.undefined(BLIND, UNIT, n)
+        a, b, index = true_a, true_b, audit.informative
     a_mid = min(max(a, reference.low), reference.high)
     b_mid = min(max(b, candidate.low), candidate.high)
     stretch = SMALL_STRETCH if n < SMALL else 1.0
@@ -145,7 +167,8 @@ def gain_estimate(reference: SideSamples, candidate: SideSamples, *, confidence:
     sizes = reference.pilot.size, candidate.pilot.size
     std_error = None
     if min(sizes) > 1:
-        std_error = math.sqrt(a * (1 - a) / (sizes[0] - 1) + b * (1 - b) / (sizes[1] - 1))
+        variance = seen_a * (1 - seen_a) / (sizes[0] - 1) + seen_b * (1 - seen_b) / (sizes[1] - 1)
+        std_error = math.sqrt(variance) / index
     return Estimate(
         value=b - a,
         std_error=std_error,
@@ -169,7 +192,7 @@ class CrossFit:
         folds: Pilot successes and samples of q per fold. Shape ``(M, 2, 2)``: prompt, fold, (c, n).
         causes: Index into `PARTS` for each success count a fold may show. Shape ``(M, 2, C)``.
         slack: Bias that an `out` reference may leave in the gain, epsilon(K_probe) where the reference is
-            out, else 0. Shape ``(M,)``.
+            out, or the accepted rate that it implies, else 0. Shape ``(M,)``.
         families: Family index of each prompt. Shape ``(M,)``.
         excluded: Prompts without a judged sample on one side.
     """
@@ -249,7 +272,7 @@ def cross_fit(prompts: Sequence[PromptRecord], *, alpha: float, reach: float) ->
     Causes, by the deciding fold: `created` if the reference's part of the confirmations holds, the fold
     shows the candidate `in` at K_use and its lower bound exceeds the chance floor; `lost` if the fold's
     upper bound of b is below the lower bound of a; `elicited` if the reference is `in` at K_probe;
-    else `undetermined`, unconfirmed created prompts included.
+    else `undetermined`, unconfirmed created prompts included. With an audit all rates are accepted ones.
 
     Args:
         prompts: Prompts with both sides.
@@ -284,17 +307,19 @@ def _fold_counts(pilot: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _slack(prompt: PromptRecord, reach: float) -> float:
+    probe = prompt.evidence.reference_probe
     out = reference_class(prompt.evidence) == "out"
-    return epsilon(prompt.evidence.reference_probe.budget, reach) if out else 0.0
+    return accepted_thresholds(probe.noise, epsilon(probe.budget, reach))[1] if out else 0.0
 
 
 def _causes_by_count(prompt: PromptRecord, n: int, alpha: float, reach: float) -> NDArray[np.int8]:
     """The cause for each success count 0..n of a deciding fold. Shape ``(n + 1,)``."""
-    reached, low, high = _fold_bounds(n, prompt.evidence.candidate_use.budget, alpha, reach)
-    evidence = prompt.evidence
+    evidence, use = prompt.evidence, prompt.evidence.candidate_use
+    threshold, _ = accepted_thresholds(use.noise, epsilon(use.budget, reach))
+    reached, low, high = _fold_bounds(n, threshold, alpha)
     in_reach = reference_class(evidence) == "in"
     causes = np.full(n + 1, ELICITED if in_reach else UNDETERMINED, np.int8)
-    causes[high < prompt.reference.low] = LOST
+    causes[high < prompt.reference.accepted_low] = LOST
     if all(check.passed for check in reference_confirmations(evidence)):
         chance = np.array([above_chance(float(bound), evidence.chance_floor).passed for bound in low])
         causes[reached & chance] = CREATED
@@ -302,13 +327,10 @@ def _causes_by_count(prompt: PromptRecord, n: int, alpha: float, reach: float) -
 
 
 @lru_cache(maxsize=256)
-def _fold_bounds(
-    n: int, k_use: int, alpha: float, reach: float
-) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
-    """For each count of n: `in` at K_use, and exact bounds of b. Shapes ``(n + 1,)``."""
+def _fold_bounds(n: int, threshold: float, alpha: float) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
+    """For each count of n: a rate above the threshold, and exact bounds of it. Shapes ``(n + 1,)``."""
     if n == 0:
         return np.zeros(1, np.bool_), np.zeros(1), np.ones(1)
-    threshold = epsilon(k_use, reach)
     reached = np.array([log_e_in(count, n, threshold) >= -math.log(alpha) for count in range(n + 1)])
     bounds = np.array([clopper_pearson(count, n, 1 - alpha) for count in range(n + 1)], np.float64)
     return reached, bounds[:, 0], bounds[:, 1]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workers.estimators.counts import epsilon, log_e_in, log_e_out
 from workers.estimators.selection import e_bh
+from workers.estimators.verifier_noise import NoiseBounds, accepted_thresholds
 
 ReachClass = Literal["in", "out", "undetermined"]
 Bound = Literal["counts", "counts and scoring", "fixed plan"]
@@ -43,6 +44,8 @@ class Reach:
         planned_samples: The budget the prior of the `out` e-value was tuned to.
         samples_to_settle: Further samples that would settle an undetermined class, if known.
         tests: Arms among which one that is `in` decides: each is tested at alpha / tests.
+        noise: Bounds of the verifier's error rates; successes are then what it accepted. None without an
+            audit.
 
     Raises:
         ValueError: Counts contradict each other, K < 1, or an e-value is NaN.
@@ -60,6 +63,7 @@ class Reach:
     unusable: int = 0
     samples_to_settle: int | None = None
     tests: int = 1
+    noise: NoiseBounds | None = None
 
     def __post_init__(self) -> None:
         """Reject counts that no sample could give."""
@@ -83,9 +87,10 @@ class Reach:
         """
         if self.unusable == 0:
             return self
-        threshold, successes = epsilon(self.budget, reach), self.successes + self.unusable
-        evidence_in = max(self.log_e_in, log_e_in(successes, self.samples, threshold))
-        evidence_out = log_e_out(successes, self.samples, threshold, self.planned_samples)
+        for_in, for_out = accepted_thresholds(self.noise, epsilon(self.budget, reach))
+        successes = self.successes + self.unusable
+        evidence_in = max(self.log_e_in, log_e_in(successes, self.samples, for_in))
+        evidence_out = log_e_out(successes, self.samples, for_out, self.planned_samples)
         label: ReachClass = "out" if evidence_out >= -math.log(alpha) else "undetermined"
         if self.label == "in" or evidence_in >= math.log(self.tests / alpha):
             label = "in"

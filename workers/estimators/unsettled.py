@@ -6,6 +6,7 @@ from workers.estimators.counts import epsilon
 from workers.estimators.regimes import PromptEvidence, Reach, Regime, classify_regime
 from workers.estimators.selection import log_target
 from workers.estimators.settle import samples_to_settle
+from workers.estimators.verifier_noise import accepted_thresholds
 
 
 def samples_to_settle_prompts(
@@ -52,5 +53,5 @@ def _needed(evidence: PromptEvidence, regime: Regime, target: float, reach: floa
 
 
 def _until_kept(policy: Reach, target: float, reach: float) -> int | None:
-    threshold = epsilon(policy.budget, reach)
+    _, threshold = accepted_thresholds(policy.noise, epsilon(policy.budget, reach))
     return samples_to_settle(policy.successes, policy.samples, threshold, target, policy.planned_samples)

@@ -19,10 +19,16 @@ from workers.estimators.evidence import SuccessEvidence, ThresholdEvidence
 from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts, UpperEnd
 from workers.numerics.checks import open_unit
 
+_SURE, _NEVER = 1 - 1e-12, 1e-300
+
 CountsT = TypeVar("CountsT", ReferenceCounts, CandidateCounts)
 
+BLIND: Final = "the audit does not show that the verifier is better than chance"
 AUDIT_SHARE: Final = 0.25
-"""Of an error level, for the two rates of the audit that one statement rests on; the rest is the samples'."""
+"""Of an error level, for the four ends of the audit's two rates; the rest is the samples'.
+
+All four, because an interval of a uses all of them, and so does a loss: one side in reach, the other out.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +66,27 @@ class Audit:
     def bounds(self, alpha: float) -> "NoiseBounds":
         """The worst rates that the audit leaves for statements at level alpha.
 
-        Each of the two ends that a statement uses errs with chance ``AUDIT_SHARE alpha / 2``.
+        Each of the four ends errs with chance ``AUDIT_SHARE alpha / 4``: they all hold but for AUDIT_SHARE
+        alpha, so that every statement of a report, and of all checkpoints of a run, shares that error.
         """
-        confidence = 1.0 - open_unit(alpha, "alpha") * AUDIT_SHARE
+        confidence = 1.0 - open_unit(alpha, "alpha") * AUDIT_SHARE / 2
         f_low, f_high = clopper_pearson(self.accepted_wrong, self.wrong, confidence)
         m_low, m_high = clopper_pearson(self.right - self.accepted_right, self.right, confidence)
         return NoiseBounds(f_low, f_high, m_low, m_high)
 
-    def corrected(self, rate: float) -> float | None:
-        """The Rogan-Gladen point, between 0 and 1; None where the audit finds no better than chance."""
+    @property
+    def informative(self) -> float | None:
+        """Youden's index ``1 - f - m``; None where the audit finds no better than chance."""
         if not self.right or not self.wrong:
             return None
-        f = self.accepted_wrong / self.wrong
-        informative = self.accepted_right / self.right - f
-        return min(1.0, max(0.0, (rate - f) / informative)) if informative > 0 else None
+        index = self.accepted_right / self.right - self.accepted_wrong / self.wrong
+        return index if index > 0 else None
+
+    def corrected(self, rate: float) -> float | None:
+        """The Rogan-Gladen point, between 0 and 1; None where the audit finds no better than chance."""
+        if self.informative is None:
+            return None
+        return min(1.0, max(0.0, (rate - self.accepted_wrong / self.wrong) / self.informative))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +152,23 @@ def at_threshold(
     )
 
 
+def accepted_thresholds(bounds: NoiseBounds | None, epsilon: float) -> tuple[float, float]:
+    """The accepted rates above which a > epsilon, and below which a < epsilon; epsilon without an audit."""
+    return (
+        (epsilon, epsilon)
+        if bounds is None
+        else (in_threshold(bounds, epsilon), out_threshold(bounds, epsilon))
+    )
+
+
 def in_threshold(bounds: NoiseBounds, epsilon: float) -> float:
-    """The accepted rate above which a > epsilon, kept inside (0, 1)."""
-    return min(bounds.highest_accepted(epsilon), 1 - 1e-12)
+    """The accepted rate above which a > epsilon, kept inside (0, 1): at 1 nothing shows it."""
+    return min(bounds.highest_accepted(epsilon), _SURE) if bounds.informative else _SURE
 
 
 def out_threshold(bounds: NoiseBounds, epsilon: float) -> float:
-    """The accepted rate below which a < epsilon, kept inside (0, 1)."""
-    return max(bounds.lowest_accepted(epsilon), 1e-300)
+    """The accepted rate below which a < epsilon, kept inside (0, 1): at 0 nothing shows it."""
+    return max(bounds.lowest_accepted(epsilon), _NEVER) if bounds.informative else _NEVER
 
 
 def true_evidence(
@@ -164,7 +186,7 @@ def true_evidence(
     seen = accepted.success
     point = None if seen.value is None else audit.corrected(seen.value)
     if point is None:
-        reason = "the audit does not show that the verifier is better than chance"
+        reason = BLIND
         success = Estimate.undefined(reason, seen.unit, seen.n)
         price = Estimate.undefined(reason, "nats", seen.n)
     else:
@@ -180,20 +202,6 @@ def true_evidence(
         success=success,
         price=price,
     )
-
-
-def true_gain(audit: Audit, gain: Estimate) -> Estimate:
-    """A gain b - a from accepted rates: ``(b' - a')/(1-f-m)``; its interval came from bounds of a and b."""
-    informative = None
-    if audit.right and audit.wrong:
-        informative = audit.accepted_right / audit.right - audit.accepted_wrong / audit.wrong
-    if gain.value is None or gain.ci_low is None or gain.ci_high is None:
-        return gain
-    if informative is None or informative <= 0:
-        return Estimate.undefined("the audit does not show a verifier better than chance", gain.unit, gain.n)
-    value = min(max(gain.value / informative, gain.ci_low), gain.ci_high)
-    error = None if gain.std_error is None else gain.std_error / informative
-    return replace(gain, value=value, std_error=error)
 
 
 def _price(a: float) -> float:

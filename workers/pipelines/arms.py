@@ -10,7 +10,8 @@ from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.evidence import classify
 from workers.estimators.regimes import Reach, ReachClass, class_over_policies
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
-from workers.pipelines.assessment import SideAssessment, accepted_thresholds, own_bounds, planned_samples
+from workers.estimators.verifier_noise import accepted_thresholds
+from workers.pipelines.assessment import SideAssessment, own_bounds, planned_samples
 from workers.pipelines.observations import OUTCOME_NAMES, PromptObservations, SideObservations
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import Stream
@@ -98,6 +99,7 @@ def assess_arm(spec: AnalysisSpec, arm: Stream, side: SideObservations, k_probe:
         planned_samples=planned_samples(spec, budget),
         arm=arm.arm,
         tests=tests,
+        noise=spec.class_noise,
         unusable=side.outcomes["unparsed"] + side.outcomes["truncated"],
     )
     return found if label != "undetermined" else found.forecast(settle(spec, found, target))
@@ -105,7 +107,7 @@ def assess_arm(spec: AnalysisSpec, arm: Stream, side: SideObservations, k_probe:
 
 def settle(spec: AnalysisSpec, reach: Reach, target_out: float) -> int | None:
     """Samples until a class is settled if they go on as they went; `out` at a level of its own."""
-    for_in, for_out = accepted_thresholds(spec, epsilon(reach.budget, spec.thresholds.reach))
+    for_in, for_out = accepted_thresholds(spec.class_noise, epsilon(reach.budget, spec.thresholds.reach))
     rate = reach.successes / reach.samples if reach.samples else 0.0
     if reach.samples and rate > for_in:
         target_in = math.log(reach.tests / spec.thresholds.alpha)
@@ -120,7 +122,7 @@ def best_log_e_out(
 ) -> float:
     """What that e-value would be if no sample still allowed succeeded, nats."""
     budget = spec.budget
-    _, for_out = accepted_thresholds(spec, epsilon(budget.k_probe, spec.thresholds.reach))
+    _, for_out = accepted_thresholds(spec.class_noise, epsilon(budget.k_probe, spec.thresholds.reach))
     planned = planned_samples(spec, budget.k_probe)
     policies = [(prompt.reference, drawn["reference"])]
     policies += [(samples_of(prompt, arm), drawn.get(arm.name, 0)) for arm in spec.elicitation]

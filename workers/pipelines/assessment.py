@@ -24,6 +24,7 @@ from workers.estimators.scored_round import ScoredRound
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
 from workers.estimators.verifier_noise import (
     AUDIT_SHARE,
+    accepted_thresholds,
     at_threshold,
     in_threshold,
     out_threshold,
@@ -119,12 +120,7 @@ def candidate_label_at(spec: AnalysisSpec, candidate: SideObservations, budget: 
 
 def _label_at(spec: AnalysisSpec, own: SideCounts, scoring: list[ScoredRound] | None, budget: int) -> Class:
     threshold, target = epsilon(budget, spec.thresholds.reach), -math.log(spec.thresholds.alpha)
-    for_in, for_out = threshold, threshold
-    if spec.noise is not None:
-        noise = spec.noise.for_classes
-        for_in, for_out = in_threshold(noise, threshold), out_threshold(noise, threshold)
-        if not noise.informative:
-            return "undetermined"
+    for_in, for_out = accepted_thresholds(spec.class_noise, threshold)
     evidence_out = log_e_out(own.successes, own.n, for_out, planned_samples(spec, budget))
     return classify(log_e_in_combined(own, scoring, for_in), evidence_out, target, target)
 
@@ -235,6 +231,7 @@ def _reach(
         bound="counts and scoring" if scored and label == "in" else "counts",
         unusable=side.outcomes["unparsed"] + side.outcomes["truncated"],
         samples_to_settle=more,
+        noise=spec.class_noise,
     )
 
 
@@ -250,17 +247,10 @@ def _more_samples(
 
     None where none would: between the two rates that the verifier's noise could explain.
     """
-    for_in, for_out = accepted_thresholds(spec, threshold)
+    for_in, for_out = accepted_thresholds(spec.class_noise, threshold)
     rate = side.successes / side.n if side.n else 0.0
     if side.n and rate > for_in:
         return samples_to_settle_in(side.successes, side.n, for_in, target_in)
     if rate > for_out:
         return None
     return samples_to_settle(side.successes, side.n, for_out, target_out, planned)
-
-
-def accepted_thresholds(spec: AnalysisSpec, threshold: float) -> tuple[float, float]:
-    """The accepted rates above which a side is `in`, and below which it is `out`; equal without an audit."""
-    if spec.noise is None:
-        return threshold, threshold
-    return in_threshold(spec.noise.for_classes, threshold), out_threshold(spec.noise.for_classes, threshold)

@@ -24,10 +24,14 @@ def audited(spec: AnalysisSpec, judge: Judge) -> AnalysisSpec:
     """
     if spec.audit_request is None:
         return spec
-    alpha = spec.thresholds.alpha
     audit = _counted(spec, spec.audit_request, judge)
-    thresholds = replace(spec.thresholds, alpha=(1 - AUDIT_SHARE) * alpha)
-    return replace(spec, thresholds=thresholds, noise=Noise(audit, audit.bounds(alpha)))
+    thresholds = replace(spec.thresholds, alpha=alpha_of_samples(spec))
+    return replace(spec, thresholds=thresholds, noise=Noise(audit, audit.bounds(spec.thresholds.alpha)))
+
+
+def alpha_of_samples(spec: AnalysisSpec) -> float:
+    """What of a request's error level is left for the samples."""
+    return spec.thresholds.alpha * (1.0 if spec.audit_request is None else 1 - AUDIT_SHARE)
 
 
 def _counted(spec: AnalysisSpec, request: dict[str, Any], judge: Judge) -> Audit:

@@ -8,7 +8,8 @@ import numpy as np
 from workers.estimators.counts import log_e_out
 from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
-from workers.pipelines.assessment import SideAssessment, accepted_thresholds, planned_samples
+from workers.estimators.verifier_noise import accepted_thresholds
+from workers.pipelines.assessment import SideAssessment, planned_samples
 from workers.pipelines.observations import PromptObservations
 from workers.pipelines.spec import AnalysisSpec
 
@@ -50,7 +51,7 @@ def loss_target(
             continue
         left = spec.budget.max_samples_per_prompt - count
         at = reference.evidence.at_probe
-        _, for_out = accepted_thresholds(spec, at.threshold)
+        _, for_out = accepted_thresholds(spec.class_noise, at.threshold)
         best.append(min(at.log_e_in, log_e_out(0, prompt.candidate.n + left, for_out, planned)))
     alpha = spec.thresholds.alpha / spec.comparisons
     kept = int(e_bh(np.array(best, dtype=np.float64), alpha).sum())
@@ -72,7 +73,7 @@ def settle_loss(
     if side is None:
         return 0, 0
     planned = planned_samples(spec, spec.budget.k_probe)
-    for_in, for_out = accepted_thresholds(spec, candidate.evidence.at_probe.threshold)
+    for_in, for_out = accepted_thresholds(spec.class_noise, candidate.evidence.at_probe.threshold)
     more = samples_to_settle(side.successes, side.n, for_out, target, planned) or 0
     if more or reference.evidence.at_probe.log_e_in >= target:
         return 0, more

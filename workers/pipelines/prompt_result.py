@@ -24,6 +24,7 @@ from workers.estimators.regimes import (
 )
 from workers.estimators.response import ResponsePoint
 from workers.estimators.tilt_rows import TiltRow, tilt_rows
+from workers.estimators.verifier_noise import Audit, NoiseBounds
 from workers.pipelines.arms import assisted_reaches, elicitation_reaches, policy_reach
 from workers.pipelines.assessment import (
     SideAssessment,
@@ -227,6 +228,7 @@ def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = No
     other = k_probe is not None and k_probe != spec.budget.k_probe
     reference = assess_reference(spec, prompt, k_probe) if other else result.reference
     candidate = assess_candidate(spec, prompt, k_probe) if other else result.candidate
+    noise = None if spec.noise is None else spec.noise.audit.bounds(spec.thresholds.alpha)
     evidence = PromptEvidence(
         reference_use=reference.use,
         reference_probe=reference.probe,
@@ -242,8 +244,8 @@ def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = No
     return PromptRecord(
         prompt_id=result.spec.id,
         evidence=evidence,
-        reference=_samples(prompt.reference, reference.evidence),
-        candidate=_samples(prompt.candidate, candidate.evidence),
+        reference=_samples(prompt.reference, reference.evidence, noise),
+        candidate=_samples(prompt.candidate, candidate.evidence, noise),
         family=result.spec.family,
         split=result.spec.split,
     )
@@ -264,8 +266,12 @@ def printed_successes(results: Sequence[PromptResult], stream: str) -> list[Esti
     return [result.printed[stream].success for result in results if stream in result.printed]
 
 
-def printed_gain(result: PromptResult) -> Estimate:
+def printed_gain(result: PromptResult, audit: Audit | None = None) -> Estimate:
     """The gain of one prompt with its printed interval.
+
+    Args:
+        result: The prompt.
+        audit: Of the verifier, where the printed evidence allows for one.
 
     Raises:
         ValueError: the analysis has no candidate.
@@ -275,14 +281,14 @@ def printed_gain(result: PromptResult) -> Estimate:
         raise ValueError("a gain needs a candidate")
     reference = _samples(prompt.reference, result.printed[REFERENCE])
     candidate = _samples(prompt.candidate, result.printed[CANDIDATE])
-    return gain_estimate(reference, candidate, confidence=CONFIDENCE)
+    return gain_estimate(reference, candidate, confidence=CONFIDENCE, audit=audit)
 
 
 def _low(evidence: SideEvidence) -> float:
     return min(math.exp(evidence.log_lower), evidence.upper)
 
 
-def _samples(side: SideObservations, evidence: SideEvidence) -> SideSamples:
+def _samples(side: SideObservations, evidence: SideEvidence, noise: NoiseBounds | None = None) -> SideSamples:
     return SideSamples(
         pilot=side.pilot,
         pilot_unusable=side.pilot_unusable,
@@ -291,6 +297,7 @@ def _samples(side: SideObservations, evidence: SideEvidence) -> SideSamples:
         unusable=side.outcomes["unparsed"] + side.outcomes["truncated"],
         low=_low(evidence),
         high=evidence.upper,
+        noise=noise,
     )
 
 

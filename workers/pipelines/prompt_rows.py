@@ -6,7 +6,6 @@ from workers.estimators.gain import PromptRecord
 from workers.estimators.price import margin
 from workers.estimators.regimes import Reach, Regime, classify_regime
 from workers.estimators.unsettled import samples_to_settle_prompts
-from workers.estimators.verifier_noise import true_gain
 from workers.pipelines.arm_section import arm_rows
 from workers.pipelines.assessment import SideAssessment
 from workers.pipelines.audit import noise_lines
@@ -54,8 +53,8 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: 
     }
     if prompt.candidate is not None and result.candidate is not None:
         row["candidate"] = _side(spec, result, CANDIDATE, prompt.candidate, result.candidate)
-        gain = printed_gain(result)
-        row["gain"] = estimate_json(gain if spec.noise is None else true_gain(spec.noise.audit, gain))
+        audit = None if spec.noise is None else spec.noise.audit
+        row["gain"] = estimate_json(printed_gain(result, audit))
     if spec.noise is not None:
         row["evidence"] += noise_lines(spec, result)
     if regime is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workers.engines.policy import Policy
-from workers.estimators.verifier_noise import Noise
+from workers.estimators.verifier_noise import Noise, NoiseBounds
 from workers.pipelines.streams import CHECKPOINT, Stream, arm_of, side_of, untruncated_of
 from workers.verifiers.judgement import AnswerKey
 
@@ -130,6 +130,11 @@ class AnalysisSpec:
             steps=tuple(one["step"] for one in request.get("candidates") or ()),
             fixed=fixed or {},
         )
+
+    @property
+    def class_noise(self) -> NoiseBounds | None:
+        """Bounds of the verifier's error rates at the level of the classes; None without an audit."""
+        return None if self.noise is None else self.noise.for_classes
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from workers.estimators.regimes import Reach
 from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
+from workers.estimators.verifier_noise import accepted_thresholds
 from workers.pipelines.arms import (
     assess_arm,
     best_log_e_out,
@@ -18,7 +19,6 @@ from workers.pipelines.arms import (
 )
 from workers.pipelines.assessment import (
     SideAssessment,
-    accepted_thresholds,
     assess_candidate,
     assess_reference,
     log_target_in,
@@ -184,7 +184,7 @@ def _settle_creation(
     if at.log_e_out >= target:
         return 0
     planned = planned_samples(spec, spec.budget.k_probe)
-    for_in, for_out = accepted_thresholds(spec, at.threshold)
+    for_in, for_out = accepted_thresholds(spec.class_noise, at.threshold)
     out = samples_to_settle(side.successes, side.n, for_out, target, planned)
     if side.n and side.successes / side.n > for_in:
         goal = log_target_in(spec, scored=prompt.pair is not None)

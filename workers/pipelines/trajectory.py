@@ -7,6 +7,7 @@ from typing import Any
 
 from workers.estimators.findings import select_lost
 from workers.estimators.first_loss import CheckpointLoss, checkpoint_losses, first_certified
+from workers.pipelines.audit import alpha_of_samples
 from workers.pipelines.checkpoints import CheckpointView, checkpoint_view
 from workers.pipelines.committed import Committed
 from workers.pipelines.document import Json
@@ -54,7 +55,7 @@ def finalise_analysis(
     views = [checkpoint_view(spec, participants, committed, stream) for stream in spec.checkpoints]
     found = [estimate(view.spec, view.participants, view.committed) for view in views]
     evidences = [[record.evidence for record in one.records] for one in found]
-    losses = checkpoint_losses(evidences, spec.thresholds.alpha)
+    losses = checkpoint_losses(evidences, alpha_of_samples(spec))
     checkpoints = [
         _Checkpoint(*one) for one in zip(spec.checkpoints, spec.steps, views, found, losses, strict=True)
     ]
@@ -97,7 +98,7 @@ def _frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
 
 def _entry(spec: AnalysisSpec, index: int, one: _Checkpoint) -> Json:
     document = one.found.document
-    lost = select_lost([r.evidence for r in one.found.records], spec.thresholds.alpha)
+    lost = select_lost([r.evidence for r in one.found.records], alpha_of_samples(spec))
     shrinkage = {
         "certified": one.loss.certified,
         "log_e_value": one.loss.log_e_value,

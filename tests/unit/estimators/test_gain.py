@@ -21,6 +21,7 @@ from workers.estimators.gain import (
     gain_estimate,
 )
 from workers.estimators.regimes import PromptEvidence, Reach, ReachClass
+from workers.estimators.verifier_noise import Audit, NoiseBounds
 
 K_USE, K_PROBE, ALPHA, REACH = 8, 256, 0.05, 0.5
 
@@ -115,6 +116,34 @@ class TestGainEstimate:
                 holds = (low <= b - a + 1e-12) & (b - a - 1e-12 <= high)
                 assert (np.outer(mass[a], mass[b]) * holds).sum() >= 0.95, (a, b)
 
+    def test_an_audit_stretches_the_gain_back(self) -> None:
+        # f = 0.1, m = 0.1: accepted rates of 0.25 and 0.75 are 0.1875 and 0.8125, and errors grow by 1/0.8.
+        audit = Audit(right=100, accepted_right=90, wrong=100, accepted_wrong=10)
+        found = gain_estimate(side("1000", 0.1, 0.5), side("0111", 0.6, 0.9), confidence=0.95, audit=audit)
+        assert found.value == pytest.approx(0.625)
+        assert found.std_error == pytest.approx(math.sqrt(2 * 0.25 * 0.75 / 3) / 0.8)
+        reach = 1.06 * math.hypot(0.8125 - 0.6, 0.5 - 0.1875)
+        assert found.ci_low == pytest.approx(0.625 - reach)
+        blind = Audit(right=10, accepted_right=1, wrong=10, accepted_wrong=9)
+        assert gain_estimate(side("1"), side("1"), confidence=0.95, audit=blind).status == "undefined"
+
+    @pytest.mark.parametrize(("a", "b"), [(0.0, 0.0), (0.1, 0.9), (0.3, 0.5), (0.9, 0.9)])
+    def test_coverage_with_an_audit_by_enumeration(self, a: float, b: float) -> None:
+        """All counts of 24 samples a side, under a verifier whose two rates are known."""
+        n, f, m = 24, 0.1, 0.2
+        noise = NoiseBounds(f, f, m, m)
+        audit = Audit(right=1000, accepted_right=800, wrong=1000, accepted_wrong=100)
+        seen = [side("1" * c + "0" * (n - c)) for c in range(n + 1)]
+        ends = [noise.true_interval(one.low, one.high) for one in seen]
+        sides = [replace(one, low=low, high=high) for one, (low, high) in zip(seen, ends, strict=True)]
+        held = 0.0
+        mass = [binom.pmf(np.arange(n + 1), n, f + rate * (1 - f - m)) for rate in (a, b)]
+        for i, p in enumerate(sides):
+            for j, q in enumerate(sides):
+                one = gain_estimate(p, q, confidence=0.95, audit=audit)
+                held += mass[0][i] * mass[1][j] * (one.ci_low - 1e-9 <= b - a <= one.ci_high + 1e-9)
+        assert held >= 0.95
+
 
 class TestCauses:
     """Folds of 8: all successes are `in` at K_use, so the deciding fold matters only where said."""
@@ -136,6 +165,27 @@ class TestCauses:
 
     def test_open_reference_is_undetermined(self) -> None:
         assert split(prompt(side("0" * 16), side(self.hit * 2), "undetermined"))[UNDETERMINED] == 1.0
+
+    def test_what_a_strict_verifier_refuses_is_not_lost(self) -> None:
+        """It accepts half of what is right: 40 of 80 a side are a = b = 1, and no decline."""
+        noise = NoiseBounds(0.0, 0.0, 0.5, 0.5)
+        half = side("10" * 40)
+        one = replace(half, noise=noise, low=2 * half.low, high=min(1.0, 2 * half.high))
+        assert one.low > half.high
+        fit = cross_fit([prompt(one, one, "in")], alpha=ALPHA, reach=REACH)
+        assert fit.causes_seen().tolist() == [[ELICITED, ELICITED]]
+        fewer = replace(one, pilot=side("1" + "0" * 79).pilot, successes=1, low=0.0, high=0.3)
+        assert split(prompt(one, fewer, "in"))[LOST] == pytest.approx(1 / 80 - 1 / 2)
+
+    def test_what_a_lax_verifier_accepts_is_not_reached(self) -> None:
+        """A fifth of the wrong texts is accepted: 20 of 80 exceed epsilon(8) of it, and show no success."""
+        noise = NoiseBounds(0.2, 0.2, 0.0, 0.0)
+        few = side("1000" * 40)
+        plain = prompt(side("0" * 40), few, "out")
+        assert split(plain)[CREATED] == pytest.approx(0.25)
+        evidence = plain.evidence
+        noisy = replace(evidence, candidate_use=replace(evidence.candidate_use, noise=noise))
+        assert split(replace(plain, evidence=noisy))[CREATED] == 0.0
 
     def test_decline_is_lost_whatever_the_reference(self) -> None:
         # The deciding fold bounds b by 0.369; a >= 0.79.

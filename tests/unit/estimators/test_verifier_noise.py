@@ -9,19 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from workers.estimators.counts import clopper_pearson, epsilon
-from workers.estimators.estimate import Estimate
+from workers.estimators.counts import clopper_pearson, epsilon, log_e_in, log_e_out
 from workers.estimators.evidence import Levels, ThresholdEvidence, candidate_evidence
 from workers.estimators.reference_counts import CandidateCounts
 from workers.estimators.verifier_noise import (
     AUDIT_SHARE,
     Audit,
     NoiseBounds,
+    accepted_thresholds,
     at_threshold,
     in_threshold,
     out_threshold,
     true_evidence,
-    true_gain,
 )
 
 RATES = st.floats(0.0, 0.45)
@@ -123,13 +122,24 @@ def test_evidence_becomes_that_of_the_truth():
     assert nothing.price.status == "censored"
 
 
-def test_the_gain_is_stretched_back():
-    audit = Audit(right=100, accepted_right=90, wrong=100, accepted_wrong=10)
-    seen = Estimate(value=0.4, std_error=0.08, ci_low=0.2, ci_high=0.9, confidence=0.95, n=64)
-    found = true_gain(audit, seen)
-    assert (found.value, found.std_error) == (pytest.approx(0.5), pytest.approx(0.1))
-    blind = Audit(right=10, accepted_right=1, wrong=10, accepted_wrong=9)
-    assert true_gain(blind, seen).status == "undefined"
+@pytest.mark.parametrize(("f", "m"), [(0.01, 0.2), (0.05, 0.05), (0.3, 0.4), (0.0, 0.5)])
+def test_all_four_ends_hold_together_by_enumeration(f, m):
+    """All audits of 400 right and 400 wrong texts: any end misses its rate with AUDIT_SHARE alpha at most."""
+    n, alpha = 400, 0.2
+    audits = [Audit(right=n, accepted_right=n - c, wrong=n, accepted_wrong=c) for c in range(n + 1)]
+    ends = [audit.bounds(alpha) for audit in audits]
+    f_held = sum(binom.pmf(c, n, f) for c, one in enumerate(ends) if one.f_low <= f <= one.f_high)
+    m_held = sum(binom.pmf(c, n, m) for c, one in enumerate(ends) if one.m_low <= m <= one.m_high)
+    assert 1 - f_held * m_held <= AUDIT_SHARE * alpha
+
+
+def test_thresholds_without_an_audit_and_with_one_that_shows_nothing():
+    assert accepted_thresholds(None, 0.01) == (0.01, 0.01)
+    bounds = NoiseBounds(0.01, 0.02, 0.1, 0.3)
+    assert accepted_thresholds(bounds, 0.1) == pytest.approx((0.02 * 0.9 + 0.9 * 0.1, 0.01 * 0.9 + 0.7 * 0.1))
+    for_in, for_out = accepted_thresholds(NoiseBounds(0.1, 0.6, 0.1, 0.5), 0.1)
+    assert log_e_in(4000, 4000, for_in) < 0.01
+    assert log_e_out(0, 4000, for_out, 4000) < 0.01
 
 
 @pytest.mark.parametrize(

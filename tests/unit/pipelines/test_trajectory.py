@@ -53,6 +53,15 @@ def test_the_run_learns_and_then_forgets(trajectory):
     assert needed == pytest.approx(np.log(3 / 0.05))
 
 
+def test_an_audit_takes_its_part_of_the_level_of_the_whole_run(run):
+    audit = {"counts": {"right": 5_000, "accepted_right": 5_000, "wrong": 5_000, "accepted_wrong": 0}}
+    few = planted_run(run.prompts[-3:], budget=BUDGET, audit=audit)
+    document, _ = valid(few.run())
+    needed = [one["shrinkage"]["needed_log_e_value"] for one in document["checkpoints"]]
+    assert needed == pytest.approx([np.log(3 / (0.75 * 0.05))] * 3)
+    assert document["first_shrinkage"]["checkpoint"] == 2
+
+
 def test_rows_name_their_checkpoint(trajectory):
     _, rows = trajectory
     assert [row["checkpoint"] for row in rows] == [i for i in range(3) for _ in range(14)]
