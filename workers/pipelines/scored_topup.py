@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from workers.estimators.betting import draws_to_settle
 from workers.estimators.importance import refuses
+from workers.estimators.verifier_noise import accepted_thresholds
 from workers.pipelines.assessment import (
     SideAssessment,
-    accepted_thresholds,
     assess_reference,
     log_target_in,
     scored_rounds,
@@ -46,6 +46,6 @@ def scored_samples(
     rounds = scored_rounds(prompt)
     if prompt.pair is None or not rounds or refuses(rounds) or drawn >= spec.budget.max_samples_per_prompt:
         return 0
-    for_in, _ = accepted_thresholds(spec, reference.evidence.at_probe.threshold)
+    for_in, _ = accepted_thresholds(spec.class_noise, reference.evidence.at_probe.threshold)
     needed = draws_to_settle(rounds, math.log(for_in), log_target_in(spec, scored=True))
     return needed if needed is not None and SCORED_COST * needed < lacking else 0
