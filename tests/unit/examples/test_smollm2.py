@@ -17,6 +17,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from api_schemas.requests import AnalysisRequest
+from service.analyses.plan_checks import check_plan
+from service.analyses.prompt_source import PromptSource
 from tiltscope.requests import read_prompts
 from workers.verifiers.judgement import AnswerKey
 from workers.verifiers.registry import build_verifier
@@ -29,6 +31,7 @@ def test_the_request_is_one_that_the_service_takes():
     assert len(REQUEST.prompts.inline) == len(PROMPTS) == PER_LEVEL * len(LEVELS)
     assert REQUEST.reference.model == convert.NAME
     assert REQUEST.candidate.model == fine_tune.NAME
+    assert not check_plan(REQUEST, PromptSource(len(PROMPTS), REQUEST.prompts.inline), max_samples=10_000_000)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt["id"])
