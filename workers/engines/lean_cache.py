@@ -21,7 +21,8 @@ class LeanCache:
     Attributes:
         blocks: Prompts' keys and values, padded on the right. Shape ``(layers, 2, n, heads, p, d)``.
         block_lengths: Tokens of each block's prompt. Shape ``(n,)``.
-        columns: Keys and values of each row's own tokens. Shape ``(layers, 2, n * r, heads, room, d)``.
+        columns: Keys and values of each row's own tokens. Shape ``(layers, 2, n * r, heads, room, d)``; of a
+            single layer, written over by the next, where the rows are extended once only.
         used: Columns written.
         starts: Each row's first own column. Shape ``(n * r,)``.
     """
@@ -61,6 +62,10 @@ class LeanCache:
         first = self.block_lengths.repeat_interleave(self.rows_per_block) + own
         return first.unsqueeze(-1) + torch.arange(count, device=first.device)
 
+    def own(self, layer: int) -> Tensor:
+        """Keys and values of the rows' own tokens at a layer. Shape ``(2, n * r, heads, room, d)``."""
+        return self.columns[layer if len(self.columns) > 1 else 0]
+
     def make_room(self, count: int) -> None:
         """Grow the buffer, if need be, so that `count` more columns fit."""
         if self.room < count:
@@ -78,9 +83,20 @@ def empty_cache(like: Tensor, layers: int, heads: int, depth: int) -> LeanCache:
     return LeanCache(like.new_empty(shape), nothing, like.new_empty(shape), 0, nothing)
 
 
-def continued(prompt: LeanCache, rows: int, room: int) -> LeanCache:
-    """A cache for `rows` continuations of one prompt that was read into an empty cache."""
-    return gathered([prompt], rows, room)
+def continued(prompt: LeanCache, rows: int, room: int, *, is_last: bool = False) -> LeanCache:
+    """A cache for `rows` continuations of one prompt, which was read into an empty cache and is not copied.
+
+    Args:
+        prompt: The prompt.
+        rows: Continuations.
+        room: Free columns.
+        is_last: Whether it is extended once only: then one layer's room serves all.
+    """
+    layers, _, _, heads, _, depth = prompt.columns.shape
+    columns = prompt.columns.new_empty((1 if is_last else layers, 2, rows, heads, room, depth))
+    starts = torch.zeros(rows, dtype=torch.long, device=columns.device)
+    lengths = torch.tensor([prompt.used], device=columns.device)
+    return LeanCache(prompt.columns[..., : prompt.used, :], lengths, columns, 0, starts)
 
 
 def gathered(

@@ -86,8 +86,8 @@ class LeanModel:
                 inner[:, :, heads : heads + key_heads] = _normed(keys, layer.key_norm, self._epsilon)
             turned = _turned(inner[:, :, : heads + key_heads], cos, sin)
             span = slice(cache.used, cache.used + count)
-            cache.columns[number, 0, :, :, span] = turned[:, :, heads:].transpose(1, 2)
-            cache.columns[number, 1, :, :, span] = inner[:, :, heads + key_heads :].transpose(1, 2)
+            cache.own(number)[0][:, :, span] = turned[:, :, heads:].transpose(1, 2)
+            cache.own(number)[1][:, :, span] = inner[:, :, heads + key_heads :].transpose(1, 2)
             mixed = attend(number, turned[:, :, :heads])
             hidden = layer.attention_out(mixed.reshape(rows * count, heads * depth), onto=hidden)
             inner = layer.mlp_in(_normed(hidden, layer.before_mlp, self._epsilon))
@@ -154,7 +154,7 @@ class _Attention:
         Returns:
             Shape ``(b, q, heads, d)``.
         """
-        keys, values = self._cache.columns[layer, :, :, :, : self._columns]
+        keys, values = self._cache.own(layer)[..., : self._columns, :]
         if self._count == 1 and not self._is_first:
             return self._step(layer, queries, keys, values)
         if not self._is_first:

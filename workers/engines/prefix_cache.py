@@ -52,16 +52,17 @@ class RoomyLayer(DynamicLayer):
         return buffer
 
 
-def repeated(prefix: Any, rows: int, room: int) -> Any:
+def repeated(prefix: Any, rows: int, room: int, *, is_last: bool = False) -> Any:
     """A cache for `rows` continuations of one prefix; the prefix itself is untouched.
 
     Args:
         prefix: Of batch size 1.
         rows: Continuations.
         room: Tokens each may grow by, at most.
+        is_last: Whether it is extended once only: then a `LeanCache` keeps no layer longer than its turn.
     """
     if isinstance(prefix, LeanCache):
-        return continued(prefix, rows, room)
+        return continued(prefix, rows, room, is_last=is_last)
     cache: DynamicCache = copy.copy(prefix)
     cache.layers = [_repeated_layer(layer, rows, room) for layer in prefix.layers]
     return cache

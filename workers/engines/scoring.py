@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.engines.causal_model import CausalModel, Prefix
-from workers.engines.divergence import token_entropy, token_kl
 from workers.engines.errors import EngineAborted
-from workers.engines.exclusion import exclusions
-from workers.engines.policy import Policy, policy_log_probs
+from workers.engines.policy import Policy
 from workers.engines.prefix_cache import repeated
+from workers.engines.token_scores import position_numbers
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def score_pair(
     policy: Policy,
     stored_logprobs: Sequence[NDArray[np.float32]],
     *,
-    chunk: int = 128,
+    chunk: int | None = None,
     max_batch_tokens: int = 4096,
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -72,7 +71,8 @@ def score_pair(
         token_ids: Sampled ids of each completion, EOS included. Each of shape ``(length,)``.
         policy: The decoding policy of both sides.
         stored_logprobs: Own token log-probabilities recorded at sampling, aligned with `token_ids`.
-        chunk: Positions whose full-vocabulary rows exist at a time; bounds memory whatever the lengths.
+        chunk: Positions whose full-vocabulary rows exist at a time, at most; by default what keeps them at
+            24 MB a model, whatever the lengths and the vocabulary.
         max_batch_tokens: Completion tokens, padding included, read together; halved when memory runs out.
         should_stop: Asked between batches.
         on_progress: Told how many completions are scored, after each batch.
@@ -124,7 +124,7 @@ class _Pair:
         prompt_ids: Sequence[int],
         longest: int,
         policy: Policy,
-        chunk: int,
+        chunk: int | None,
     ) -> None:
         self._models = (sampler,) if sampler.is_same_law(scorer) else (sampler, scorer)
         for model in self._models:
@@ -146,47 +146,14 @@ class _Pair:
             for model, prefix in zip(self._models, self._prefixes, strict=True)
         ]
         tokens = torch.from_numpy(padded[inside])
-        numbers: list[NDArray[np.float64]] = []
-        causes: list[str] = []
-        for lo in range(0, len(tokens), self._chunk):
-            part, why = self._score_positions(
-                [h[lo : lo + self._chunk] for h in hidden], tokens[lo : lo + self._chunk]
-            )
-            numbers.append(part)
-            causes.extend(why)
-        table = np.concatenate(numbers, axis=1)
+        sampler, scorer = self._models[0], self._models[-1]
+        found = position_numbers(sampler, scorer, (hidden[0], hidden[-1]), tokens, self._policy, self._chunk)
+        table, causes = found.table.numpy(), found.causes
         ends = np.cumsum(lengths)
         return [
             self._row(ids, table[:, end - len(ids) : end], causes[end - len(ids) : end])
             for ids, end in zip(rows, ends.tolist(), strict=True)
         ]
-
-    def _score_positions(self, hidden: list[Tensor], tokens: Tensor) -> tuple[NDArray[np.float64], list[str]]:
-        """Own and scorer's log-probabilities, KL and entropy, shape ``(4, n)``; and each zero's cause."""
-        sampler, scorer = self._models[0], self._models[-1]
-        ids = tokens.to(sampler.device)
-        # A token that was drawn was inside: where rounding says otherwise, rounding is wrong.
-        law = policy_log_probs(
-            sampler.logits(hidden[0]), self._policy, keep=ids, slack=sampler.edge_tolerance
-        )
-        own = _pick(law, ids)
-        entropy = token_entropy(law)
-        if sampler is scorer:
-            logits, judged, divergence = None, own, torch.zeros_like(own)
-        else:
-            logits = scorer.logits(hidden[1])
-            other = policy_log_probs(logits, self._policy).to(sampler.device)
-            width = max(law.shape[-1], other.shape[-1])
-            law, other = _widened(law, width), _widened(other, width)
-            judged, divergence = _pick(other, ids), token_kl(law, other)
-        causes = [""] * len(tokens)
-        zero = torch.nonzero(judged == float("-inf")).squeeze(-1).cpu()
-        if len(zero):
-            shown = (sampler.logits(hidden[0]) if logits is None else logits)[zero.to(scorer.device)]
-            why = exclusions(shown, tokens[zero].to(scorer.device), self._policy, scorer.edge_tolerance)
-            for index, exclusion in zip(zero.tolist(), why, strict=True):
-                causes[index] = exclusion.cause if exclusion is not None else "edge"
-        return torch.stack([own, judged, divergence, entropy]).cpu().numpy(), causes
 
     def _row(self, ids: NDArray[np.int64], table: NDArray[np.float64], causes: list[str]) -> _TokenScores:
         own, judged, divergence, entropy = table.copy()
@@ -212,7 +179,7 @@ def _hidden(
     if width > 1:
         readable = np.where(padded < model.embedded_tokens, padded, 0)
         inputs = torch.from_numpy(readable[:, :-1]).to(model.device)
-        rest = model.extend(repeated(prefix.cache, count, width - 1), inputs)
+        rest = model.extend(repeated(prefix.cache, count, width - 1, is_last=True), inputs)
         hidden = torch.cat([hidden, rest], dim=1)
     return hidden[torch.from_numpy(inside).to(model.device)]
 
@@ -241,18 +208,6 @@ def _batches(
             continue
         yield list(zip(rows, scored, strict=True))
         lo = hi
-
-
-def _pick(log_probs: Tensor, tokens: Tensor) -> Tensor:
-    """Each row's token; `-inf` for a token beyond the vocabulary. Shape ``(n,)``."""
-    known = tokens < log_probs.shape[-1]
-    picked = log_probs.gather(-1, tokens.where(known, 0).unsqueeze(-1)).squeeze(-1)
-    return picked.masked_fill(~known, float("-inf"))
-
-
-def _widened(log_probs: Tensor, width: int) -> Tensor:
-    missing = width - log_probs.shape[-1]
-    return torch.nn.functional.pad(log_probs, (0, missing), value=float("-inf")) if missing else log_probs
 
 
 def _check(

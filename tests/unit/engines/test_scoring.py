@@ -133,8 +133,8 @@ def test_equal_completions_are_computed_once_and_kept_in_order(candidate, refere
     policy = Policy(max_new_tokens=1)
     batch = drawn(candidate, policy, 200)
     hidden = []
-    logits = CausalModel.logits
-    monkeypatch.setattr(CausalModel, "logits", lambda self, h: hidden.append(len(h)) or logits(self, h))
+    scores = CausalModel.scores
+    monkeypatch.setattr(CausalModel, "scores", lambda self, h: hidden.append(len(h)) or scores(self, h))
     got = scored(candidate, reference, policy, batch)
     distinct = len({row.tobytes() for row in batch.token_ids})
     assert sum(hidden) == 2 * distinct < 2 * 200

@@ -1,0 +1,143 @@
+"""Numbers of two models' laws at positions of completions: log-probabilities, KL and entropy."""
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from workers.engines.causal_model import CausalModel
+from workers.engines.divergence import token_entropy, token_kl
+from workers.engines.exclusion import exclusions
+from workers.engines.policy import Policy, policy_log_probs
+
+# Elements of a law held at a time on a CPU; see `drawing`.
+_CPU_ELEMENTS: Final = 1 << 18
+
+
+class Numbers(NamedTuple):
+    """Per position, in nats.
+
+    Attributes:
+        table: The sampler's log-probability, the scorer's, KL(sampler‖scorer) and the sampler's entropy,
+            float64. Shape ``(4, n)``.
+        causes: Why the scorer's is `-inf`; empty if it is not.
+    """
+
+    table: Tensor
+    causes: list[str]
+
+
+@torch.inference_mode()
+def position_numbers(
+    sampler: CausalModel,
+    scorer: CausalModel,
+    hidden: tuple[Tensor, Tensor],
+    tokens: Tensor,
+    policy: Policy,
+    chunk: int | None = None,
+) -> Numbers:
+    """Score positions, a few rows of logits at a time.
+
+    Args:
+        sampler: The model that drew.
+        scorer: The model that judges; the same object where both are one law.
+        hidden: Each model's final hidden states; the same tensor where both are one law. Shapes ``(n, h)``.
+        tokens: What was drawn, on the CPU. Shape ``(n,)``.
+        policy: The decoding policy of both.
+        chunk: Positions whose logits exist at a time, at most.
+    """
+    rows = min(sampler.head_rows, scorer.head_rows)
+    rows = rows if chunk is None else min(rows, chunk)
+    tables, causes = [], []
+    for lo in range(0, len(tokens), rows):
+        part = tokens[lo : lo + rows]
+        mine = sampler.scores(hidden[0][lo : lo + rows])
+        theirs = None if sampler is scorer else scorer.scores(hidden[1][lo : lo + rows]).to(mine.device)
+        fine = len(part) if mine.is_cuda else max(1, _CPU_ELEMENTS // mine.shape[-1])
+        for start in range(0, len(part), fine):
+            cut = slice(start, start + fine)
+            found = _numbers(
+                sampler, scorer, mine[cut], None if theirs is None else theirs[cut], part[cut], policy
+            )
+            tables.append(found.table)
+            causes += found.causes
+    return Numbers(torch.cat(tables, dim=1), causes)
+
+
+def _numbers(
+    sampler: CausalModel,
+    scorer: CausalModel,
+    mine: Tensor,
+    theirs: Tensor | None,
+    tokens: Tensor,
+    policy: Policy,
+) -> Numbers:
+    ids = tokens.to(mine.device)
+    same_width = theirs is None or theirs.shape[-1] == mine.shape[-1]
+    if not policy.is_truncating and same_width and mine.dtype == torch.float32:
+        table = _untruncated(mine, theirs, ids, policy.temperature)
+        # A zero needs its cause, which the general way finds; without truncation it is next to impossible.
+        if bool((table[:2] > float("-inf")).all()):
+            return Numbers(table.cpu(), [""] * len(tokens))
+    # A token that was drawn was inside: where rounding says otherwise, rounding is wrong.
+    law = policy_log_probs(mine.double(), policy, keep=ids, slack=sampler.edge_tolerance)
+    own, entropy = _pick(law, ids), token_entropy(law)
+    if theirs is None:
+        judged, divergence = own, torch.zeros_like(own)
+    else:
+        other = policy_log_probs(theirs.double(), policy)
+        width = max(law.shape[-1], other.shape[-1])
+        law, other = _widened(law, width), _widened(other, width)
+        judged, divergence = _pick(other, ids), token_kl(law, other)
+    causes = [""] * len(tokens)
+    zero = torch.nonzero(judged == float("-inf")).squeeze(-1)
+    if len(zero):
+        shown = (mine if theirs is None else theirs).double()[zero]
+        why = exclusions(shown, ids[zero], policy, scorer.edge_tolerance)
+        for index, exclusion in zip(zero.tolist(), why, strict=True):
+            causes[index] = exclusion.cause if exclusion is not None else "edge"
+    return Numbers(torch.stack([own, judged, divergence, entropy]).cpu(), causes)
+
+
+def _untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: float) -> Tensor:
+    """The four numbers where every token is possible: elements in float32, sums over them in float64.
+
+    KL is the mean under the sampler of the log ratio of the laws, whose first-order parts cancel where the
+    laws are close: the ratio is normalised before it is weighted, so that its rounding is as small as itself.
+    """
+    shifted, weights, total = _shifted(mine, temperature)
+    log_total = total.log()
+    own = _at(shifted, ids) - log_total
+    entropy = log_total - (shifted * weights).nan_to_num_(nan=0.0).sum(-1, dtype=torch.float64) / total
+    if theirs is None:
+        return torch.stack([own, own, torch.zeros_like(own), entropy])
+    other, _, other_total = _shifted(theirs, temperature)
+    judged = _at(other, ids) - other_total.log()
+    gap = (log_total - other_total.log()).float()
+    terms = shifted.sub_(other).sub_(gap.unsqueeze(-1)).mul_(weights)
+    # No mass, no term, whatever the ratio.
+    divergence = terms.masked_fill_(weights == 0, 0.0).sum(-1, dtype=torch.float64) / total
+    return torch.stack([own, judged, divergence.clamp(min=0.0), entropy])
+
+
+def _shifted(scores: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    scaled = scores / temperature if temperature != 1 else scores
+    shifted = scaled - scaled.amax(dim=-1, keepdim=True)
+    weights = shifted.exp()
+    return shifted, weights, weights.sum(dim=-1, dtype=torch.float64)
+
+
+def _at(shifted: Tensor, ids: Tensor) -> Tensor:
+    return shifted.gather(-1, ids.unsqueeze(-1)).squeeze(-1).double()
+
+
+def _pick(log_probs: Tensor, tokens: Tensor) -> Tensor:
+    """Each row's token; `-inf` for a token beyond the vocabulary. Shape ``(n,)``."""
+    known = tokens < log_probs.shape[-1]
+    picked = log_probs.gather(-1, tokens.where(known, 0).unsqueeze(-1)).squeeze(-1)
+    return picked.masked_fill(~known, float("-inf"))
+
+
+def _widened(log_probs: Tensor, width: int) -> Tensor:
+    missing = width - log_probs.shape[-1]
+    return torch.nn.functional.pad(log_probs, (0, missing), value=float("-inf")) if missing else log_probs
