@@ -4,7 +4,7 @@ from importlib import import_module
 
 from benchmarks.performance.benchmark import Benchmark
 
-NAMES: tuple[str, ...] = ("validity", "tail_probability", "reachability")
+NAMES: tuple[str, ...] = ("validity", "tail_probability", "reachability", "decode", "scoring", "adapters")
 
 
 def load(name: str) -> Benchmark:

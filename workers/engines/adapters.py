@@ -134,6 +134,7 @@ def attach_adapter(
             identity,
             adapters=base.adapters,
             adapter=name,
+            head=base.head,
         )
     except UnsupportedModel:
         base.adapters.detach(name)

@@ -71,6 +71,7 @@ class CausalModel:
         identity: Digests.
         adapters: Adapters attached to `model`; None as long as there is none.
         adapter: The one whose law this is; None for the base alone.
+        head: The head's weights in float32 at least, where another engine of the same model holds them.
 
     Raises:
         UnsupportedModel: if logits are more than a linear head (and soft cap) on the last hidden state, or
@@ -87,6 +88,7 @@ class CausalModel:
         *,
         adapters: AdapterSwitch | None = None,
         adapter: str | None = None,
+        head: Tensor | None = None,
     ) -> None:
         self.model = model
         self.adapters = adapters
@@ -102,11 +104,12 @@ class CausalModel:
         accepted = inspect.signature(model.base_model.forward).parameters
         self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
         self._softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
-        head = model.get_output_embeddings()
+        output = model.get_output_embeddings()
         # A half-precision head rounds logits near 12 nats to 1/16: it is applied in float32 always.
-        self._weight: Tensor = head.weight.detach().to(torch.promote_types(self.dtype, torch.float32))
-        bias = getattr(head, "bias", None)
-        self._bias: Tensor | None = None if bias is None else bias.detach().to(self._weight.dtype)
+        wide = torch.promote_types(self.dtype, torch.float32)
+        self.head: Tensor = output.weight.detach().to(wide) if head is None else head
+        bias = getattr(output, "bias", None)
+        self._bias: Tensor | None = None if bias is None else bias.detach().to(self.head.dtype)
         self.parameters: int = sum(
             parameter.numel()
             for name, parameter in model.named_parameters()
@@ -114,7 +117,7 @@ class CausalModel:
         )
         self.embedded_tokens: int = model.get_input_embeddings().weight.shape[0]
         # Rows of the head beyond the tokenizer pad the matrix: no text has them, so no law gives them mass.
-        self.vocabulary_size: int = min(self._weight.shape[0], max(tokenizer.get_vocab().values()) + 1)
+        self.vocabulary_size: int = min(self.head.shape[0], max(tokenizer.get_vocab().values()) + 1)
         self._check_architecture()
         self._lean = self._own_forward()
 
@@ -209,7 +212,7 @@ class CausalModel:
 
     def _scores(self, hidden: Tensor, rows: int | None = None) -> Tensor:
         bias = None if self._bias is None else self._bias[:rows]
-        scores = torch.nn.functional.linear(hidden.to(self._weight.dtype), self._weight[:rows], bias)
+        scores = torch.nn.functional.linear(hidden.to(self.head.dtype), self.head[:rows], bias)
         if self._softcap is not None:
             scores = torch.tanh(scores / self._softcap) * self._softcap
         return scores

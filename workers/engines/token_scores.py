@@ -12,6 +12,8 @@ from workers.engines.policy import Policy, policy_log_probs
 
 # Elements of a law held at a time on a CPU; see `drawing`.
 _CPU_ELEMENTS: Final = 1 << 18
+_NEAR: Final = 1e-3
+"""Nats below which a KL is computed from terms of second order; there, float32 leaves four digits either way."""
 
 
 class Numbers(NamedTuple):
@@ -77,7 +79,7 @@ def _numbers(
     if not policy.is_truncating and same_width and mine.dtype == torch.float32:
         table = _untruncated(mine, theirs, ids, policy.temperature)
         # A zero needs its cause, which the general way finds; without truncation it is next to impossible.
-        if bool((table[:2] > float("-inf")).all()):
+        if bool((table[1] > float("-inf")).all()):
             return Numbers(table.cpu(), [""] * len(tokens))
     # A token that was drawn was inside: where rounding says otherwise, rounding is wrong.
     law = policy_log_probs(mine.double(), policy, keep=ids, slack=sampler.edge_tolerance)
@@ -100,11 +102,7 @@ def _numbers(
 
 
 def _untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: float) -> Tensor:
-    """The four numbers where every token is possible: elements in float32, sums over them in float64.
-
-    KL is the mean under the sampler of the log ratio of the laws, whose first-order parts cancel where the
-    laws are close: the ratio is normalised before it is weighted, so that its rounding is as small as itself.
-    """
+    """The four numbers where every token is possible: elements in float32, sums over them in float64."""
     shifted, weights, total = _shifted(mine, temperature)
     log_total = total.log()
     own = _at(shifted, ids) - log_total
@@ -114,10 +112,24 @@ def _untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: 
     other, _, other_total = _shifted(theirs, temperature)
     judged = _at(other, ids) - other_total.log()
     gap = (log_total - other_total.log()).float()
-    terms = shifted.sub_(other).sub_(gap.unsqueeze(-1)).mul_(weights)
-    # No mass, no term, whatever the ratio.
-    divergence = terms.masked_fill_(weights == 0, 0.0).sum(-1, dtype=torch.float64) / total
-    return torch.stack([own, judged, divergence.clamp(min=0.0), entropy])
+    ratio = shifted.sub_(other).sub_(gap.unsqueeze(-1)).masked_fill_(weights == 0, 0.0)
+    return torch.stack([own, judged, _divergence(weights, total, ratio), entropy])
+
+
+def _divergence(weights: Tensor, total: Tensor, ratio: Tensor) -> Tensor:
+    """KL of laws whose log ratio is given, in float64.
+
+    The mean of r under the sampler is that of r + exp(-r) - 1, whose terms are positive and of second order:
+    where the laws are close, rounding of the normalisers would drown the first and leaves the second alone.
+    """
+    divergence = (ratio * weights).sum(dim=-1, dtype=torch.float64) / total
+    near = divergence < _NEAR
+    if bool(near.any()):
+        some = slice(None) if bool(near.all()) else near
+        close, mass = ratio[some], weights[some]
+        terms = close.neg().clamp_(max=80.0).expm1_().add_(close).mul_(mass)
+        divergence[some] = terms.sum(dim=-1, dtype=torch.float64) / total[some]
+    return divergence.clamp_(min=0.0)
 
 
 def _shifted(scores: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:

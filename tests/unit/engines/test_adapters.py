@@ -78,6 +78,17 @@ def test_an_attached_adapter_has_the_law_of_the_merged_model(base, folders, make
     assert (logits(engine) - logits(base)).abs().max() > 0.1
 
 
+def test_a_plain_lora_computes_by_our_own_forward_on_the_base_s_weights(base, make_adapter):
+    engine = attached(base, make_adapter(use_rslora=True))
+    assert base.is_lean
+    assert engine.is_lean
+    assert engine.head is base.head
+    for mine, theirs in zip(engine._lean._layers, base._lean._layers, strict=True):
+        for name in ("attention_in", "attention_out", "mlp_in", "mlp_out"):
+            assert getattr(mine, name).weight.data_ptr() == getattr(theirs, name).weight.data_ptr()
+    assert not attached(base, make_adapter(12, use_dora=True)).is_lean
+
+
 def test_the_base_keeps_its_law_bit_for_bit(base, make_adapter):
     alone = logits(base)
     first, second = attached(base, make_adapter(1)), attached(base, make_adapter(2))

@@ -1,0 +1,120 @@
+"""B6: drawing completions, against transformers' `generate` one by one and in batches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.performance.benchmark import Benchmark
+from benchmarks.performance.outcome import Figure, Outcome
+from benchmarks.performance.random_models import LARGE, TINY, Shape, build, product_rate
+from benchmarks.performance.session import Session, figure
+from workers.engines.loading import load_engine
+from workers.engines.policy import Policy
+from workers.engines.transformers_engine import TransformersEngine
+
+PROMPT = 64
+BATCH = 64
+"""Completions of `generate`'s batch."""
+HOLDS_TINY = (
+    "products of these widths run at about half the rate of large ones; the rest are elementwise operations "
+    "and small products of attention, one a row and head"
+)
+HOLDS_LARGE = "the head and the layers are at the rate of products here: float32 without bf16 hardware"
+
+
+def run(session: Session) -> Outcome:
+    """Tiny and 135M shapes, one thread."""
+    torch.set_num_threads(1)
+    figures = [
+        *_shape(session, "tiny", TINY, rows=1024, new=48, loop=4, targets=(30.0, 4.0)),
+        *_shape(session, "135M", LARGE, rows=64, new=8, loop=1, targets=(12.0, 1.4)),
+    ]
+    notes = (
+        f"Prompt of {PROMPT} tokens, T = 1 without truncation (top_k = 0 for `generate` too), float32, one "
+        "thread, EOS never ends. The 135M targets were set for bfloat16 in hardware, which this processor "
+        "lacks.",
+    )
+    return Outcome(figures=tuple(figures), notes=notes)
+
+
+BENCHMARK = Benchmark(
+    title="B6 decode throughput",
+    against="transformers `generate`, one by one and with num_return_sequences",
+    run=run,
+)
+
+
+def _shape(
+    session: Session, name: str, shape: Shape, *, rows: int, new: int, loop: int, targets: tuple[float, float]
+) -> list[Figure]:
+    engine = load_engine(build(session.scratch / name, shape, seed=1))
+    engine.eos_ids = frozenset()
+    prompt = session.rng(name).integers(0, shape.vocabulary - 1, PROMPT).tolist()
+    policy = Policy(max_new_tokens=new)
+    _check(session, name, engine, prompt, policy)
+
+    def ours() -> float:
+        engine.sample(prompt, session.rng(name, "u").random((rows, new)), policy, min(rows, 512))
+        return rows * new
+
+    one = session.compare(f"{name}, one by one", ours, _generate(engine, prompt, new, 1, loop), blocks=6)
+    many = session.compare(f"{name}, batches", ours, _generate(engine, prompt, new, BATCH, 1), blocks=6)
+    limit = product_rate() / shape.flops
+    holds = HOLDS_TINY if shape is TINY else HOLDS_LARGE
+    said = f"{limit:,.0f} tokens/s at the rate of float32 products measured beside it"
+    made: dict[str, Any] = {"from_clocks": True, "limit": said, "holds_back": holds}
+    return [
+        figure(f"{name}: over generate one by one", one.ratios, "blocks", at_least=targets[0], **made),
+        figure(
+            f"{name}: over generate with {BATCH} sequences",
+            many.ratios,
+            "blocks",
+            at_least=targets[1],
+            **made,
+        ),
+        figure(f"{name}: tokens a second", many.ours, "blocks", unit="tokens/s", **made),
+        figure(f"{name}: share of the limit", [x / limit for x in many.ours], "blocks", unit="share", **made),
+    ]
+
+
+def _generate(
+    engine: TransformersEngine, prompt: list[int], new: int, sequences: int, calls: int
+) -> Callable[[], float]:
+    ids = torch.tensor([prompt])
+
+    @torch.inference_mode()
+    def work() -> float:
+        for _ in range(calls):
+            engine.model.generate(
+                ids,
+                do_sample=True,
+                top_k=0,
+                top_p=1.0,
+                max_new_tokens=new,
+                min_new_tokens=new,
+                num_return_sequences=sequences,
+                pad_token_id=0,
+            )
+        return float(sequences * calls * new)
+
+    return work
+
+
+def _check(
+    session: Session, name: str, engine: TransformersEngine, prompt: list[int], policy: Policy
+) -> None:
+    """What was drawn has the log-probabilities of transformers' full forward; batches do not matter."""
+    uniforms = session.rng(name, "check").random((24, policy.max_new_tokens))
+    drawn = engine.sample(prompt, uniforms, policy, 24)
+    small = engine.sample(prompt, uniforms, policy, 5)
+    same = all(np.array_equal(a, b) for a, b in zip(drawn.token_ids, small.token_ids, strict=True))
+    session.check(f"{name}: the same samples in other batches", same, "24 completions, batches of 24 and 5")
+    ids = torch.from_numpy(np.stack(drawn.token_ids)).long()
+    with torch.inference_mode():
+        full = torch.cat([torch.tensor([prompt]).expand(len(ids), -1), ids], dim=1)
+        law = engine.model(input_ids=full).logits[:, PROMPT - 1 : -1].double().log_softmax(-1)
+    want = law.gather(-1, ids.unsqueeze(-1)).squeeze(-1).numpy()
+    worst = float(np.abs(want - np.stack(drawn.logprobs)).max())
+    session.check(f"{name}: log-probabilities", worst < 1e-4, f"largest difference {worst:.1e} nats a token")

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workers.engines.divergence import token_entropy, token_kl
+from workers.engines.policy import Policy, policy_log_probs
+from workers.engines.token_scores import position_numbers
+
+
+class Head:
+    """Hidden states that are the scores."""
+
+    head_rows = 9
+    edge_tolerance = 1e-4
+
+    def scores(self, hidden):
+        return hidden
+
+
+def scores(seed, rows, width, spread=3.0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(0, spread, (rows, width))).float()
+
+
+def numbers(mine, theirs, tokens, policy, **kwargs):
+    return position_numbers(Head(), Head(), (mine, theirs), tokens, policy, **kwargs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    width=st.sampled_from([2, 7, 512, 6000]),
+    distance=st.sampled_from([1e-4, 1e-2, 1.0, 6.0]),
+    temperature=st.sampled_from([1.0, 0.7]),
+    holes=st.booleans(),
+)
+def test_float32_elements_give_the_float64_numbers(seed, width, distance, temperature, holes):
+    mine = scores(seed, 20, width)
+    theirs = mine + distance * scores(seed + 1, 20, width, 1.0)
+    if holes and width > 2:
+        mine[:, 1] = theirs[:, 1] = -torch.inf
+    tokens, policy = mine.argmax(-1), Policy(temperature=temperature)
+    table, causes = numbers(mine, theirs, tokens, policy)
+    one, two = (policy_log_probs(x.double(), policy) for x in (mine, theirs))
+    at = tokens[:, None]
+    close = {"rtol": 0, "atol": 3e-6}
+    torch.testing.assert_close(table[0], one.gather(-1, at)[:, 0], **close)
+    torch.testing.assert_close(table[1], two.gather(-1, at)[:, 0], **close)
+    torch.testing.assert_close(table[3], token_entropy(one), **close)
+    # Near laws have a small KL, of which a part in a hundred is wrong at most.
+    torch.testing.assert_close(table[2], token_kl(one, two), rtol=1e-2, atol=1e-10)
+    assert set(causes) == {""}
+
+
+def test_equal_scores_of_two_models_have_no_divergence():
+    mine = scores(3, 30, 4000)
+    table, _ = numbers(mine, mine.clone(), mine.argmax(-1), Policy())
+    assert (table[2] == 0).all()
+    assert torch.equal(table[0], table[1])
+
+
+def test_what_the_scorer_cannot_say_is_infinitely_far_and_has_a_cause():
+    mine = scores(4, 6, 50)
+    theirs = mine.clone()
+    theirs[:, 5] = -torch.inf
+    tokens = torch.tensor([5, 1, 1, 5, 1, 1])
+    table, causes = numbers(mine, theirs, tokens, Policy())
+    assert torch.isinf(table[2]).all()
+    assert torch.isneginf(table[1]).tolist() == [True, False, False, True, False, False]
+    assert [bool(cause) for cause in causes] == [True, False, False, True, False, False]
+    whole, _ = numbers(mine, theirs, torch.ones(6, dtype=torch.long), Policy())
+    assert torch.isinf(whole[2]).all()
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(top_k=5)])
+def test_chunks_change_nothing(policy):
+    mine, theirs = scores(5, 40, 700), scores(6, 40, 700)
+    tokens = mine.argmax(-1)
+    whole = numbers(mine, theirs, tokens, policy)
+    parts = numbers(mine, theirs, tokens, policy, chunk=1)
+    torch.testing.assert_close(whole.table, parts.table, rtol=0, atol=1e-6)
+    assert whole.causes == parts.causes
