@@ -28,6 +28,7 @@ def run(session: Session) -> Outcome:
     ids = [rng.integers(0, LARGE.vocabulary - 1, NEW).astype(np.int32) for _ in range(rows)]
     nothing = [np.zeros(NEW, dtype=np.float32)] * rows
     full = torch.tensor([prompt + row.tolist() for row in ids])
+    parts = [full[lo : lo + BATCH] for lo in range(0, rows, BATCH)]
     policy, tokens = Policy(max_new_tokens=NEW), float(rows * (PROMPT + NEW))
 
     @torch.inference_mode()
@@ -37,18 +38,16 @@ def run(session: Session) -> Outcome:
 
     @torch.inference_mode()
     def stock_scores() -> torch.Tensor:
-        parts = [
-            laws(one.model, part).gather(-1, part[:, PROMPT:, None]).squeeze(-1) for part in full.split(BATCH)
-        ]
-        return torch.cat(parts)
+        found = [laws(one.model, part).gather(-1, part[:, PROMPT:, None]).squeeze(-1) for part in parts]
+        return torch.cat(found)
 
     @torch.inference_mode()
     def stock_kl() -> torch.Tensor:
-        parts = []
-        for part in full.split(BATCH):
+        found = []
+        for part in parts:
             mine, theirs = laws(two.model, part), laws(one.model, part)
-            parts.append((mine.exp() * (mine - theirs)).sum(-1))
-        return torch.cat(parts)
+            found.append((mine.exp() * (mine - theirs)).sum(-1))
+        return torch.cat(found)
 
     found = score_pair(one, one, prompt, ids, policy, nothing)
     worst = float(np.abs(np.stack(found.token_logprobs) - stock_scores().numpy()).max())
