@@ -1,6 +1,7 @@
 """B10: a base and its LoRA adapter in one resident model, against two full models."""
 
 import gc
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def run(session: Session) -> Outcome:
     policy = Policy(max_new_tokens=NEW)
     uniforms = session.rng("uniforms").random((ROWS, NEW))
     speed = session.compare(
-        "speed", _draws(adapted, prompt, uniforms, policy), _draws(whole, prompt, uniforms, policy)
+        "speed",
+        _draws(adapted, prompt, uniforms, policy),
+        _draws(whole, prompt, uniforms, policy),
+        clock=time.process_time,
     )
     extra = adapted.parameters / base.parameters - 1
     return Outcome(

@@ -1,5 +1,7 @@
 """B7: scoring completions and full-vocabulary KL, against transformers' full logits."""
 
+import time
+
 import numpy as np
 import torch
 
@@ -73,8 +75,8 @@ def run(session: Session) -> Outcome:
         stock_kl()
         return tokens
 
-    scores = session.compare("scores", ours, theirs, blocks=4)
-    divergence = session.compare("KL", ours_pair, theirs_pair, blocks=4)
+    scores = session.compare("scores", ours, theirs, blocks=4, clock=time.process_time)
+    divergence = session.compare("KL", ours_pair, theirs_pair, blocks=4, clock=time.process_time)
     memory = {
         name: peak_memory(work) / 2**20 for name, work in (("a", ours), ("b", ours_pair), ("c", theirs))
     }
@@ -106,8 +108,8 @@ def run(session: Session) -> Outcome:
             figure("extra memory of full logits", [memory["c"]], "runs", unit="MiB"),
         ),
         notes=(
-            f"{rows} sequences of {PROMPT + NEW} tokens, the first {PROMPT} shared, float32, one thread. KL "
-            "holds logits of two models at once.",
+            f"{rows} sequences of {PROMPT + NEW} tokens, the first {PROMPT} shared, float32, one "
+            "thread, seconds of CPU time. KL holds logits of two models at once.",
         ),
     )
 

@@ -13,7 +13,7 @@ from workers.engines.policy import Policy, policy_log_probs
 # Elements of a law held at a time on a CPU; see `drawing`.
 _CPU_ELEMENTS: Final = 1 << 18
 _NEAR: Final = 1e-3
-"""Nats below which a KL is computed from terms of second order; float32 leaves four digits there either way."""
+"""Nats below which a KL is computed from terms of second order; float32 leaves four digits there."""
 
 
 class Numbers(NamedTuple):
