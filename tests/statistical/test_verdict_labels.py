@@ -95,12 +95,12 @@ def population_intervals(runs: int) -> list[tuple[float, float]]:
     return found
 
 
-def test_the_population_of_twenty_prompts_keeps_its_six_percent() -> None:
-    """A verdict is about the listed prompts, and three lists of ten hold no created one: the share's interval
-    for the population must still hold 6 %, where its verdict rightly reads `elicitation`."""
-    ends = population_intervals(12)
-    missed = sum(not low <= SIX_PERCENT <= high for low, high in ends)
-    assert missed <= most_calls(12), ends
+def test_a_list_without_a_created_prompt_leaves_six_percent_to_its_population() -> None:
+    """The verdict is about the list: three of ten lists of 20 hold none, and rightly read `elicitation`."""
+    verdict = analysed([(TAIL, TAUGHT)] * 20, np.random.default_rng(6))
+    assert verdict.label == "elicitation"
+    assert verdict.creation_share.upper.ci_high < SIX_PERCENT
+    assert verdict.creation_share.population_upper.ci_high > SIX_PERCENT
 
 
 @pytest.mark.slow
