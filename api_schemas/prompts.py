@@ -16,6 +16,12 @@ MAX_PROMPT_CHARACTERS = 200_000
 MAX_TEST_CHARACTERS = 50_000
 """Characters of a prompt's tests: above the longest of the public code benchmarks."""
 
+MAX_DEMONSTRATIONS = 64
+"""Demonstrations of one prompt: each is read by both models, and a mean over prompts gains little more."""
+
+MAX_DEMONSTRATION_CHARACTERS = 100_000
+"""Characters of a demonstration, as of an audited text."""
+
 PromptText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 
@@ -24,6 +30,19 @@ class Message(Document):
 
     role: Literal["system", "user", "assistant"]
     content: PromptText
+
+
+class DemonstratedText(Document):
+    """A completion that shows what is wanted (signal `demonstrations`)."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_DEMONSTRATION_CHARACTERS)] = Field(
+        description="Without EOS, which is added.", examples=["42"]
+    )
+    logprob: Annotated[float, Field(le=0.0, ge=-1e9)] | None = Field(
+        None,
+        description="log π_D(y), nats: of the text and its end under the law it was drawn from, if that is "
+        "known. KL(π_D‖·) and coverage need it.",
+    )
 
 
 class Prompt(Document):
@@ -61,6 +80,9 @@ class Prompt(Document):
         description="Python that runs after the completion and raises if it is wrong (signal `python`).",
         examples=["assert add(1, 2) == 3"],
     )
+    demonstrations: (
+        Annotated[list[DemonstratedText], Field(min_length=1, max_length=MAX_DEMONSTRATIONS)] | None
+    ) = Field(None, description="Completions drawn from the law that was learnt (signal `demonstrations`).")
     family: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None, description="Prompts of one family are resampled together.", examples=["add2"]
     )

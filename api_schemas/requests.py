@@ -131,6 +131,26 @@ class AnalysisRequest(Document):
         return self
 
     @model_validator(mode="after")
+    def _demonstrations_where_they_can_be(self) -> Self:
+        if self.second_signal is not None and self.second_signal.kind == "demonstrations":
+            raise ValueError("`demonstrations` cannot judge a second time; name another `second_signal`")
+        if self.signal.kind != "demonstrations":
+            return self
+        if self.kind != "free_energy":
+            raise ValueError(
+                f"the signal `demonstrations` is for kind `free_energy`: it says how near a model is to "
+                f"texts, not whether a new text is right. Ask for `{self.kind}` with a verifier beside it"
+            )
+        policy = self.policy
+        truncates = policy.top_k or policy.top_p < 1 or policy.min_p
+        if truncates or policy.temperature != 1 or policy.stop:
+            raise ValueError(
+                "the signal `demonstrations` scores whole texts, EOS included, under the models' own laws: "
+                "leave `policy` at temperature 1, without top_k, top_p, min_p and stop"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _two_sides(self) -> Self:
         if self.kind == "trajectory":
             if self.candidates is None:

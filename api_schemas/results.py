@@ -113,6 +113,65 @@ class Support(Document):
     crossing_k: Estimate | None = None
 
 
+class OfBothSides(Document):
+    """One figure of both models."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+
+
+class CrossEntropy(OfBothSides):
+    """-E log of the model's probability over the demonstrations; nats a sequence."""
+
+    change: Annotated[DatasetEstimate, Field(description="Candidate's less reference's, paired.")]
+
+
+class CoverageAtN(OfBothSides):
+    """P over demonstrations that the ratio of their own probability to the model's is at least n."""
+
+    n: int
+
+
+class Demonstrations(Document):
+    """What both models say of the demonstrations."""
+
+    count: int
+    cross_entropy: CrossEntropy
+    cross_entropy_per_token: OfBothSides
+    atypical_share: Annotated[
+        DatasetEstimate,
+        Field(
+            description="Of demonstrations whose typicality is at most 0.05: at most 5 % if the reference "
+            "drew them."
+        ),
+    ]
+    kl_from_teacher: Annotated[OfBothSides, Field(description="KL(π_D‖p) and KL(π_D‖q), nats.")]
+    kl_to_teacher: Annotated[Estimate, Field(description="KL(q‖π_D), nats.")]
+    coverage: list[CoverageAtN]
+
+
+class PriceOfBothSides(Document):
+    """-log of one demonstration's probability under both models, nats."""
+
+    reference: Estimate
+    candidate: Estimate
+
+
+class DemonstrationRow(Document):
+    """One demonstration of a prompt."""
+
+    index: int
+    tokens: Annotated[int, Field(description="EOS included.")]
+    price: PriceOfBothSides
+    typicality: Annotated[
+        Estimate,
+        Field(
+            description="One-sided p-value of its price among the reference's own finished samples of "
+            "matched length."
+        ),
+    ]
+
+
 class VerdictAtK(Document):
     """The verdict had K_probe been something else."""
 
@@ -255,6 +314,7 @@ class ResultDocument(Document):
     ] = None
     support: Support
     free_energy: FreeEnergy | None = None
+    demonstrations: Demonstrations | None = None
     nulls: list[Null]
     diagnostics: Diagnostics
     usage: dict[str, Any]
@@ -377,6 +437,7 @@ class PromptRow(Document):
     behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
     arms: list[ArmRow] | None = None
+    demonstrations: list[DemonstrationRow] | None = None
     support_zeros: SupportZeros | None = None
     weights: Annotated[
         WeightsRow | None, Field(description="Where scored draws speak for the reference's success.")

@@ -162,6 +162,18 @@ class RewardModelSignal(Document):
     activation: Literal["none", "sigmoid", "softmax"] = "none"
 
 
+class DemonstrationsSignal(Document):
+    """Take each prompt's `demonstrations` as what was to be learnt: for kind `free_energy`.
+
+    Both models score the demonstrations: cross-entropy, and how typical each is for the reference. A sample
+    is a success if it is one of them, word for word. Temperature 1, no truncation, no stop strings.
+    """
+
+    kind: Literal["demonstrations"]
+    extract: None = Field(None, description="The whole text is compared.")
+    behaviour: Behaviour | None = None
+
+
 Signal = Annotated[
     ExactSignal
     | NumericSignal
@@ -172,7 +184,8 @@ Signal = Annotated[
     | JsonSchemaSignal
     | PythonSignal
     | HttpSignal
-    | RewardModelSignal,
+    | RewardModelSignal
+    | DemonstrationsSignal,
     Field(discriminator="kind"),
 ]
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from api_schemas.signals import (
     ChoiceSignal,
     ContainsSignal,
+    DemonstrationsSignal,
     ExactSignal,
     HttpSignal,
     JsonSchemaSignal,
@@ -32,11 +33,12 @@ SCHEMAS: Final[dict[str, type[BaseModel]]] = {
     "python": PythonSignal,
     "http": HttpSignal,
     "reward_model": RewardModelSignal,
+    "demonstrations": DemonstrationsSignal,
 }
 VERSIONS: Final = {kind: f"{kind}/1" for kind in SCHEMAS}
 """What the workers' verifiers call themselves; a test holds the two together."""
 
-ANSWERLESS: Final = frozenset({"regex", "json_schema", "python", "http", "reward_model"})
+ANSWERLESS: Final = frozenset({"regex", "json_schema", "python", "http", "reward_model", "demonstrations"})
 """Signals that can judge prompts without accepted answers."""
 
 

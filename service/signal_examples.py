@@ -74,6 +74,13 @@ EXAMPLES: Final[dict[str, SignalExample]] = {
         "ab",
         prompt="fe",
     ),
+    "demonstrations": _example(
+        {"kind": "demonstrations"},
+        "Rome",
+        "It is Rome.",
+        prompt="Capital of Italy?",
+        demonstrations=[{"text": "Rome"}, {"text": "Rome."}],
+    ),
     "json_schema": _example(
         {
             "kind": "json_schema",

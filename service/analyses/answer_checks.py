@@ -16,7 +16,7 @@ MAX_NUMERAL: Final = 400
 
 NUMERAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
-WITHOUT_ANSWERS: Final = frozenset({"python", "http", "reward_model"})
+WITHOUT_ANSWERS: Final = frozenset({"python", "http", "reward_model", "demonstrations"})
 """Signals that compare with no answer."""
 
 MARKS: Final = " \t\n*_`$.'\""
@@ -56,6 +56,8 @@ def check_answers(signal: Signal, prompts: Iterable[Prompt], max_patterns: int) 
     """
     if signal.kind == "python":
         yield from _check_tests(prompts)
+    if signal.kind == "demonstrations":
+        yield from _check_demonstrations(prompts)
     if not needs_answers(signal):
         return
     compiled = _compiled_fault(signal)
@@ -85,6 +87,17 @@ def _check_tests(prompts: Iterable[Prompt]) -> Iterator[Finding]:
                 "tests_missing",
                 f"the signal `python` runs a prompt's `tests`, and prompt `{prompt.id}` has none; add some, "
                 "as in `assert add(1, 2) == 3`",
+                f"/prompts/inline/{index}",
+            )
+
+
+def _check_demonstrations(prompts: Iterable[Prompt]) -> Iterator[Finding]:
+    for index, prompt in enumerate(prompts):
+        if not prompt.demonstrations:
+            yield Finding(
+                "demonstrations_missing",
+                f"the signal `demonstrations` scores a prompt's `demonstrations`, and prompt `{prompt.id}` "
+                'has none; add some, as in [{"text": "42"}]',
                 f"/prompts/inline/{index}",
             )
 

@@ -25,6 +25,7 @@ from workers.pipelines.audit import audited
 from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
+from workers.pipelines.demonstrations import demonstration_items
 from workers.pipelines.judge import Judge
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import sample_items
@@ -158,6 +159,11 @@ def _sample(shard: Shard) -> Reply:
         table = imported_samples(shard.spec, stream.name, shard.items, side.loaded, side.rows)
         return {"artefact": shard.table(table), "usage": {}}
     model = shard.room.get(shard.participants[stream.participant])
+    if stream.role == "demonstrations":
+        given = demonstration_items(
+            shard.spec, shard.items, model, should_stop=context.aborted, on_progress=context.progress
+        )
+        return {"artefact": shard.table(given), "usage": {"scored_tokens": _tokens(given)}}
     template = chat_template(shard.room, shard.participants, stream)
     known = present_samples(
         shard.spec, stream.name, shard.items, model, shard.cached_samples(), chat_template=template

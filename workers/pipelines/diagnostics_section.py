@@ -106,7 +106,7 @@ def warnings_of(
         _lone_prompt(results),
         _equal_prompts(results),
         _token_differences(results),
-        *(_reused_seeds(draws[stream], stream) for stream in spec.streams),
+        *(_reused_seeds(draws[stream], stream) for stream in draws),
     ]
     return [notice for notice in found if notice is not None]
 

@@ -14,6 +14,12 @@ from workers.pipelines.audit import audited
 from workers.pipelines.chance import ChanceFloor, chance_floors
 from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
+from workers.pipelines.demonstrations import (
+    PromptDemonstrations,
+    demonstration_rows,
+    demonstrations_section,
+    read_demonstrations,
+)
 from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
 from workers.pipelines.document import Json
 from workers.pipelines.findings_section import movement_findings
@@ -40,7 +46,7 @@ from workers.pipelines.second_verifier import (
     with_opinions,
 )
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
-from workers.pipelines.streams import Stream
+from workers.pipelines.streams import DEMONSTRATIONS, Stream
 from workers.pipelines.support_section import support_section
 from workers.pipelines.topup import wanted_samples
 from workers.pipelines.untruncated import untruncated_kl
@@ -191,7 +197,14 @@ def _assemble(
     if spec.kind != "support":
         raw = untruncated_kl(spec, committed.scores, lambda name: _generator(spec, name))
         document["free_energy"] = free_energy_section(spec, results, checks, rng, untruncated=raw)
-    draws = {stream: draws_of(committed.samples, stream) for stream in spec.streams}
+    demonstrated: dict[str, PromptDemonstrations] = {}
+    if DEMONSTRATIONS in spec.streams:
+        indices = [result.spec.index for result in results]
+        shown = read_demonstrations(spec, committed.samples, committed.scores, indices)
+        document["demonstrations"] = demonstrations_section(spec, shown, _generator(spec, DEMONSTRATIONS))
+        demonstrated = {one.prompt.id: one for one in shown}
+    drawing = [name for name in spec.streams if name != DEMONSTRATIONS]
+    draws = {stream: draws_of(committed.samples, stream) for stream in drawing}
     warnings = [*notices, *warnings_of(spec, results, draws), *opinion_notices(opinions)]
     document |= {
         "nulls": [_null_json(null) for null in nulls],
@@ -203,6 +216,8 @@ def _assemble(
     for row, result in zip(rows, results, strict=True):
         if (opinion := opinions.get(result.spec.index)) is not None:
             row["second_verifier"] = opinion_json(opinion)
+        if result.spec.id in demonstrated:
+            row["demonstrations"] = demonstration_rows(demonstrated[result.spec.id])
     place = {prompt.id: prompt.index for prompt in spec.prompts}
     rows.sort(key=lambda row: place[row["prompt_id"]])
     return Findings(document, rows, None if verdict is None else verdict.label, records or ())

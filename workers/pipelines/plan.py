@@ -9,7 +9,7 @@ from workers.pipelines.participants import Participant, are_identical, share_tok
 from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.shards import FINALISE, Item, ShardPlan, sampling_round
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
-from workers.pipelines.streams import UNTRUNCATED, Stream
+from workers.pipelines.streams import DEMONSTRATIONS, UNTRUNCATED, Stream
 from workers.pipelines.topup import token_allowance, wanted_samples
 
 
@@ -152,10 +152,11 @@ def rows_per_shard(spec: AnalysisSpec, shard_tokens: int, stream: str = REFERENC
 
 
 def _scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, list[str]]:
-    """Who scores whose pilot: the reference and each candidate each other's, where tokenizers agree."""
+    """Who scores what: the reference and each candidate each other's pilot, where tokenizers agree."""
     candidates = [s for s in spec.sides if s != REFERENCE and share_tokenizer(participants, s)]
     raw = [UNTRUNCATED] if UNTRUNCATED in spec.streams and CANDIDATE in candidates else []
-    return {REFERENCE: candidates, **{stream: [REFERENCE] for stream in (*candidates, *raw)}}
+    given = {DEMONSTRATIONS: candidates} if DEMONSTRATIONS in spec.streams else {}
+    return {REFERENCE: candidates, **{stream: [REFERENCE] for stream in (*candidates, *raw)}, **given}
 
 
 def _model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:

@@ -6,11 +6,19 @@ from typing import Any, Literal
 
 from workers.engines.policy import Policy
 from workers.estimators.verifier_noise import Noise, NoiseBounds
-from workers.pipelines.streams import CHECKPOINT, Stream, arm_of, side_of, untruncated_of
+from workers.pipelines.streams import CHECKPOINT, Stream, arm_of, demonstrations_of, side_of, untruncated_of
 from workers.verifiers.judgement import AnswerKey
 
 Kind = Literal["support", "free_energy", "capability", "trajectory"]
 REFERENCE, CANDIDATE = "reference", "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrated:
+    """A demonstration: its text, and its log-probability under the law it was drawn from, nats, if known."""
+
+    text: str
+    logprob: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class PromptSpec:
     key: AnswerKey
     family: str | None
     split: str | None
+    demonstrations: tuple[Demonstrated, ...] = ()
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -177,6 +186,8 @@ class AnalysisSpec:
             return self.fixed[stream][prompt]
         if self.streams[stream].role == "untruncated":
             return self.budget.untruncated_samples_per_prompt
+        if self.streams[stream].role == "demonstrations":
+            return len(self.prompts[prompt].demonstrations)
         return self.budget.samples_per_prompt
 
     def pilots(self, stream: str) -> tuple[int, ...]:
@@ -185,7 +196,7 @@ class AnalysisSpec:
 
 
 def _streams(request: dict[str, Any], policy: Policy, *, scored: bool) -> list[Stream]:
-    """Everything that draws; the untruncated draws only where both sides can score them."""
+    """Everything that draws, and the demonstrations; untruncated draws only where both can score them."""
     sides = [side_of(REFERENCE, "reference", policy)]
     if request["candidate"] is not None:
         sides.append(side_of(CANDIDATE, "candidate", policy))
@@ -197,6 +208,8 @@ def _streams(request: dict[str, Any], policy: Policy, *, scored: bool) -> list[S
     kl_is_asked = request["candidate"] is not None and request["kind"] != "support" and scored
     if kl_is_asked and policy.is_truncating and wanted:
         raw.append(untruncated_of(CANDIDATE, policy))
+    if request["signal"]["kind"] == "demonstrations":
+        raw.append(demonstrations_of(REFERENCE, policy))
     return [*sides, *sorted(arms, key=lambda arm: arm.cost), *raw]
 
 
@@ -220,6 +233,9 @@ def _prompt(index: int, prompt: dict[str, Any]) -> PromptSpec:
         key=answer_key(prompt),
         family=prompt["family"],
         split=prompt["split"],
+        demonstrations=tuple(
+            Demonstrated(one["text"], one["logprob"]) for one in prompt.get("demonstrations") or ()
+        ),
     )
 
 
@@ -234,4 +250,5 @@ def answer_key(prompt: dict[str, Any]) -> AnswerKey:
         prompt="\n".join(turns) if prompt["prompt"] is None else prompt["prompt"],
         prompt_id=prompt["id"],
         metadata=prompt["metadata"] or {},
+        demonstrations=tuple(one["text"] for one in prompt.get("demonstrations") or ()),
     )

@@ -8,7 +8,8 @@ from workers.pipelines.rendering import PLAIN, Demonstration, Rendering
 
 ARM = "arm:"
 UNTRUNCATED = "untruncated"
-Role = Literal["reference", "candidate", "elicitation", "assisted", "untruncated"]
+DEMONSTRATIONS = "demonstrations"
+Role = Literal["reference", "candidate", "elicitation", "assisted", "untruncated", "demonstrations"]
 CHECKPOINT = "candidate:"
 
 
@@ -18,8 +19,9 @@ class Stream:
 
     Attributes:
         name: Part of every stream key: `reference`, `candidate`, `arm:few-shot`.
-        role: A side of the analysis, an arm of the reference, or draws of the candidate at temperature 1
-            without truncation, from which a KL is estimated that the policy's own draws do not have.
+        role: A side of the analysis, an arm of the reference, draws of the candidate at temperature 1 without
+            truncation, from which a KL is estimated that the policy's own draws do not have, or texts that
+            the request brings and nobody draws.
         participant: Stream of the side whose model draws; a side's own name.
         policy: The decoding policy.
         rendering: How prompts become text.
@@ -72,6 +74,11 @@ def untruncated_of(participant: str, policy: Policy) -> Stream:
     """The stream of a side's draws at temperature 1 without truncation, as long as the policy's."""
     raw = Policy(max_new_tokens=policy.max_new_tokens, stop=policy.stop)
     return Stream(UNTRUNCATED, "untruncated", participant, raw)
+
+
+def demonstrations_of(reference: str, policy: Policy) -> Stream:
+    """The stream of the request's demonstrations, as the reference would write them."""
+    return Stream(DEMONSTRATIONS, "demonstrations", reference, policy)
 
 
 def arm_of(arm: dict[str, Any], reference: str) -> Stream:

@@ -15,6 +15,7 @@ class AnswerKey:
     Attributes:
         answers: Accepted answers.
         choices: The options of a multiple-choice prompt, in order; empty where it has none.
+        demonstrations: Texts that show what is wanted; empty where it has none.
         tests: Python that raises unless the completion's program is right.
         prompt: The prompt as text; messages one a line, each after its role.
         prompt_id: The user's name for the prompt.
@@ -27,6 +28,7 @@ class AnswerKey:
     prompt: str = ""
     prompt_id: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    demonstrations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from workers.verifiers.behaviour import LabellingVerifier, build_labeller
 from workers.verifiers.choice import ChoiceVerifier
 from workers.verifiers.compiled import compile_pattern
 from workers.verifiers.contains import ContainsVerifier
+from workers.verifiers.demonstrated import DemonstrationVerifier
 from workers.verifiers.endpoint import EndpointVerifier, with_secrets
 from workers.verifiers.exact import ExactVerifier
 from workers.verifiers.extraction import build_extraction
@@ -139,6 +140,10 @@ def _reward_model(signal: Settings, means: Means) -> Verifier:
     )
 
 
+def _demonstrations(signal: Settings, means: Means) -> Verifier:
+    return DemonstrationVerifier()
+
+
 _REVISIONS: Final[dict[str, int]] = {}
 """Of kinds whose verifier has changed since its first: the same text may be judged otherwise."""
 
@@ -153,4 +158,5 @@ _BUILDERS: Final[dict[str, Callable[[Settings, Means], Verifier]]] = {
     "python": _python,
     "http": _http,
     "reward_model": _reward_model,
+    "demonstrations": _demonstrations,
 }
