@@ -465,6 +465,13 @@ class FreeEnergyRow(Document):
     gap: Estimate | None = None
 
 
+class PriceOfBothSides(Document):
+    """-log of one demonstration's probability under both models, nats."""
+
+    reference: Estimate
+    candidate: Estimate
+
+
 class Retention(Document):
     """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
 
@@ -550,11 +557,28 @@ class ComparedSuccess(Document):
     candidate: DatasetEstimate | None = None
 
 
+class CoverageAtN(Document):
+    """P over demonstrations that the ratio of their own probability to the model's is at least n."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+    n: int
+
+
 class CoveragePoint(Document):
     """Share of prompts whose success probability is at least tau."""
 
     tau: float
     estimate: DatasetEstimate
+
+
+class CrossEntropy(Document):
+    """-E log of the model's probability over the demonstrations; nats a sequence."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+    change: DatasetEstimate
+    """Candidate's less reference's, paired."""
 
 
 class DriftParts(Document):
@@ -586,6 +610,13 @@ class Gain(Document):
 
 class MeanEnergy(Document):
     """Mean energy E = -r of each side."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+
+
+class OfBothSides(Document):
+    """One figure of both models."""
 
     reference: DatasetEstimate
     candidate: DatasetEstimate
@@ -808,6 +839,17 @@ class Verdict(Document):
     """Further samples that would settle what is undetermined, if known."""
 
 
+class DemonstrationRow(Document):
+    """One demonstration of a prompt."""
+
+    index: int
+    tokens: int
+    """EOS included."""
+    price: PriceOfBothSides
+    typicality: Estimate
+    """One-sided p-value of its price among the reference's own finished samples of matched length."""
+
+
 class Diagnostics(Document):
     """What grades the estimates; means over the prompts where defined."""
 
@@ -820,6 +862,21 @@ class Diagnostics(Document):
     truncated_share: dict[str, float]
     unparsed_share: dict[str, float]
     duplicate_share: dict[str, float]
+
+
+class Demonstrations(Document):
+    """What both models say of the demonstrations."""
+
+    count: int
+    cross_entropy: CrossEntropy
+    cross_entropy_per_token: OfBothSides
+    atypical_share: DatasetEstimate
+    """Of demonstrations whose typicality is at most 0.05: at most 5 % if the reference drew them."""
+    kl_from_teacher: OfBothSides
+    """KL(π_D‖p) and KL(π_D‖q), nats."""
+    kl_to_teacher: Estimate
+    """KL(q‖π_D), nats."""
+    coverage: list[CoverageAtN]
 
 
 class SideSupport(Document):
@@ -908,42 +965,6 @@ class Import(Document):
     finished_at: str | None = None
 
 
-class PromptRow(Document):
-    """What was found about one prompt."""
-
-    prompt_id: str
-    checkpoint: int | None = None
-    """Of a trajectory: which checkpoint."""
-    family: str | None = None
-    split: str | None = None
-    regime: (
-        Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
-        | str
-        | None
-    ) = None
-    confirmed: bool | None = None
-    confirmation: list[Confirmation] | None = None
-    gain: Estimate | None = None
-    reference: SideRow
-    candidate: SideRow | None = None
-    kl: Estimate | None = None
-    kl_reverse: Estimate | None = None
-    tilt: Estimate | None = None
-    drift: Estimate | None = None
-    escape: Estimate | None = None
-    drift_parts: DriftPartsRow | None = None
-    behaviours: list[BehaviourRow] | None = None
-    log_partition: list[FreeEnergyRow] | None = None
-    arms: list[ArmRow] | None = None
-    support_zeros: SupportZeros | None = None
-    weights: WeightsRow | None = None
-    """Where scored draws speak for the reference's success."""
-    evidence: list[str]
-    second_verifier: SecondVerifierRow | None = None
-    samples_to_settle: int | None = None
-    """Further samples that would settle it: 0 where it is settled, null if unknown."""
-
-
 class SignalList(Document):
     """Every signal."""
 
@@ -971,6 +992,43 @@ class Compared(Document):
     gain: Gain | None = None
     free_energy: ComparedFreeEnergy | None = None
     regimes: dict[str, int] | None = None
+
+
+class PromptRow(Document):
+    """What was found about one prompt."""
+
+    prompt_id: str
+    checkpoint: int | None = None
+    """Of a trajectory: which checkpoint."""
+    family: str | None = None
+    split: str | None = None
+    regime: (
+        Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "beyond", "undetermined"]
+        | str
+        | None
+    ) = None
+    confirmed: bool | None = None
+    confirmation: list[Confirmation] | None = None
+    gain: Estimate | None = None
+    reference: SideRow
+    candidate: SideRow | None = None
+    kl: Estimate | None = None
+    kl_reverse: Estimate | None = None
+    tilt: Estimate | None = None
+    drift: Estimate | None = None
+    escape: Estimate | None = None
+    drift_parts: DriftPartsRow | None = None
+    behaviours: list[BehaviourRow] | None = None
+    log_partition: list[FreeEnergyRow] | None = None
+    arms: list[ArmRow] | None = None
+    demonstrations: list[DemonstrationRow] | None = None
+    support_zeros: SupportZeros | None = None
+    weights: WeightsRow | None = None
+    """Where scored draws speak for the reference's success."""
+    evidence: list[str]
+    second_verifier: SecondVerifierRow | None = None
+    samples_to_settle: int | None = None
+    """Further samples that would settle it: 0 where it is settled, null if unknown."""
 
 
 class Support(Document):
@@ -1003,15 +1061,6 @@ class ImportList(Document):
     next_cursor: str | None = None
 
 
-class PromptRowList(Document):
-    """One page of prompt rows."""
-
-    object: Literal["list"]
-    data: list[PromptRow]
-    has_more: bool
-    next_cursor: str | None = None
-
-
 class Comparison(Document):
     """Finished analyses in the order asked for; a trajectory gives one entry a checkpoint."""
 
@@ -1019,6 +1068,15 @@ class Comparison(Document):
     data: list[Compared]
     warnings: list[Warning]
     """In what the requests differ beside the models compared."""
+
+
+class PromptRowList(Document):
+    """One page of prompt rows."""
+
+    object: Literal["list"]
+    data: list[PromptRow]
+    has_more: bool
+    next_cursor: str | None = None
 
 
 class CheckpointResult(Document):
@@ -1053,6 +1111,7 @@ class ResultDocument(Document):
     """First checkpoint at which shrinkage is certified, at alpha for the whole run."""
     support: Support
     free_energy: FreeEnergy | None = None
+    demonstrations: Demonstrations | None = None
     nulls: list[Null]
     diagnostics: Diagnostics
     usage: dict[str, Any]

@@ -155,6 +155,17 @@ class Extract(TypedDict, total=False):
     """Which counts where there are several; `last_number` is always the last."""
 
 
+class DemonstratedText(TypedDict, total=False):
+    """A completion that shows what is wanted (signal `demonstrations`)."""
+
+    text: Required[str]
+    """Without EOS, which is added."""
+    logprob: float | None
+    """log π_D(y), nats: of the text and its end under the law it was drawn from, if that is known.
+    KL(π_D‖·) and coverage need it.
+    """
+
+
 class Message(TypedDict, total=False):
     """One turn of a chat prompt."""
 
@@ -230,6 +241,8 @@ class Prompt(TypedDict, total=False):
     """The options of a multiple-choice prompt, in order: A, B, C, … (signal `choice`)."""
     tests: str | None
     """Python that runs after the completion and raises if it is wrong (signal `python`)."""
+    demonstrations: list[DemonstratedText] | None
+    """Completions drawn from the law that was learnt (signal `demonstrations`)."""
     family: str | None
     """Prompts of one family are resampled together."""
     split: str | None
@@ -275,6 +288,20 @@ class ContainsSignal(TypedDict, total=False):
     ignore_case: bool
     whole_words: bool
     """Letters, digits or an underscore right beside an answer spoil it: 42 is not in 142."""
+
+
+class DemonstrationsSignal(TypedDict, total=False):
+    """Take each prompt's `demonstrations` as what was to be learnt: for kind `free_energy`.
+
+    Both models score the demonstrations: cross-entropy, and how typical each is for the reference. A
+    sample is a success if it is one of them, word for word. Temperature 1, no truncation, no stop
+    strings.
+    """
+
+    kind: Required[Literal["demonstrations"]]
+    extract: None
+    """The whole text is compared."""
+    behaviour: CapturedBehaviour | NamedBehaviour | AnsweredBehaviour | None
 
 
 class ExactSignal(TypedDict, total=False):
@@ -427,6 +454,7 @@ class AnalysisRequest(TypedDict, total=False):
         | PythonSignal
         | HttpSignal
         | RewardModelSignal
+        | DemonstrationsSignal
     ]
     second_signal: (
         ExactSignal
@@ -439,6 +467,7 @@ class AnalysisRequest(TypedDict, total=False):
         | PythonSignal
         | HttpSignal
         | RewardModelSignal
+        | DemonstrationsSignal
         | None
     )
     """Judges each rare success again; what it refuses is listed, and confirms nothing."""

@@ -16,6 +16,7 @@ from workers.reports.along_training import last_rows, trajectory
 from workers.reports.arms import arms
 from workers.reports.bars import Bar, BarChart, bar_chart
 from workers.reports.creation_share import creation_share
+from workers.reports.demonstrations import demonstrations
 from workers.reports.glossary import GAIN_PARTS
 from workers.reports.headline import headline, subtitle
 from workers.reports.numerals import count, exact
@@ -95,6 +96,7 @@ def _sections(document: Json, rows: Sequence[Json]) -> dict[str, Any]:
         "literature": reach.literature(document, rows),
         "retention": reach.retention(support),
         "energy": _energy(energy) if energy else None,
+        "demonstrations": demonstrations(document),
         "training": trajectory(document),
         "curve": verdict_curve(verdict["by_k_probe"], given) if verdict else None,
         "table": prompt_table(shown) if shown else None,
