@@ -54,6 +54,7 @@ calibration: setup ## coverage, false creation and power, again: SIZE=quick, ful
 	@$(BIN)/python -m benchmarks.calibration report --size $(SIZE) --out $(if $(filter quick,$(SIZE)),.calibration/quick,docs/calibration)
 
 bench: setup ## tokens, speed and overhead against what is run beside them; writes docs/performance.md; resumable
+	@$(BIN)/python -c 'import lm_eval' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[lm-eval]'
 	@$(BIN)/python -m benchmarks.performance run
 	@$(BIN)/python -m benchmarks.performance report
 

@@ -4,7 +4,19 @@ from importlib import import_module
 
 from benchmarks.performance.benchmark import Benchmark
 
-NAMES: tuple[str, ...] = ("validity", "tail_probability", "reachability", "decode", "scoring", "adapters")
+NAMES: tuple[str, ...] = (
+    "validity",
+    "tail_probability",
+    "reachability",
+    "pass_curve",
+    "divergence",
+    "decode",
+    "scoring",
+    "lm_eval",
+    "overhead",
+    "adapters",
+    "scaling",
+)
 
 
 def load(name: str) -> Benchmark:

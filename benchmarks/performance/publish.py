@@ -122,9 +122,13 @@ def _row(one: Figure) -> str:
     met = {True: "yes", False: "**no**", None: ""}[one.met]
     kind = "clock" if one.from_clocks else "count"
     return (
-        f"| {one.name} | {_number(one.value)} {one.unit} | {_number(one.low)} to {_number(one.high)} "
+        f"| {one.name} | {_number(one.value)} {one.unit} | {_range(one)} "
         f"| {one.n} {one.over}, {kind} | {_target(one)} | {met} | {one.limit} |"
     )
+
+
+def _range(one: Figure) -> str:
+    return "" if one.low == one.high else f"{_number(one.low)} to {_number(one.high)}"
 
 
 def _blocks(one: Blocks) -> str:

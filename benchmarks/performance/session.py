@@ -148,6 +148,7 @@ def figure(
     *,
     at_least: float | None = None,
     at_most: float | None = None,
+    n: int | None = None,
     unit: str = "x",
     limit: str = "",
     holds_back: str = "",
@@ -161,6 +162,7 @@ def figure(
         over: What was repeated.
         at_least: The target, if more is better.
         at_most: The target, if less is better.
+        n: How many a single value was counted over; else the number of values.
         unit: As in `Figure`.
         limit: As in `Figure`.
         holds_back: As in `Figure`.
@@ -181,7 +183,7 @@ def figure(
         value=float(np.median(values)),
         low=float(np.min(values)),
         high=float(np.max(values)),
-        n=len(values),
+        n=len(values) if n is None else n,
         over=over,
         unit=unit,
         target=target,

@@ -62,11 +62,22 @@ def run(session: Session) -> Outcome:
     return Outcome(
         figures=(
             figure(
-                "guaranteed bounds", [all_held / total], "cells", at_least=0.95, unit="share", limit="0.95"
+                "guaranteed bounds",
+                [all_held / total],
+                "cells",
+                n=total,
+                at_least=0.95,
+                unit="share",
+                limit="0.95",
             ),
             *(
                 figure(
-                    f"guaranteed, {name}", [held[name] / cells[name]], "cells", at_least=0.95, unit="share"
+                    f"guaranteed, {name}",
+                    [held[name] / cells[name]],
+                    "cells",
+                    n=cells[name],
+                    at_least=0.95,
+                    unit="share",
                 )
                 for name in FAMILIES
             ),
@@ -74,20 +85,36 @@ def run(session: Session) -> Outcome:
                 "conditional intervals, full support",
                 [float(np.mean(conditional))],
                 "cells",
+                n=len(conditional),
                 at_least=0.94,
                 unit="share",
                 limit="0.95",
                 holds_back="a delta-method interval in log a, where its diagnostics call the weights sound",
             ),
-            figure("false `out`, mode drop", [float(false_out[DROPPED])], "cells", at_most=0, unit="cells"),
+            figure(
+                "false `out`, mode drop",
+                [float(false_out[DROPPED])],
+                "cells",
+                n=cells[DROPPED],
+                at_most=0,
+                unit="cells",
+            ),
             figure(
                 "false `out`, all",
                 [sum(false_out.values()) / max(reached, 1)],
                 "cells",
+                n=reached,
                 at_most=0.05,
                 unit="share",
             ),
-            figure("false `in`, all", [false_in / max(unreached, 1)], "cells", at_most=0.05, unit="share"),
+            figure(
+                "false `in`, all",
+                [false_in / max(unreached, 1)],
+                "cells",
+                n=unreached,
+                at_most=0.05,
+                unit="share",
+            ),
         ),
         notes=(
             f"{total:,} worlds, each with laws of its own: {reached:,} within reach of K_probe = "

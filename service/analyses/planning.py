@@ -61,7 +61,13 @@ def plan_of(
         cached_samples=cached_samples(conn, request, models),
         seconds=_seconds(conn, tenant, request, models, samples.pilot, tokens.pilot, samples.pilot),
         maximum_seconds=_seconds(
-            conn, tenant, request, models, samples.maximum, tokens.maximum, samples.pilot
+            conn,
+            tenant,
+            request,
+            models,
+            samples.maximum,
+            tokens.maximum,
+            samples.pilot + _scored_later(request, prompts * (each - budget.samples_per_prompt)),
         ),
         smallest_detectable=SmallestDetectable(gain=_gain(request, prompts), success=_success(request)),
     )
@@ -83,7 +89,7 @@ def _seconds(
 ) -> PlannedFigure:
     """Engine time by the pace of the newest shards, shared by the workers seen lately.
 
-    Only the pilot is scored, each sample under the other side's model.
+    Scored are the pilot, each sample under the other side's model, and at most all later candidate samples.
     """
     compared = [models[model_id] for model_id in sides(request).values()]
     keys = frozenset(row.weights_digest for row in compared)
@@ -99,6 +105,11 @@ def _seconds(
         total += scored * request.policy.max_new_tokens * scoring.seconds / scoring.tokens
     hands = max(1, len(workers.live(conn)))
     return PlannedFigure(value=total / hands, unit="s", reason=_basis(sampling, hands))
+
+
+def _scored_later(request: AnalysisRequest, further: int) -> int:
+    """The most samples that later rounds may score: every candidate's; `free_energy` has no later rounds."""
+    return 0 if request.kind == "free_energy" else further * (len(sides(request)) - 1)
 
 
 def _unknown_pace(work: str) -> PlannedFigure:
