@@ -46,6 +46,7 @@ class Links(Document):
 
     self: str
     cancel: str
+    extend: str
     events: str
     result: str
     report: str
@@ -57,6 +58,7 @@ class Links(Document):
         return cls(
             self=own,
             cancel=f"{own}/cancel",
+            extend=f"{own}/extend",
             events=f"{own}/events",
             result=f"{own}/result",
             report=f"{own}/report",
@@ -74,6 +76,13 @@ class Analysis(Document):
     status: Status
     partial: bool
     version: int
+    revision: Annotated[int, Field(description="1, and one more for each time the analysis was extended.")]
+    result_revision: Annotated[
+        int | None,
+        Field(
+            description="Of the result there is: that of before while an extension runs; null without."
+        ),
+    ]
     progress: Progress
     spec: dict[str, Any]
     usage: Usage

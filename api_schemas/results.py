@@ -302,6 +302,9 @@ class ResultDocument(Document):
     analysis_id: str
     kind: Kind
     partial: bool
+    revision: Annotated[
+        int | None, Field(description="1, and one more for each time the analysis was extended.")
+    ] = None
     frame: dict[str, Any]
     verdict: Verdict | None = None
     gain: Gain | None = None

@@ -124,6 +124,8 @@ class EndedAnalysis(Document):
     status: Status
     partial: bool
     verdict: str | None
+    revision: int
+    result_revision: Annotated[int | None, Field(description="Of the result there is; null without one.")]
     links: Links
 
 

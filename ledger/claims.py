@@ -188,7 +188,8 @@ def _claim_from(
     )
     conn.execute(update(analyses).where(analyses.c.id == analysis_id).values(claimed_at=now))
     if analysis.status == AnalysisStatus.QUEUED:
-        move_analysis(conn, analysis_id, AnalysisStatus.RUNNING, started_at=now)
+        first = now if analysis.started_at is None else analysis.started_at
+        move_analysis(conn, analysis_id, AnalysisStatus.RUNNING, started_at=first)
         announce(conn, analysis_id)
         analysis = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
     # Otherwise as it was locked: its request may hold thousands of prompts, and reading them twice shows.

@@ -110,6 +110,7 @@ def commit_finalise(
             analysis,
             AnalysisStatus(analysis.finish_as or AnalysisStatus.SUCCEEDED),
             partial=analysis.finish_as is not None or _lacks_items(conn, analysis.id),
+            result_revision=analysis.revision,
             artifacts={name: dict(stored) for name, stored in artifacts.items()},
             verdict=verdict,
         )

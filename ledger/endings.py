@@ -98,7 +98,8 @@ def settle(conn: Connection, analysis_id: str) -> bool:
     """Carry an analysis that was told to end as far as its running shards allow.
 
     Nothing of it that waits is run any more. Once nothing runs either, a finished pilot round is
-    worth a partial result, so a finalise shard is inserted; without one the analysis ends now.
+    worth a partial result, so a finalise shard is inserted; without one the analysis ends now. So does
+    one that was extended: the result it has is whole, where a new one could lack half of its pilot.
 
     Returns:
         Whether it was moved on. False also for an analysis that nobody told to end.
@@ -115,7 +116,7 @@ def settle(conn: Connection, analysis_id: str) -> bool:
     )
     if has_open_shards(conn, analysis_id):
         return False
-    if pilot_is_done(conn, analysis_id):
+    if analysis.result_revision is None and pilot_is_done(conn, analysis_id):
         insert_finalise(conn, analysis._asdict())
         return True
     return finish(conn, analysis, AnalysisStatus(analysis.finish_as))

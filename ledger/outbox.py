@@ -11,6 +11,8 @@ from ledger.database import read, write
 from ledger.ids import new_id
 from ledger.tables import analyses, deliveries, outbox, webhooks
 
+_TOLD: Final = ("id", "kind", "status", "partial", "verdict", "revision", "result_revision")
+
 Outcome = Literal["delivered", "retried", "given_up"]
 
 WINDOW: Final = 100
@@ -59,7 +61,7 @@ def tell_end(conn: Connection, analysis_id: str) -> None:
     listening = select(webhooks.c.id, webhooks.c.events).where(webhooks.c.tenant_id == ended.tenant_id)
     for webhook in conn.execute(listening.with_for_update(read=True, key_share=True)).all():
         if kind in webhook.events:
-            payload = {name: getattr(ended, name) for name in ("id", "kind", "status", "partial", "verdict")}
+            payload = {name: getattr(ended, name) for name in _TOLD}
             enqueue(conn, ended.tenant_id, webhook.id, kind, payload)
 
 

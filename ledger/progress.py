@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Float, case, func, select
+from sqlalchemy import ColumnElement, Connection, Float, case, func, or_, select, true
 from sqlalchemy import cast as sql_cast
 
 from ledger.states import DRAWING_WORKS, ShardState
@@ -30,8 +30,11 @@ class Progress:
 def progress(conn: Connection, analysis_id: str) -> Progress:
     """How far the sample, verify and score shards of an analysis are.
 
-    A shard that was split counts through its halves. Rows that were given up stay in the total.
+    A shard that was split counts through its halves. Rows that were given up stay in the total, but what
+    was left undone before the analysis was extended is planned anew.
     """
+    analysis = select(analyses.c.phase, analyses.c.extended_at).where(analyses.c.id == analysis_id)
+    phase, extended_at = conn.execute(analysis).one()
     rows = case(
         (shards.c.state == ShardState.DONE.value, func.coalesce(shards.c.n_rows, 0)),
         (shards.c.state == ShardState.RUNNING.value, shards.c.progress),
@@ -42,10 +45,29 @@ def progress(conn: Connection, analysis_id: str) -> Progress:
             shards.c.analysis_id == analysis_id,
             shards.c.work.in_([work.value for work in DRAWING_WORKS]),
             shards.c.state != ShardState.SPLIT.value,
+            _is_planned(extended_at),
         )
     ).one()
-    phase = conn.execute(select(analyses.c.phase).where(analyses.c.id == analysis_id)).scalar_one()
     return Progress(phase=phase, completed=int(counts[0]), total=int(counts[1]))
+
+
+def rows_before(conn: Connection, analysis_id: str, moment: int) -> int:
+    """Rows that were committed before a moment, in microseconds."""
+    rows = select(func.coalesce(func.sum(shards.c.n_rows), 0)).where(
+        shards.c.analysis_id == analysis_id,
+        shards.c.work.in_([work.value for work in DRAWING_WORKS]),
+        shards.c.state == ShardState.DONE.value,
+        shards.c.finished_at < moment,
+    )
+    return int(conn.execute(rows).scalar_one())
+
+
+def _is_planned(extended_at: int | None) -> ColumnElement[bool]:
+    """Whether a shard is of the plan as it stands: none that was dropped before an extension."""
+    if extended_at is None:
+        return true()
+    dropped = [ShardState.CANCELLED.value, ShardState.EXPIRED.value]
+    return or_(shards.c.state.not_in(dropped), shards.c.created_at >= extended_at)
 
 
 def drawn_tokens(conn: Connection, analysis_id: str) -> int:

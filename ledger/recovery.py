@@ -99,7 +99,7 @@ def close_rounds(engine: Engine, analysis_id: str | None = None) -> int:
 def enforce_deadlines(engine: Engine) -> int:
     """Tell the analyses past their deadline to end.
 
-    One whose finalise shard exists has drawn all it wanted, so it may finish.
+    One whose finalise shard is still to be done has drawn all it wanted, so it may finish.
 
     Returns:
         How many analyses were told.
@@ -112,7 +112,7 @@ def enforce_deadlines(engine: Engine) -> int:
                 analyses.c.finish_as.is_(None),
                 analyses.c.deadline_at <= now_us(conn),
             )
-            .where(~exists().where(_OURS, shards.c.work == Work.FINALISE.value))
+            .where(~exists().where(_OURS, _OPEN, shards.c.work == Work.FINALISE.value))
         )
     return _each(engine, overdue, _expire)
 

@@ -62,7 +62,7 @@ def _outlived(engine: Engine) -> list[str]:
 def _remove(engine: Engine, store: Store, analysis_id: str) -> int:
     with write(engine) as conn:
         row = lock_analysis(conn, analysis_id)
-        if row is None:
+        if row is None or row.status not in TERMINAL_STATUSES:  # deleted, or extended meanwhile
             return 0
         conn.execute(delete(analyses).where(analyses.c.id == analysis_id))
     # After the commit: files without a row are orphans, a row without its files is a lie.

@@ -61,10 +61,11 @@ ANALYSIS_TRANSITIONS: Final[Mapping[AnalysisStatus, frozenset[AnalysisStatus]]] 
         }
     ),
     AnalysisStatus.CANCELLING: frozenset({AnalysisStatus.CANCELLED, AnalysisStatus.FAILED}),
-    AnalysisStatus.SUCCEEDED: frozenset(),
-    AnalysisStatus.FAILED: frozenset(),
-    AnalysisStatus.CANCELLED: frozenset(),
-    AnalysisStatus.EXPIRED: frozenset(),
+    # Only by being extended: see ledger.extending.
+    AnalysisStatus.SUCCEEDED: frozenset({AnalysisStatus.QUEUED}),
+    AnalysisStatus.FAILED: frozenset({AnalysisStatus.QUEUED}),
+    AnalysisStatus.CANCELLED: frozenset({AnalysisStatus.QUEUED}),
+    AnalysisStatus.EXPIRED: frozenset({AnalysisStatus.QUEUED}),
 }
 
 SHARD_TRANSITIONS: Final[Mapping[ShardState, frozenset[ShardState]]] = {
@@ -94,7 +95,11 @@ SHARD_TRANSITIONS: Final[Mapping[ShardState, frozenset[ShardState]]] = {
     ShardState.SPLIT: frozenset(),
 }
 
-TERMINAL_STATUSES: Final = frozenset(s for s, exits in ANALYSIS_TRANSITIONS.items() if not exits)
+TERMINAL_STATUSES: Final = frozenset(
+    {AnalysisStatus.SUCCEEDED, AnalysisStatus.FAILED, AnalysisStatus.CANCELLED, AnalysisStatus.EXPIRED}
+)
+"""Statuses in which nothing happens of itself any more."""
+
 LIVE_STATUSES: Final = frozenset(AnalysisStatus) - TERMINAL_STATUSES
 OPEN_STATES: Final = frozenset({ShardState.READY, ShardState.RUNNING})
 CLOSED_STATES: Final = frozenset({ShardState.DONE, ShardState.QUARANTINED, ShardState.SPLIT})

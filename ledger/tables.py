@@ -51,6 +51,11 @@ analyses = Table(
     Column("errors", Document, nullable=False),  # [{prompt_id, code, detail}] of quarantined items
     Column("warnings", Document, nullable=False),  # [{code, detail}]
     Column("artifacts", Document, nullable=False),  # name -> {key, sha256, bytes, media_type}
+    Column(
+        "revision", Integer, nullable=False, server_default=text("1")
+    ),  # one more each time it is extended
+    Column("result_revision", Integer),  # of the result that the artifacts are
+    Column("extended_at", BigInteger),  # last
     Column("event_seq", BigInteger, nullable=False),
     Column("priority", Integer, nullable=False, server_default=text("0")),  # among its tenant's; higher first
     Column("claimed_at", BigInteger, nullable=False, server_default=text("0")),  # last time a shard was taken
@@ -166,7 +171,7 @@ events = Table(
     Column("analysis_id", Text, ForeignKey("analyses.id", ondelete="CASCADE"), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("tenant_id", Text, nullable=False),
-    Column("type", Text, nullable=False),  # status | progress | round | warning | done
+    Column("type", Text, nullable=False),  # status | progress | round | warning | extended | done
     Column("body", Document, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("analysis_id", "seq"),

@@ -63,7 +63,7 @@ def move_analysis(conn: Connection, analysis_id: str, target: AnalysisStatus, **
     """Move an analysis to ``target`` if the table allows it from where it stands.
 
     Returns:
-        Whether it moved; a terminal analysis never does.
+        Whether it moved; a terminal analysis only does to be extended.
     """
     sources = [source.value for source, exits in ANALYSIS_TRANSITIONS.items() if target in exits]
     moved = conn.execute(

@@ -21,6 +21,7 @@ class Links(Document):
 
     self: str
     cancel: str
+    extend: str
     events: str
     result: str
     report: str
@@ -932,6 +933,10 @@ class Analysis(Document):
     status: Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled", "expired"] | str
     partial: bool
     version: int
+    revision: int
+    """1, and one more for each time the analysis was extended."""
+    result_revision: int | None = None
+    """Of the result there is: that of before while an extension runs; null without."""
     progress: Progress
     spec: dict[str, Any]
     usage: Usage
@@ -1102,6 +1107,8 @@ class ResultDocument(Document):
     analysis_id: str
     kind: Literal["support", "free_energy", "capability", "trajectory"] | str
     partial: bool
+    revision: int | None = None
+    """1, and one more for each time the analysis was extended."""
     frame: dict[str, Any]
     verdict: Verdict | None = None
     gain: Gain | None = None

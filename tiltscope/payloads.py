@@ -6,6 +6,16 @@ Generated from docs/openapi.json by `make openapi`: change the contract, not thi
 from typing import Any, Literal, Required, TypedDict
 
 
+class LargerBudget(TypedDict, total=False):
+    """The parts of a budget that may grow; what is left out stays, and so do k_use and k_probe."""
+
+    samples_per_prompt: int | None
+    max_samples_per_prompt: int | None
+    max_total_tokens: int | None
+    """Null lifts the limit; left out, it stays."""
+    untruncated_samples_per_prompt: int | None
+
+
 class AnalysisPatch(TypedDict, total=False):
     """What may change of an analysis; a field that is absent stays, `labels` are replaced as a whole."""
 
@@ -192,6 +202,18 @@ class WebhookRequest(TypedDict, total=False):
     ]
     name: str | None
     """What you call it."""
+
+
+class AnalysisExtension(TypedDict, total=False):
+    """How an analysis that has ended goes on.
+
+    After success the budget must be larger. An analysis that ended early, with a partial result, may
+    also go on under the budget it had.
+    """
+
+    budget: LargerBudget
+    deadline_seconds: int | None
+    """From now; without it, there is none."""
 
 
 class Arm(TypedDict, total=False):

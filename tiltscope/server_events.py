@@ -14,7 +14,8 @@ class Event:
 
     Attributes:
         id: Its number within the analysis: 1, 2, ... without gaps.
-        type: `status`, `progress`, `round`, `warning` or `done`.
+        type: `status`, `progress`, `round`, `warning`, `extended` or `done`; `ended` is the end of before an
+            extension.
         data: Its body.
     """
 

@@ -53,7 +53,7 @@ def change(
     """
     changes: dict[str, Any] = {field: getattr(patch, field) for field in patch.model_fields_set}
     with write(resources.engine) as conn:
-        _require(find(conn, resources.tenant, analysis_id), versions)
+        require_version(find(conn, resources.tenant, analysis_id), versions)
         row = analyses.update(conn, resources.tenant, analysis_id, **changes)
         if row is None:
             raise no_analysis()
@@ -74,7 +74,7 @@ def delete(resources: Resources, analysis_id: str, *, versions: Collection[int] 
         Conflict: it is still running.
     """
     with write(resources.engine) as conn:
-        _require(find(conn, resources.tenant, analysis_id), versions)
+        require_version(find(conn, resources.tenant, analysis_id), versions)
         try:
             analyses.delete(conn, resources.tenant, analysis_id)
         except LedgerConflict as error:
@@ -88,7 +88,12 @@ def delete(resources: Resources, analysis_id: str, *, versions: Collection[int] 
         log.warning("artefacts_left", analysis_id=analysis_id, error=type(error).__name__)
 
 
-def _require(row: Row[Any], versions: Collection[int] | None) -> None:
+def require_version(row: Row[Any], versions: Collection[int] | None) -> None:
+    """Check that a change is meant for an analysis as it is.
+
+    Raises:
+        PreconditionFailed: it is at another version.
+    """
     if versions is not None and row.version not in versions:
         raise PreconditionFailed(
             f"the analysis is at version {row.version} by now; read it again and repeat the change if it fits"

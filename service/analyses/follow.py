@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from api_schemas.analyses import LIVE
 from ledger import analyses, events
 from ledger.database import read
 from service.analyses.read import find
 from service.resources import Resources
+
+ENDED_BEFORE: Final = "ended"
+"""The `done` of an earlier revision, once the analysis was extended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,15 @@ def next_batch(resources: Resources, analysis_id: str, after: int) -> Batch:
     with read(resources.engine) as conn:
         row = analyses.get(conn, resources.tenant, analysis_id)
         rows = events.after(conn, resources.tenant, analysis_id, after, limit)
+    newest = rows[-1].seq if row is None and rows else getattr(row, "event_seq", 0)
     found = [
-        Event(row.seq, row.type, json.dumps(row.body, separators=(",", ":"), allow_nan=False)) for row in rows
+        Event(
+            event.seq,
+            # Only the last end is one; those before it are history, at which a stream must not stop.
+            ENDED_BEFORE if event.type == "done" and event.seq < newest else event.type,
+            json.dumps(event.body, separators=(",", ":"), allow_nan=False),
+        )
+        for event in rows
     ]
     return Batch(found, is_last=len(found) < limit and (row is None or row.status not in LIVE))
 

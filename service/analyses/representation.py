@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 from api_schemas.analyses import LIVE, Analysis, ItemError, Links, Progress, Usage
 from api_schemas.problems import Problem
 from ledger.clock import now_us
-from ledger.progress import progress, usage
+from ledger.progress import progress, rows_before, usage
 from service.timestamps import timestamp
 
 
@@ -23,6 +23,8 @@ def represent(conn: Connection, row: Row[Any]) -> Analysis:
         status=row.status,
         partial=row.partial,
         version=row.version,
+        revision=row.revision,
+        result_revision=row.result_revision,
         progress=_progress(conn, row),
         spec=row.spec,
         usage=Usage(**usage(conn, row.id)),
@@ -66,5 +68,10 @@ def _eta_seconds(conn: Connection, row: Row[Any], completed: int, total: int) ->
     """Time left for the rows planned so far at the pace so far; rounds still to come are unknown."""
     if row.status not in LIVE or row.started_at is None or completed == 0:
         return None
-    elapsed: float = (now_us(conn) - row.started_at) / 1e6
-    return round(elapsed * max(total - completed, 0) / completed, 1)
+    began, new = row.started_at, completed
+    if row.extended_at is not None:
+        began, new = row.extended_at, completed - rows_before(conn, row.id, row.extended_at)
+    if new <= 0:
+        return None
+    elapsed: float = (now_us(conn) - began) / 1e6
+    return round(elapsed * max(total - completed, 0) / new, 1)

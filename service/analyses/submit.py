@@ -50,7 +50,7 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
     Raises:
         ValidationFailed: it cannot be carried out, or the key was used for another request.
     """
-    digest = _digest(request.model_dump(mode="json", exclude_unset=True, by_alias=True))
+    digest = digest_of(request.model_dump(mode="json", exclude_unset=True, by_alias=True))
     if (earlier := _replay(resources, key, digest)) is not None:
         return earlier
     complete = request.completed()
@@ -89,7 +89,7 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
             name=request.name,
             labels=request.labels,
             spec=spec,
-            spec_sha256=_digest(spec),
+            spec_sha256=digest_of(spec),
             deadline_seconds=request.deadline_seconds,
             retention_seconds=resources.settings.retention_seconds,
         )
@@ -127,6 +127,7 @@ def _replay(resources: Resources, key: str | None, digest: str) -> Accepted | No
     return None if earlier is None else Accepted(Analysis.model_validate(earlier), replayed=True)
 
 
-def _digest(document: Mapping[str, Any]) -> str:
+def digest_of(document: Mapping[str, Any]) -> str:
+    """Hash of the canonical form of a JSON document."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

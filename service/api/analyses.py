@@ -6,16 +6,19 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api_schemas.analyses import LIVE, Analysis, AnalysisList, Status
+from api_schemas.extensions import AnalysisExtension
 from api_schemas.plans import AnalysisPlan
 from api_schemas.problems import FieldProblem
 from api_schemas.requests import AnalysisPatch, AnalysisRequest, Kind
 from service.analyses import change, read
+from service.analyses.extend import extend
 from service.analyses.representation import entity_tag
-from service.analyses.submit import plan, submit
+from service.analyses.submit import Accepted, plan, submit
 from service.api.bodies import StrictJsonRoute
 from service.api.dependencies import After, AnalysisId, IdempotencyKey, Limit, ResourcesDep
 from service.api.preferences import Wait, meant_versions, names, settled
 from service.errors import PreconditionRequired, ValidationFailed
+from service.resources import Resources
 
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"], route_class=StrictJsonRoute)
 IfNoneMatch = Annotated[
@@ -50,12 +53,7 @@ async def create(
         planned = await run_in_threadpool(plan, resources, body)
         return Response(planned.model_dump_json(), media_type="application/json")
     accepted = await run_in_threadpool(submit, resources, body, key=key)
-    analysis = await settled(request, resources, accepted.analysis, wait)
-    _describe(response, analysis, resources, wait)
-    response.headers["Location"] = analysis.links.self
-    if accepted.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return analysis
+    return await _accepted(request, response, resources, accepted, wait)
 
 
 @router.get("", operation_id="analyses_list")
@@ -115,10 +113,43 @@ def request_cancel(analysis_id: AnalysisId, resources: ResourcesDep) -> Analysis
     return change.cancel(resources, analysis_id)
 
 
+@router.post(
+    "/{analysis_id}/extend", status_code=202, operation_id="analyses_extend", response_model=Analysis
+)
+async def extend_analysis(
+    analysis_id: AnalysisId,
+    body: AnalysisExtension,
+    request: Request,
+    response: Response,
+    resources: ResourcesDep,
+    key: IdempotencyKey,
+    wait: Wait,
+    if_match: IfMatch = None,
+) -> Analysis:
+    """Go on with an analysis that has a result, under a larger budget: only what is missing is sampled.
+
+    Its result stays readable until the next one takes its place; `result_revision` says which it is.
+    """
+    versions = meant_versions(if_match)
+    accepted = await run_in_threadpool(extend, resources, analysis_id, body, key=key, versions=versions)
+    return await _accepted(request, response, resources, accepted, wait)
+
+
 @router.delete("/{analysis_id}", status_code=204, operation_id="analyses_delete", response_class=Response)
 def delete(analysis_id: AnalysisId, resources: ResourcesDep, if_match: IfMatch = None) -> None:
     """Remove a finished analysis and its files."""
     change.delete(resources, analysis_id, versions=meant_versions(if_match))
+
+
+async def _accepted(
+    request: Request, response: Response, resources: Resources, accepted: Accepted, wait: int | None
+) -> Analysis:
+    analysis = await settled(request, resources, accepted.analysis, wait)
+    _describe(response, analysis, resources, wait)
+    response.headers["Location"] = analysis.links.self
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return analysis
 
 
 def _describe(response: Response, analysis: Analysis, resources: ResourcesDep, wait: int | None) -> None:

@@ -68,7 +68,10 @@ async def _slot(request: Request) -> AsyncIterator[None]:
 async def events(
     analysis_id: AnalysisId, resources: ResourcesDep, start: Annotated[int, Depends(_start)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Server-sent events `status`, `progress`, `round`, `warning`, `done`; `done` is the last."""
+    """Server-sent events `status`, `progress`, `round`, `warning`, `extended`, `done`; `done` is the last.
+
+    Of an analysis that was extended, an earlier end is told as `ended`.
+    """
     yield ServerSentEvent(retry=RECONNECT_MS)
     async for event in _follow(resources, analysis_id, start):
         yield event

@@ -1,14 +1,13 @@
 """kill -9 and cancelling while a real engine works: the findings stay the same, or are called partial."""
 
-import os
 import random
-import signal
 import time
 
 import psutil
 import pytest
 from agreement import differences, draws
 from embedded_stack import EmbeddedStack, Findings
+from kills import kill_while_running
 
 from api_schemas.results import ResultDocument
 
@@ -28,23 +27,6 @@ def assert_unharmed(stack: EmbeddedStack, analysis_id: str, undisturbed: Finding
         assert shard.state == "DONE"
         assert [attempt.epoch for attempt in mine] == list(range(1, shard.epoch + 1))
         assert [attempt.epoch for attempt in mine if attempt.outcome == "done"] == [shard.epoch]
-
-
-def kill_while_running(
-    stack: EmbeddedStack, analysis_id: str, process: psutil.Process, work: str, progress: int
-) -> str:
-    """SIGKILL a process while a shard is under way; the shard's id.
-
-    It is stopped first: what is seen to run then cannot end before the kill.
-    """
-    while True:
-        shard = stack.until(lambda: stack.running(analysis_id, work, progress), f"a {work} shard runs")
-        process.suspend()
-        time.sleep(0.5)  # for a commit that was on its way
-        if [s.id for s in stack.shards(analysis_id, state="RUNNING", work=work)] == [shard.id]:
-            os.kill(process.pid, signal.SIGKILL)
-            return str(shard.id)
-        process.resume()
 
 
 class TestKilledEngine:

@@ -170,6 +170,35 @@ class Analyses:
         call = Call("POST", f"{PATH}/{analysis_id}/cancel", headers=key_header())
         return await self._transport.document(call, Analysis)
 
+    async def extend(
+        self,
+        analysis_id: str,
+        *,
+        budget: payloads.LargerBudget | None = None,
+        deadline_seconds: int | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Analysis:
+        """Go on with an analysis that has a result: only what the larger budget adds is sampled.
+
+        Args:
+            analysis_id: Its id.
+            budget: What grows, such as `{"max_samples_per_prompt": 16384}`. Only one that ended early may go
+                on under the budget it had.
+            deadline_seconds: When to give up, from now.
+            if_match: Extend only the version with this entity tag; by default any.
+            idempotency_key: The same key never extends it twice; a new one by default.
+
+        Raises:
+            ConflictError: it is running, or has no result.
+            InvalidRequestError: the budget is not larger.
+        """
+        body: dict[str, Any] = {} if budget is None else {"budget": dict(budget)}
+        body |= {} if deadline_seconds is None else {"deadline_seconds": deadline_seconds}
+        headers = key_header(idempotency_key) | ({} if if_match is None else {"If-Match": if_match})
+        call = Call("POST", f"{PATH}/{analysis_id}/extend", json=body, headers=headers)
+        return await self._transport.document(call, Analysis)
+
     async def delete(self, analysis_id: str) -> None:
         """Remove a finished analysis and its files."""
         await self._transport.send(Call("DELETE", f"{PATH}/{analysis_id}"))

@@ -1,4 +1,4 @@
-"""`tiltscope submit`, `wait`, `ls`, `show`, `cancel`, `result`, `report`, `logs`."""
+"""`tiltscope submit`, `wait`, `ls`, `show`, `cancel`, `extend`, `result`, `report`, `logs`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from tiltscope import requests
+from tiltscope import payloads, requests
 from tiltscope.cli.terminal import AnalysisId, Json, Url, client, err, out, print_json
+from tiltscope.documents import Analysis
 from tiltscope.errors import UsageError
 from tiltscope.progress import in_terminal
 from tiltscope.server_events import Event
@@ -150,6 +151,7 @@ def show(analysis_id: AnalysisId, url: Url = None, as_json: Json = False) -> Non
         "kind": analysis.kind,
         "labels": ", ".join(f"{key}:{value}" for key, value in analysis.labels.items()),
         "status": analysis.status + (" (partial)" if analysis.partial else ""),
+        "revision": _revision(analysis) if analysis.revision > 1 else None,
         "progress": f"{now.phase}  {now.completed:,}/{now.total:,}",
         "time left": None if now.eta_seconds is None else f"about {now.eta_seconds:.0f} s",
         "spent": f"{spent.samples:,} samples, {spent.sampled_tokens:,} sampled tokens, "
@@ -167,6 +169,13 @@ def show(analysis_id: AnalysisId, url: Url = None, as_json: Json = False) -> Non
     out.print(table)
 
 
+def _revision(analysis: Analysis) -> str:
+    """Which revision it is at, and which the result is of."""
+    if analysis.result_revision == analysis.revision:
+        return str(analysis.revision)
+    return f"{analysis.revision}; the result is that of revision {analysis.result_revision}"
+
+
 def cancel(analysis_id: AnalysisId, url: Url = None, as_json: Json = False) -> None:
     """Cancel an analysis; what is committed is kept.
 
@@ -178,6 +187,41 @@ def cancel(analysis_id: AnalysisId, url: Url = None, as_json: Json = False) -> N
         print_json(analysis)
     else:
         out.print(f"{analysis.id} is {analysis.status}")
+
+
+def extend(
+    analysis_id: AnalysisId,
+    samples_per_prompt: Annotated[int | None, typer.Option(min=1, help="Of each side, fixed.")] = None,
+    max_samples_per_prompt: Annotated[int | None, typer.Option(min=1, help="Of each side, at most.")] = None,
+    max_total_tokens: Annotated[int | None, typer.Option(min=1, help="Over all samples.")] = None,
+    deadline: Annotated[int | None, typer.Option(min=1, help="Seconds from now until it gives up.")] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same extends only once.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the new result and print it.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with an analysis under a larger budget; only what is missing is sampled.
+
+    Example: tiltscope extend anl_01JD8ZC6Q5V6TQ3N4R5S6T7V8W --max-samples-per-prompt 16384 --wait
+    """
+    wanted: payloads.LargerBudget = {}
+    if samples_per_prompt is not None:
+        wanted["samples_per_prompt"] = samples_per_prompt
+    if max_samples_per_prompt is not None:
+        wanted["max_samples_per_prompt"] = max_samples_per_prompt
+    if max_total_tokens is not None:
+        wanted["max_total_tokens"] = max_total_tokens
+    with client(url) as service:
+        analysis = service.analyses.extend(
+            analysis_id, budget=wanted, deadline_seconds=deadline, idempotency_key=key
+        )
+        if wait:
+            err.print(f"{analysis.id} goes on as revision {analysis.revision}")
+            _wait_and_print(service, analysis.id, as_json=as_json, timeout=None)
+        elif as_json:
+            print_json(analysis)
+        else:
+            out.print(f"{analysis.id} is {analysis.status} as revision {analysis.revision}")
 
 
 def result(analysis_id: AnalysisId, url: Url = None, as_json: Json = False) -> None:

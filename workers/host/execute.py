@@ -26,6 +26,7 @@ from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.demonstrations import demonstration_items
+from workers.pipelines.extension import extended_notices, plan_missing
 from workers.pipelines.judge import Judge
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import sample_items
@@ -228,12 +229,16 @@ def _plan(shard: Shard) -> Reply:
         lengths = prompt_lengths(spec, shard.room, shard.participants)
         plan = plan_pilot(spec, shard.participants, lengths, shard_tokens=shard_tokens)
     else:
-        committed = shard.committed(with_samples=False)
-        spec = audited(spec, shard.judge)
-        plan = plan_following(
+        plan = plan_missing(
             spec,
             shard.participants,
-            committed,
+            shard.message["inputs"],
+            shard.message["failures"],
+            shard_tokens=shard_tokens,
+        ) or plan_following(
+            audited(spec, shard.judge),
+            shard.participants,
+            shard.committed(with_samples=False),
             sampled_tokens=shard.message["analysis"]["drawn_tokens"],
             shard_tokens=shard_tokens,
         )
@@ -251,6 +256,7 @@ def _plan(shard: Shard) -> Reply:
 
 def _finalise(shard: Shard) -> Reply:
     message = shard.message
+    revision = message["analysis"]["revision"]
     committed = shard.committed(with_samples=True)
     findings = finalise_analysis(
         shard.spec,
@@ -260,9 +266,10 @@ def _finalise(shard: Shard) -> Reply:
         usage=message["analysis"]["usage"],
         partial=message["partial"],
         judge=shard.judge,
-        noted=shard.sides.notices,
+        noted=(*shard.sides.notices, *extended_notices(revision)),
     )
-    document = ResultDocument.model_validate(findings.document).model_dump(mode="json", exclude_unset=True)
+    found = ResultDocument.model_validate({**findings.document, "revision": revision})
+    document = found.model_dump(mode="json", exclude_unset=True)
     rows = [PromptRow.model_validate(r).model_dump(mode="json", exclude_unset=True) for r in findings.rows]
     shard.stop_if_asked()
     name = message["analysis"]["name"]

@@ -62,8 +62,8 @@ def plan_pilot(
     }
     shards = sampling_round(
         wanted,
-        scored_by=_scorers(spec, participants),
-        model_keys=_model_keys(spec, participants),
+        scored_by=scorers(spec, participants),
+        model_keys=model_keys(spec, participants),
         max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
     )
     notices = [] if spec.checkpoints else comparison_notices(participants)
@@ -137,7 +137,7 @@ def plan_more(
     shards = sampling_round(
         wanted,
         scored_by={stream: [REFERENCE] for stream in scored if share_tokenizer(participants, stream)},
-        model_keys=_model_keys(spec, participants),
+        model_keys=model_keys(spec, participants),
         max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
         scored_prompts=scored,
     )
@@ -151,7 +151,7 @@ def rows_per_shard(spec: AnalysisSpec, shard_tokens: int, stream: str = REFERENC
     return max(1, shard_tokens // spec.streams[stream].policy.max_new_tokens)
 
 
-def _scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, list[str]]:
+def scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, list[str]]:
     """Who scores what: the reference and each candidate each other's pilot, where tokenizers agree."""
     candidates = [s for s in spec.sides if s != REFERENCE and share_tokenizer(participants, s)]
     raw = [UNTRUNCATED] if UNTRUNCATED in spec.streams and CANDIDATE in candidates else []
@@ -159,7 +159,7 @@ def _scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dic
     return {REFERENCE: candidates, **{stream: [REFERENCE] for stream in (*candidates, *raw)}, **given}
 
 
-def _model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:
+def model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:
     """Key of the model that draws in each stream; nothing draws in an imported one."""
     drawing = {name: participants[s.participant] for name, s in spec.streams.items()}
     return {name: model.model_key for name, model in drawing.items() if not model.imported}

@@ -20,6 +20,7 @@ class ShardPlan:
         items: Prompt indices with their sample ranges.
         depends_on_idx: The shard of the same round whose samples it reads.
         model_keys: Keys of the models it wants resident; see `workers.engines.digests.model_key`.
+        depends_on_id: The committed shard of an older round whose samples it reads instead.
     """
 
     idx: int
@@ -29,6 +30,7 @@ class ShardPlan:
     items: tuple[Item, ...]
     depends_on_idx: int | None
     model_keys: tuple[str, ...]
+    depends_on_id: str | None = None
 
     @property
     def planned_rows(self) -> int:
@@ -44,7 +46,7 @@ class ShardPlan:
             "scorer": self.scorer,
             "items": [list(item) for item in self.items],
             "planned_rows": self.planned_rows,
-            "depends_on": self.depends_on_idx,
+            "depends_on": self.depends_on_idx if self.depends_on_id is None else self.depends_on_id,
             "model_keys": list(self.model_keys),
         }
 

@@ -95,6 +95,7 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
             "usage": spent,
             "drawn_tokens": tokens,
             "spec": analysis["spec"],
+            "revision": analysis["revision"],
             "status_on_finish": analysis["finish_as"] or AnalysisStatus.SUCCEEDED.value,
             "created_at": analysis["created_at"],
         },
