@@ -79,9 +79,7 @@ class Analysis(Document):
     revision: Annotated[int, Field(description="1, and one more for each time the analysis was extended.")]
     result_revision: Annotated[
         int | None,
-        Field(
-            description="Of the result there is: that of before while an extension runs; null without."
-        ),
+        Field(description="Of the result there is: that of before while an extension runs; null without."),
     ]
     progress: Progress
     spec: dict[str, Any]

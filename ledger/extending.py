@@ -67,7 +67,8 @@ def extend(
         retained_until=None,
         finished_at=None,
     )
-    insert_plan(conn, row._asdict(), last_round(conn, analysis_id))
+    # A round of its own: the last one may have had a plan shard that was cancelled or given up.
+    insert_plan(conn, row._asdict(), last_round(conn, analysis_id) + 1)
     events.append(conn, analysis_id, "extended", {"revision": row.revision + 1, "budget": spec["budget"]})
     announce(conn, analysis_id)
     return conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()

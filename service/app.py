@@ -32,6 +32,7 @@ from service.api.dependencies import refuse_unknown_parameters
 from service.api.gatekeeper import Gatekeeper
 from service.api.loopback import LoopbackOnly
 from service.auth.caller import OPEN_CALLER
+from service.limits.rate import RateLimiter
 from service.metrics.fleet import FleetMetrics
 from service.metrics.requests import RequestMetrics
 from service.resources import Resources
@@ -107,4 +108,10 @@ def _resources(settings: Settings) -> Resources:
         wakeups=wakeups,
         settings=settings,
         caller=OPEN_CALLER,
+        rates=RateLimiter(
+            settings.redis_url,
+            limit=settings.limit("rate_limit"),
+            timeout_seconds=settings.wakeup_timeout_seconds,
+            pause_seconds=settings.rate_pause_seconds,
+        ),
     )

@@ -107,6 +107,12 @@ class ValidationFailed(ApiError):
     status_code, code = 422, "validation_failed"
 
 
+class TooManyRequests(ApiError):
+    """The caller has used what it may use for now."""
+
+    status_code, code = 429, "rate_limited"
+
+
 class Unavailable(ApiError):
     """Something the gateway needs is away for now."""
 

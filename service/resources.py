@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from ledger.stores import Store
 from service.auth.caller import Caller
+from service.limits.rate import RateLimiter
 from service.settings import Settings
 from service.wakeups import Wakeups
 
@@ -19,6 +20,7 @@ class Resources:
     wakeups: Wakeups
     settings: Settings
     caller: Caller
+    rates: RateLimiter
 
     @property
     def tenant(self) -> str:

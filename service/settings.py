@@ -2,12 +2,13 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ledger.sealing import open_seal
+from service.limits.settings import LimitSettings
 
 REGISTRY_TENANT: Final = "default"
 """Under which the reconciler records models: the operator brings them, and every tenant may analyse them."""
@@ -17,7 +18,7 @@ LEAST_PEPPER: Final = 32
 """Characters of a pepper: 128 bits, if they are hexadecimal."""
 
 
-class Settings(BaseSettings):
+class Settings(LimitSettings):
     """Settings of the gateway, read from the environment."""
 
     model_config = SettingsConfigDict(
@@ -46,11 +47,6 @@ class Settings(BaseSettings):
         description="Address to listen on; loopback unless requests are authenticated.",
     )
     port: int = Field(default=8000, ge=0, le=65_535, description="TCP port to listen on.")
-    auth: Literal["open", "required"] = Field(
-        default="open",
-        description="`required`: every request but health and the contract names an API key or a token. "
-        "`open`: nobody is asked; on loopback only.",
-    )
     key_pepper: SecretStr = Field(
         default=SecretStr(""),
         description="Under which API keys are hashed, 32 characters at least, kept outside the database so "

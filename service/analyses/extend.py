@@ -18,6 +18,7 @@ from service.analyses.admission import admit
 from service.analyses.change import require_version
 from service.analyses.findings import Finding, refusal, refuse
 from service.analyses.plan_checks import untruncated_draws
+from service.analyses.quotas import require_place
 from service.analyses.read import find, no_analysis
 from service.analyses.representation import represent
 from service.analyses.submit import ACCEPTED, Accepted, digest_of
@@ -49,6 +50,8 @@ def extend(
         NotFound: there is none of this id.
         PreconditionFailed: it is at another version.
         Conflict: it is running, or has no result to go on from.
+        TooManyRequests: the tenant has as much open as it may.
+        Unavailable: the service is overloaded.
         ValidationFailed: the budget is not larger, cannot be spent here, or the key was used before.
     """
     asked = {"analysis_id": analysis_id, **extension.model_dump(mode="json", exclude_unset=True)}
@@ -65,6 +68,7 @@ def extend(
     try:
         with write(resources.engine) as conn:
             require_version(find(conn, resources.tenant, analysis_id), versions)
+            require_place(conn, resources)
             row = reopen(
                 conn,
                 resources.tenant,

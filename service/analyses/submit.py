@@ -19,6 +19,7 @@ from ledger.ids import new_id
 from service.analyses.admission import admit
 from service.analyses.model_checks import imported_sides
 from service.analyses.planning import plan_of
+from service.analyses.quotas import require_place
 from service.analyses.representation import represent
 from service.errors import Conflict
 from service.replays import replayed
@@ -49,6 +50,8 @@ def submit(resources: Resources, request: AnalysisRequest, *, key: str | None) -
 
     Raises:
         ValidationFailed: it cannot be carried out, or the key was used for another request.
+        TooManyRequests: the tenant has as much open as it may.
+        Unavailable: the service is overloaded.
     """
     digest = digest_of(request.model_dump(mode="json", exclude_unset=True, by_alias=True))
     if (earlier := _replay(resources, key, digest)) is not None:
@@ -81,6 +84,7 @@ def plan(resources: Resources, request: AnalysisRequest) -> AnalysisPlan:
 def _commit(resources: Resources, request: AnalysisRequest, key: str | None, digest: str) -> Analysis:
     spec = request.model_dump(mode="json", by_alias=True)
     with write(resources.engine) as conn:
+        require_place(conn, resources)
         row = analyses.create(
             conn,
             tenant_id=resources.tenant,

@@ -5,7 +5,7 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger import audit
@@ -15,7 +15,9 @@ from service.api.problems import answer_of
 from service.auth.authenticate import Authenticate, authenticator
 from service.auth.caller import Caller
 from service.auth.caller import Scope as Right
-from service.errors import ApiError, Forbidden, Unavailable
+from service.errors import ApiError, Forbidden, TooManyRequests, Unavailable
+from service.limits.headers import rate_headers, retry_after
+from service.limits.rate import Standing
 from service.resources import Resources
 
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
@@ -42,7 +44,14 @@ class Gatekeeper:
         state = scope.setdefault("state", {})
         resources: Resources = scope["app"].state.resources
         try:
-            caller = await run_in_threadpool(self._caller, resources, Headers(scope=scope))
+            caller, standing = await run_in_threadpool(self._admit, resources, Headers(scope=scope))
+        except ApiError as error:
+            await answer_of(error, state.get("request_id"))(scope, receive, send)
+            return
+        if standing is not None:
+            send = _telling(send, standing)
+        try:
+            _within(standing)
             _require(caller, needed(scope["method"], scope["path"]))
         except ApiError as error:
             await answer_of(error, state.get("request_id"))(scope, receive, send)
@@ -52,6 +61,10 @@ class Gatekeeper:
             await self.app(scope, receive, send)
         else:
             await self.app(scope, receive, _recorded(scope, send, resources, caller))
+
+    def _admit(self, resources: Resources, headers: Headers) -> tuple[Caller, Standing | None]:
+        caller = self._caller(resources, headers)
+        return caller, resources.rates.take(caller)
 
     def _caller(self, resources: Resources, headers: Headers) -> Caller:
         if self._authenticate is None:
@@ -67,6 +80,28 @@ def needed(method: str, path: str) -> Right:
     if any(path == prefix or path.startswith(f"{prefix}/") for prefix in ADMIN_PREFIXES):
         return "admin"
     return "read" if method in SAFE_METHODS else "write"
+
+
+def _within(standing: Standing | None) -> None:
+    if standing is not None and not standing.allowed:
+        raise TooManyRequests(
+            f"more than {standing.limit:,} requests in a minute; wait as long as `Retry-After` says, and "
+            "follow an analysis by its events rather than by polling",
+            headers=retry_after(standing.reset_seconds),
+        )
+
+
+def _telling(send: Send, standing: Standing) -> Send:
+    """Sends an answer on with where the caller stands, behind what a route says of another quota."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in rate_headers(standing).items():
+                headers[name] = ", ".join(filter(None, (headers.get(name), value)))
+        await send(message)
+
+    return telling
 
 
 def _require(caller: Caller, right: Right) -> None:

@@ -114,6 +114,27 @@ def test_waiting_outlives_the_gateway(stack: EmbeddedStack, comparison: dict[str
     assert len(seen) > 4
 
 
+def test_going_on_under_a_larger_budget(
+    stack: EmbeddedStack, url: str, comparison: dict[str, Any], tmp_path: Path
+) -> None:
+    budget = {**comparison["budget"], "samples_per_prompt": 8, "adaptive": False}
+    with Tiltscope(stack.service.layout.url) as client:
+        analysis = client.analyses.submit({**comparison, "budget": budget, "seed": 420})
+        assert client.analyses.wait(analysis.id).revision == 1
+        grown = client.analyses.extend(analysis.id, budget={"samples_per_prompt": 10})
+        assert (grown.revision, grown.result_revision) == (2, 1)
+        assert client.analyses.wait(analysis.id).revision == 2
+        with pytest.raises(InvalidRequestError, match="larger"):
+            client.analyses.extend(analysis.id, budget={"samples_per_prompt": 10})
+    done = run("extend", analysis.id, "--samples-per-prompt", "12", "--wait", "--json", url=url)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["revision"] == 3
+    assert "revision" in run("show", analysis.id, url=url).stdout
+    refused = run("extend", analysis.id, "--samples-per-prompt", "11", url=url)
+    assert refused.returncode == 3
+    assert "what was drawn stays" in refused.stderr
+
+
 def test_errors_say_what_they_are(stack: EmbeddedStack, comparison: dict[str, Any]) -> None:
     with Tiltscope(stack.service.layout.url) as client:
         with pytest.raises(InvalidRequestError) as invalid:

@@ -146,7 +146,8 @@ class Worker:
         claim = self.claim()
         artifacts = {}
         for name, (data, media_type) in files.items():
-            stored = self.store.put(f"default/{claim.analysis['id']}/{name}", data)
+            again = f"r{revision}-" if (revision := claim.analysis["revision"]) > 1 else ""
+            stored = self.store.put(f"default/{claim.analysis['id']}/{again}{name}", data)
             artifacts[name] = {
                 "key": stored.key,
                 "sha256": stored.sha256,

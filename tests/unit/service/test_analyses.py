@@ -15,6 +15,7 @@ def test_an_analysis_reads_as_it_was_accepted(gateway: Any, submit: Any) -> None
     assert answer.json()["links"] == {
         "self": path,
         "cancel": f"{path}/cancel",
+        "extend": f"{path}/extend",
         "events": f"{path}/events",
         "result": f"{path}/result",
         "report": f"{path}/report",

@@ -36,6 +36,7 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "analyses_update": "PATCH /v1/analyses/{analysis_id}",
         "analyses_delete": "DELETE /v1/analyses/{analysis_id}",
         "analyses_cancel": "POST /v1/analyses/{analysis_id}/cancel",
+        "analyses_extend": "POST /v1/analyses/{analysis_id}/extend",
         "analyses_result": "GET /v1/analyses/{analysis_id}/result",
         "analyses_prompts": "GET /v1/analyses/{analysis_id}/prompts",
         "analyses_samples": "GET /v1/analyses/{analysis_id}/samples",

@@ -71,6 +71,8 @@ def analysis() -> dict[str, Any]:
         "status": "queued",
         "partial": False,
         "version": 1,
+        "revision": 1,
+        "result_revision": None,
         "progress": {"phase": "planning", "completed": 0, "total": 0, "fraction": 0.0, "eta_seconds": None},
         "spec": {},
         "usage": {
@@ -90,6 +92,7 @@ def analysis() -> dict[str, Any]:
         "links": {
             "self": "/v1/analyses/anl_1",
             "cancel": "/v1/analyses/anl_1/cancel",
+            "extend": "/v1/analyses/anl_1/extend",
             "events": "/v1/analyses/anl_1/events",
             "result": "/v1/analyses/anl_1/result",
             "report": "/v1/analyses/anl_1/report",
