@@ -1,6 +1,7 @@
 """The real application on a real SQLite ledger, without a socket."""
 
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ import anyio.from_thread
 import httpx
 import pytest
 from fastapi import FastAPI
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 from sqlalchemy import Engine
 
 from ledger import models
@@ -21,6 +25,7 @@ from ledger.shards import Claim
 from ledger.workers import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
+from tiltscope.broker import find_server, free_port
 
 # Nothing listens on this port: wake-ups fail, which must never show.
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -163,6 +168,34 @@ class Worker:
         assert commit(
             self._engine, claim, artefact=None, usage=dict(USAGE), next_shards=next_shards, phase=phase
         )
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of the test's own."""
+    found = find_server()
+    if found is None:
+        pytest.skip("no Redis: apt-get install redis-server")
+    port = free_port()
+    command = [
+        str(found[0]),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(tmp_path),
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        with Redis(port=port, retry=Retry(ConstantBackoff(0.05), 1200)) as redis:
+            assert redis.ping()
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 USAGE = {"samples": 0, "sampled_tokens": 0, "scored_tokens": 0, "cached_samples": 0, "engine_seconds": 0.5}
