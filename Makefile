@@ -8,7 +8,8 @@ CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos example-smollm2 test test-all lint faults calibration bench mutations openapi clean
+.PHONY: help setup demo demo-chaos example-smollm2 test test-all lint faults contract calibration bench mutations
+.PHONY: openapi clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +64,10 @@ mutations: setup ## break each rule of the science and the ledger in a copy and 
 
 faults: setup ## every fault test, slow ones too; writes the table in docs/reliability.md
 	@TILTSCOPE_FAULT_TABLE=docs/reliability.md $(BIN)/pytest -q tests/faults
+
+contract: setup ## 20,000 generated requests against the OpenAPI document; writes the table in docs/contract.md
+	@rm -rf .contract
+	@TILTSCOPE_CONTRACT_TABLE=docs/contract.md $(BIN)/pytest -q tests/integration/test_contract_fuzzing.py -k thousands
 
 openapi: setup ## write docs/openapi.json anew, and the client's typed documents from it
 	@$(BIN)/python -m service.openapi > docs/openapi.json

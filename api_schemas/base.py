@@ -18,6 +18,12 @@ class Document(BaseModel):
     )
 
 
+class SparseDocument(Document):
+    """A document that is sent without what was not found: its optional fields may be absent."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+
 def _json_only(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse what strict JSON cannot carry, at any depth."""
     stack: list[tuple[Any, int]] = [(value, 0)]

@@ -5,20 +5,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from api_schemas.analyses import Status
-from api_schemas.base import Document
+from api_schemas.base import SparseDocument
 from api_schemas.estimates import DatasetEstimate
 from api_schemas.requests import Kind
 from api_schemas.results import CreationShare, Gain, VerdictLabel, Warning
 
 
-class ComparedSuccess(Document):
+class ComparedSuccess(SparseDocument):
     """Chance of success of each side, means over prompts."""
 
     reference: DatasetEstimate
     candidate: DatasetEstimate | None = None
 
 
-class ComparedVerdict(Document):
+class ComparedVerdict(SparseDocument):
     """The verdict without what led to it."""
 
     label: VerdictLabel
@@ -26,7 +26,7 @@ class ComparedVerdict(Document):
     creation_share: CreationShare
 
 
-class ComparedFreeEnergy(Document):
+class ComparedFreeEnergy(SparseDocument):
     """KL(q||p), y ~ q, and its parts; nats, means over prompts."""
 
     kl: DatasetEstimate
@@ -35,7 +35,7 @@ class ComparedFreeEnergy(Document):
     escape: DatasetEstimate
 
 
-class Compared(Document):
+class Compared(SparseDocument):
     """What one analysis found, or one checkpoint of a trajectory; what it did not compute is absent."""
 
     analysis_id: str
@@ -53,7 +53,7 @@ class Compared(Document):
     regimes: dict[str, int] | None = None
 
 
-class Comparison(Document):
+class Comparison(SparseDocument):
     """Finished analyses in the order asked for; a trajectory gives one entry a checkpoint."""
 
     object: Literal["comparison"]

@@ -4,25 +4,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api_schemas.base import Document, JsonObject
+from api_schemas.base import JsonObject, SparseDocument
 from api_schemas.estimates import DatasetEstimate
 
 
-class MeanEnergy(Document):
+class MeanEnergy(SparseDocument):
     """Mean energy E = -r of each side."""
 
     reference: DatasetEstimate
     candidate: DatasetEstimate
 
 
-class SideEntropy(Document):
+class SideEntropy(SparseDocument):
     """Entropy of the sampled sequences, nats a sequence."""
 
     reference: DatasetEstimate | None = None
     candidate: DatasetEstimate | None = None
 
 
-class FreeEnergyAtBeta(Document):
+class FreeEnergyAtBeta(SparseDocument):
     """Free-energy terms at one inverse temperature, means over prompts."""
 
     inverse_temperature: float
@@ -32,7 +32,7 @@ class FreeEnergyAtBeta(Document):
     gap: DatasetEstimate
 
 
-class PositionKL(Document):
+class PositionKL(SparseDocument):
     """Nats at one token position, means over prompts (0 once a sample ended); each sums to its KL.
 
     `estimate` is of KL(q||p) along candidate samples, `reverse` of KL(p||q) along reference samples.
@@ -43,14 +43,14 @@ class PositionKL(Document):
     reverse: DatasetEstimate | None = None
 
 
-class DriftParts(Document):
+class DriftParts(SparseDocument):
     """Drift split by the behaviour of each success: between behaviours, and within them and failures."""
 
     strategy_level: DatasetEstimate
     within_strategy: DatasetEstimate
 
 
-class Behaviours(Document):
+class Behaviours(SparseDocument):
     """Behaviours of the candidate over all prompts, by class of the reference at K_probe."""
 
     judged: int
@@ -60,7 +60,7 @@ class Behaviours(Document):
     error_control: str
 
 
-class ResponsePoint(Document):
+class ResponsePoint(SparseDocument):
     """The reference tilted by beta: E_{p_beta}[r] and Var_{p_beta}(r), means over prompts."""
 
     inverse_temperature: float
@@ -68,7 +68,7 @@ class ResponsePoint(Document):
     heat_capacity: DatasetEstimate
 
 
-class Certificate(Document):
+class Certificate(SparseDocument):
     """The KL certificate -log a <= (KL + H(b))/b, beside the budget it is held against."""
 
     price_bound: DatasetEstimate
@@ -76,7 +76,7 @@ class Certificate(Document):
     certified_prompts: int
 
 
-class ClosureCheck(Document):
+class ClosureCheck(SparseDocument):
     """An identity that must hold, and by how much it does."""
 
     check: str
@@ -86,7 +86,7 @@ class ClosureCheck(Document):
     blocking: bool
 
 
-class UntruncatedKL(Document):
+class UntruncatedKL(SparseDocument):
     """KL(q||p) from separate draws of the candidate at temperature 1 without truncation.
 
     Means over prompts. The law of the request's policy gives zero to part of what the candidate draws, so
@@ -99,7 +99,7 @@ class UntruncatedKL(Document):
     policy: JsonObject
 
 
-class FreeEnergy(Document):
+class FreeEnergy(SparseDocument):
     """The free-energy decomposition; nats, KL is KL(q||p) with y ~ q."""
 
     kl: DatasetEstimate

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api_schemas.arms import ArmRole
-from api_schemas.base import Document
+from api_schemas.base import SparseDocument
 from api_schemas.estimates import DatasetEstimate, Estimate
 from api_schemas.free_energy import FreeEnergy
 from api_schemas.requests import Kind
@@ -21,21 +21,21 @@ Regime = Literal["lost", "basin", "tail", "singular", "barrier", "unreached", "b
 ReachClass = Literal["in", "out", "undetermined"]
 
 
-class PassAtK(Document):
+class PassAtK(SparseDocument):
     """One point of a pass@k curve."""
 
     k: int
     estimate: DatasetEstimate
 
 
-class CoveragePoint(Document):
+class CoveragePoint(SparseDocument):
     """Share of prompts whose success probability is at least tau."""
 
     tau: float
     estimate: DatasetEstimate
 
 
-class ClassesAtK(Document):
+class ClassesAtK(SparseDocument):
     """How many prompts are in, out of reach or undetermined at one budget, each at level alpha."""
 
     k: int
@@ -44,7 +44,7 @@ class ClassesAtK(Document):
     prompts: dict[ReachClass, int]
 
 
-class SideSupport(Document):
+class SideSupport(SparseDocument):
     """What one side reaches."""
 
     success: DatasetEstimate
@@ -65,7 +65,7 @@ class SideSupport(Document):
     ] = None
 
 
-class ArmSupport(Document):
+class ArmSupport(SparseDocument):
     """What the reference reaches under one arm, over the prompts on which it was drawn."""
 
     arm: str
@@ -82,7 +82,7 @@ class ArmSupport(Document):
     ] = None
 
 
-class LiteratureRule(Document):
+class LiteratureRule(SparseDocument):
     """What the single-budget rule `unseen in K samples` would have said."""
 
     budget: int
@@ -90,7 +90,7 @@ class LiteratureRule(Document):
     created_claims: int
 
 
-class Retention(Document):
+class Retention(SparseDocument):
     """Support-change metrics of arXiv 2507.14843, beside their null from two halves of one model."""
 
     budget: int
@@ -101,7 +101,7 @@ class Retention(Document):
     null: dict[str, Estimate] | None = None
 
 
-class Support(Document):
+class Support(SparseDocument):
     """Reach of the sides, and the regimes of the prompts."""
 
     reference: SideSupport
@@ -173,6 +173,7 @@ class DemonstrationRow(Document):
 
 
 class VerdictAtK(Document):
+class VerdictAtK(SparseDocument):
     """The verdict had K_probe been something else."""
 
     k_probe: int
@@ -181,14 +182,14 @@ class VerdictAtK(Document):
     creation_share_upper: float | None = None
 
 
-class CreationShare(Document):
+class CreationShare(SparseDocument):
     """The partially identified share of created gain: [created, created + undetermined] / gain."""
 
     lower: Estimate
     upper: Estimate
 
 
-class Verdict(Document):
+class Verdict(SparseDocument):
     """The answer."""
 
     label: VerdictLabel
@@ -206,7 +207,7 @@ class Verdict(Document):
     ]
 
 
-class Gain(Document):
+class Gain(SparseDocument):
     """E_q[r] - E_p[r], split; the parts sum to the total."""
 
     total: DatasetEstimate
@@ -216,7 +217,7 @@ class Gain(Document):
     undetermined: DatasetEstimate
 
 
-class Null(Document):
+class Null(SparseDocument):
     """A null experiment on samples already drawn."""
 
     null: str
@@ -226,7 +227,7 @@ class Null(Document):
     reason: str
 
 
-class VerifierAuditResult(Document):
+class VerifierAuditResult(SparseDocument):
     """How often the verifier errs, by the request's audit; all bounds and classes allow for it."""
 
     right: int
@@ -235,7 +236,7 @@ class VerifierAuditResult(Document):
     false_negative_rate: Estimate
 
 
-class Diagnostics(Document):
+class Diagnostics(SparseDocument):
     """What grades the estimates; means over the prompts where defined."""
 
     ess: Estimate | None = None
@@ -249,14 +250,14 @@ class Diagnostics(Document):
     duplicate_share: dict[str, float]
 
 
-class Warning(Document):
+class Warning(SparseDocument):
     """Something a reader must know before quoting a number."""
 
     code: str
     detail: str
 
 
-class CheckpointShrinkage(Document):
+class CheckpointShrinkage(SparseDocument):
     """Evidence that a checkpoint lost some prompt, with multiplicity over all checkpoints."""
 
     certified: bool
@@ -271,7 +272,7 @@ class CheckpointShrinkage(Document):
     ]
 
 
-class CheckpointResult(Document):
+class CheckpointResult(SparseDocument):
     """One checkpoint of a trajectory against the reference."""
 
     checkpoint: int
@@ -287,7 +288,7 @@ class CheckpointResult(Document):
     warnings: list[Warning]
 
 
-class FirstShrinkage(Document):
+class FirstShrinkage(SparseDocument):
     """The first checkpoint at which shrinkage is certified."""
 
     checkpoint: int
@@ -295,7 +296,7 @@ class FirstShrinkage(Document):
     step: int | None
 
 
-class ResultDocument(Document):
+class ResultDocument(SparseDocument):
     """Everything one analysis found."""
 
     object: Literal["analysis.result"]
@@ -324,7 +325,7 @@ class ResultDocument(Document):
     warnings: list[Warning]
 
 
-class SideRow(Document):
+class SideRow(SparseDocument):
     """One side of one prompt.
 
     `success` is the chance of one success: for the reference the point that pools scored draws where that is
@@ -349,7 +350,7 @@ class SideRow(Document):
     novel_mass: Estimate | None = None
 
 
-class ArmRow(Document):
+class ArmRow(SparseDocument):
     """The reference on one prompt under one arm that was drawn there."""
 
     arm: str
@@ -360,7 +361,7 @@ class ArmRow(Document):
     class_at_k_probe: ReachClass
 
 
-class Confirmation(Document):
+class Confirmation(SparseDocument):
     """One requirement of a confirmed creation claim."""
 
     check: str
@@ -368,7 +369,7 @@ class Confirmation(Document):
     detail: str
 
 
-class FreeEnergyRow(Document):
+class FreeEnergyRow(SparseDocument):
     """Free-energy terms of one prompt at one inverse temperature."""
 
     inverse_temperature: float
@@ -378,14 +379,14 @@ class FreeEnergyRow(Document):
     gap: Estimate | None = None
 
 
-class BehaviourCount(Document):
+class BehaviourCount(SparseDocument):
     """How often one side showed a behaviour."""
 
     successes: int
     samples: int
 
 
-class BehaviourRow(Document):
+class BehaviourRow(SparseDocument):
     """A behaviour of the candidate on one prompt; null is a success without a label."""
 
     behaviour: str | None
@@ -394,14 +395,14 @@ class BehaviourRow(Document):
     class_at_k_probe: ReachClass
 
 
-class DriftPartsRow(Document):
+class DriftPartsRow(SparseDocument):
     """Drift of one prompt, between behaviours and within them."""
 
     strategy_level: Estimate
     within_strategy: Estimate
 
 
-class VerifierDisagreement(Document):
+class VerifierDisagreement(SparseDocument):
     """A success that the second verifier does not accept."""
 
     side: str
@@ -410,7 +411,7 @@ class VerifierDisagreement(Document):
     detail: str
 
 
-class SecondVerifierRow(Document):
+class SecondVerifierRow(SparseDocument):
     """What the second verifier said of the rare successes of one prompt."""
 
     checked: dict[str, int]
@@ -418,7 +419,7 @@ class SecondVerifierRow(Document):
     reference_class_holds: bool
 
 
-class PromptRow(Document):
+class PromptRow(SparseDocument):
     """What was found about one prompt."""
 
     prompt_id: str
@@ -453,7 +454,7 @@ class PromptRow(Document):
     ]
 
 
-class PromptRowList(Document):
+class PromptRowList(SparseDocument):
     """One page of prompt rows."""
 
     object: Literal["list"]

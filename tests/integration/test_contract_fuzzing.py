@@ -1,23 +1,21 @@
 """Generated requests over the whole contract: none may be a server error or answer what is not declared.
 
-The real application on a socket, with a real SQLite ledger; no workers, so that analyses stay queued or are
-cancelled. Random data, but the same in every run.
+The real application on a socket, with a real SQLite ledger that has finished, extended, failed and live
+analyses, data sets, imports and webhooks. Random data, but the same in every run.
 """
 
 import itertools
-import socket
-import threading
-import time
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import contract_record
 import pytest
 import requests
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -33,11 +31,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     use_after_free,
 )
-
-from ledger import models
-from ledger.database import connect, migrate, write
-from service.app import create_app
-from service.settings import Settings
+from seeded_gateway import BODY, Seeded, seeded_gateway
 
 CHECKS = [
     not_a_server_error,
@@ -63,10 +57,11 @@ def _lines(ctx: Any, value: Any) -> bytes:
 class Served:
     """The application on a socket, and the count of what it answered."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seeded: Seeded) -> None:
         self.url = url
+        self.seeded = seeded
         self.answers: Counter[tuple[str, int]] = Counter()
-        self.known: list[str] = []
+        self.violations = 0
         self.session = requests.Session()
         self.schema = from_url(f"{url}/openapi.json")
 
@@ -74,74 +69,39 @@ class Served:
     def total(self) -> int:
         return sum(self.answers.values())
 
-    def check(self, case: Any) -> Any:
-        response = case.call(session=self.session, timeout=30)
-        self.answers[case.operation.definition.raw["operationId"], response.status_code] += 1
-        case.validate_response(response, checks=CHECKS)
+    def send(self, case: Any) -> Any:
+        response = case.call(session=self.session, timeout=60)
+        self.check(case, response)
         return response
+
+    def check(self, case: Any, response: Any) -> None:
+        self.answers[case.operation.definition.raw["operationId"], response.status_code] += 1
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except BaseException:
+            self.violations += 1
+            raise
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # Nobody works here: waiting for an end, or following it, must be short.
-    settings = Settings(
-        home=tmp_path,
-        port=port,
-        redis_url="redis://127.0.0.1:1/0",
-        max_wait_seconds=0,
-        event_stream_seconds=0.05,
-        event_poll_seconds=0.02,
-    )
-    migrate(settings.ledger_url)
-    engine = connect(settings.ledger_url)
-    with write(engine) as conn:
-        for model_id in ("tiny-base", "tiny-grpo"):
-            digest = {"weights_digest": "a" * 64, "tokenizer_digest": "b" * 64, "context_length": 64}
-            models.upsert(
-                conn, "default", {"id": model_id, "kind": "model", "path": "/m", "state": "ready", **digest}
-            )
-        models.record_scan(conn, "default", "/models")
-    config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=port, log_level="critical", access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    found = Served(f"http://127.0.0.1:{port}")
-    yield found
-    found.session.close()
-    server.should_exit = True
-    thread.join(60)
-    engine.dispose()
-
-
-BODY = {
-    "kind": "capability",
-    "reference": {"source": "model", "model": "tiny-base"},
-    "candidate": {"source": "model", "model": "tiny-grpo"},
-    "prompts": {"inline": [{"id": "p1", "prompt": "12+30=", "answer": "42"}]},
-    "signal": {"kind": "exact"},
-}
+    with seeded_gateway(tmp_path) as (url, seeded):
+        found = Served(url, seeded)
+        yield found
+        found.session.close()
 
 
 def fuzz(served: Served, *, examples: int, number: int) -> None:
     """Send each operation so many cases that fit its description and as many that do not."""
-    made = requests.post(f"{served.url}/v1/analyses", json=BODY, timeout=30)
-    assert made.status_code == 202, made.text
     for found in served.schema.get_all_operations():
         operation = found.ok()
         for mode in GenerationMode.POSITIVE, GenerationMode.NEGATIVE:
-            _fuzz_one(served, operation, mode, examples, number, made.json()["id"])
+            _fuzz_one(served, operation, mode, examples, number)
 
 
-def _fuzz_one(
-    served: Served, operation: Any, mode: GenerationMode, examples: int, number: int, known: str
-) -> None:
+def _fuzz_one(served: Served, operation: Any, mode: GenerationMode, examples: int, number: int) -> None:
+    name = operation.definition.raw["operationId"]
+
     @seed(number)
     @hypothesis_settings(
         max_examples=examples,
@@ -155,12 +115,10 @@ def _fuzz_one(
         case = data.draw(operation.as_strategy(generation_mode=mode))
         # Half of what fits the description is about something that there is.
         if mode is GenerationMode.POSITIVE and data.draw(st.booleans()):
-            if "analysis_id" in (case.path_parameters or {}):
-                case.path_parameters["analysis_id"] = known
-            if isinstance(case.body, dict) and "reference" in case.body:
-                for part in ("reference", "candidate", "prompts", "signal"):
-                    case.body[part] = BODY[part]
-        served.check(case)
+            _about_what_there_is(case, served.seeded, deletes=operation.method.upper() == "DELETE")
+        response = served.send(case)
+        if name == "analyses_extend" and response.status_code == 202:
+            served.seeded.settle(response.json()["id"])
 
     if mode is GenerationMode.POSITIVE:
         send()
@@ -169,18 +127,28 @@ def _fuzz_one(
         send()
 
 
+def _about_what_there_is(case: Any, seeded: Seeded, *, deletes: bool) -> None:
+    for parameter in case.path_parameters or {}:
+        known = seeded.expendable(parameter) if deletes else seeded.one(parameter)
+        if known is not None:
+            case.path_parameters[parameter] = known
+    if "ids" in (case.query or {}):
+        case.query["ids"] = ",".join(seeded.finished)
+    if isinstance(case.body, dict) and "reference" in case.body:
+        for part in ("reference", "candidate", "prompts", "signal"):
+            case.body[part] = BODY[part]
+
+
 def walk(served: Served, *, walks: int, steps: int, number: int) -> None:
     """Chains of requests in which later ones take up what earlier ones made."""
     base = served.schema.as_state_machine()
 
     class Machine(base):  # type: ignore[misc,valid-type]
         def call(self, case: Any, **options: Any) -> Any:
-            response = super().call(case, session=served.session, timeout=30, **options)
-            served.answers[case.operation.definition.raw["operationId"], response.status_code] += 1
-            return response
+            return super().call(case, session=served.session, timeout=60, **options)
 
         def validate_response(self, response: Any, case: Any, **options: Any) -> None:
-            case.validate_response(response, checks=CHECKS)
+            served.check(case, response)
 
     how = hypothesis_settings(
         max_examples=walks,
@@ -202,13 +170,35 @@ def test_a_few_requests_to_every_operation(served: Served) -> None:
     assert not [answer for answer in served.answers if answer[1] >= 500]
 
 
+def test_what_there_is_is_found(served: Served) -> None:
+    """The study would mean little if every request were about nothing."""
+    for path in ("result", "prompts", "samples", "artifacts", "report", "events"):
+        for analysis_id in (*served.seeded.finished, served.seeded.extended):
+            answer = requests.get(f"{served.url}/v1/analyses/{analysis_id}/{path}", timeout=60)
+            assert answer.status_code == 200, (path, answer.text)
+    extended = requests.get(f"{served.url}/v1/analyses/{served.seeded.extended}", timeout=60).json()
+    assert (extended["status"], extended["revision"], extended["result_revision"]) == ("succeeded", 2, 2)
+    ids = ",".join(served.seeded.finished)
+    compared = requests.get(f"{served.url}/v1/comparisons", params={"ids": ids}, timeout=60)
+    assert len(compared.json()["data"]) == 2
+    deliveries = f"{served.url}/v1/webhooks/{served.seeded.one('webhook_id')}/deliveries"
+    outcomes = [entry["outcome"] for entry in requests.get(deliveries, timeout=60).json()["data"]]
+    assert outcomes == ["delivered", "retried"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_thousands_of_requests(served: Served, number: int) -> None:
     further = itertools.count(1_000 * (number + 1))
-    while served.total < 5_000:  # some operations have few distinct requests
-        fuzz(served, examples=50, number=next(further))
-    print(served.total, sorted(served.answers.items()))
+    try:
+        walk(served, walks=40, steps=8, number=next(further))
+        while served.total < 5_000:  # some operations have few distinct requests
+            fuzz(served, examples=50, number=next(further))
+    finally:
+        if page := os.environ.get("TILTSCOPE_CONTRACT_TABLE"):
+            kept = Path(".contract")
+            contract_record.keep(kept, str(number), served.answers, served.violations)
+            contract_record.publish(kept, Path(page))
     assert not [answer for answer in served.answers if answer[1] >= 500]
 
 
