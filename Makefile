@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
 .PHONY: help setup demo demo-chaos example-smollm2 test test-all lint faults contract calibration bench mutations
-.PHONY: openapi clean
+.PHONY: examples openapi clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ faults: setup ## every fault test, slow ones too; writes the table in docs/relia
 contract: setup ## 20,000 generated requests against the OpenAPI document; writes the table in docs/contract.md
 	@rm -rf .contract
 	@TILTSCOPE_CONTRACT_TABLE=docs/contract.md $(BIN)/pytest -q tests/integration/test_contract_fuzzing.py -k thousands
+
+examples: setup ## record the examples of the contract from the running gateway; then make openapi
+	@PYTHONPATH=tests/support:. $(BIN)/python -m record_examples
 
 openapi: setup ## write docs/openapi.json anew, and the client's typed documents from it
 	@$(BIN)/python -m service.openapi > docs/openapi.json

@@ -1,5 +1,6 @@
 """The OpenAPI document of the gateway."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_schemas.problems import PROBLEM_MEDIA_TYPE, Problem
+from service.api.examples import add_examples
 
 DESCRIPTION: Final = "Did post-training tilt the model, or take it somewhere new?"
 VERSION: Final = "1.0.0"
@@ -44,7 +46,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = problem
+            operation["responses"]["default"] = copy.deepcopy(problem)
+    add_examples(document)
     return document
 
 

@@ -48,8 +48,10 @@ def references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if isinstance(reference := node.get("$ref"), str):
             yield reference.removeprefix(PREFIX)
-        for child in node.values():
-            yield from references(child)
+        for name, child in node.items():
+            # An example may be a schema, with references of its own.
+            if name != "example" or "schema" not in node:
+                yield from references(child)
     elif isinstance(node, list):
         for child in node:
             yield from references(child)
