@@ -64,7 +64,7 @@ class Gatekeeper:
 
     def _admit(self, resources: Resources, headers: Headers) -> tuple[Caller, Standing | None]:
         caller = self._caller(resources, headers)
-        return caller, resources.rates.take(caller)
+        return caller, resources.rates.take(caller.tenant, caller.actor)
 
     def _caller(self, resources: Resources, headers: Headers) -> Caller:
         if self._authenticate is None:

@@ -12,8 +12,6 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
-from service.auth.caller import Caller
-
 WINDOW_SECONDS: Final = 60
 PREFIX: Final = "tiltscope-rate"
 
@@ -66,11 +64,10 @@ class RateLimiter:
             )
         )
 
-    def take(self, caller: Caller) -> Standing | None:
-        """Count a request of a caller; None without a limit."""
+    def take(self, *who: str) -> Standing | None:
+        """Count a request of a tenant's key or token; None without a limit."""
         if not self.limit:
             return None
-        who = caller.tenant, caller.actor
         if time.monotonic() >= self._away_until:
             try:
                 return self._count(self._together, who)
@@ -78,7 +75,7 @@ class RateLimiter:
                 self._leave_alone(error)
         return self._count(self._alone, who)
 
-    def _count(self, counter: SlidingWindowCounterRateLimiter, who: tuple[str, str]) -> Standing:
+    def _count(self, counter: SlidingWindowCounterRateLimiter, who: tuple[str, ...]) -> Standing:
         allowed = counter.hit(self._item, *who)
         stats = counter.get_window_stats(self._item, *who)
         reset = max(1, math.ceil(stats.reset_time - time.time()))
