@@ -113,7 +113,7 @@ class Support(SparseDocument):
     crossing_k: Estimate | None = None
 
 
-class OfBothSides(Document):
+class OfBothSides(SparseDocument):
     """One figure of both models."""
 
     reference: DatasetEstimate
@@ -132,7 +132,7 @@ class CoverageAtN(OfBothSides):
     n: int
 
 
-class Demonstrations(Document):
+class Demonstrations(SparseDocument):
     """What both models say of the demonstrations."""
 
     count: int
@@ -150,14 +150,14 @@ class Demonstrations(Document):
     coverage: list[CoverageAtN]
 
 
-class PriceOfBothSides(Document):
+class PriceOfBothSides(SparseDocument):
     """-log of one demonstration's probability under both models, nats."""
 
     reference: Estimate
     candidate: Estimate
 
 
-class DemonstrationRow(Document):
+class DemonstrationRow(SparseDocument):
     """One demonstration of a prompt."""
 
     index: int
@@ -172,7 +172,6 @@ class DemonstrationRow(Document):
     ]
 
 
-class VerdictAtK(Document):
 class VerdictAtK(SparseDocument):
     """The verdict had K_probe been something else."""
 
