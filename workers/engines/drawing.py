@@ -73,7 +73,18 @@ def _drawn(scores: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Te
     # than the order of summation in the model's own products moves; sums of it are in float64.
     shifted = scores / policy.temperature if policy.temperature != 1 else scores
     shifted = shifted - shifted.amax(dim=-1, keepdim=True)
-    masses, total = _block_masses(shifted.exp())
+    tokens, whole = _weighted(shifted.exp(), uniforms)
+    logprobs = shifted.gather(-1, tokens.unsqueeze(-1)).double() - whole.log()
+    return tokens, logprobs.squeeze(-1)
+
+
+def _weighted(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens in proportion to float32 weights ``(b, v)``, and the sum of these in float64 ``(b, 1)``."""
+    if weights.shape[-1] <= 2 * _BLOCK:
+        probs = weights.double()
+        cdf = probs.cumsum(dim=-1)
+        return _searched(probs, cdf, uniforms.unsqueeze(-1)).squeeze(-1), cdf[:, -1:]
+    masses, total = _block_masses(weights)
     block = _inverse(total, uniforms.unsqueeze(-1))
     cumulative = total.cumsum(dim=-1)
     whole = cumulative[:, -1:]
@@ -82,26 +93,23 @@ def _drawn(scores: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Te
     held = inside.sum(dim=-1, keepdim=True)
     # A fraction below 1, so that rounding of `before` cannot lead past the block.
     share = ((uniforms.unsqueeze(-1) * whole - before) / held).clamp_(0.0, 1.0 - 2**-53)
-    tokens = (block * masses.shape[-1] + _inverse(inside, share)).squeeze(-1)
-    logprobs = shifted.gather(-1, tokens.unsqueeze(-1)).double() - whole.log()
-    return tokens, logprobs.squeeze(-1)
+    return (block * _BLOCK + _inverse(inside, share)).squeeze(-1), whole
 
 
 def _block_masses(weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weights in blocks of tokens, and each block's sum in float64. Shapes ``(b, n, w)``, ``(b, n)``."""
-    width = weights.shape[-1]
-    if width <= 2 * _BLOCK:
-        blocks = weights.unsqueeze(1)
-    else:
-        missing = -width % _BLOCK
-        blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
-        blocks = blocks.view(len(weights), -1, _BLOCK)
+    missing = -weights.shape[-1] % _BLOCK
+    blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
+    blocks = blocks.view(len(weights), -1, _BLOCK)
     return blocks, blocks.sum(dim=-1, dtype=torch.float64)
 
 
 def _inverse(probs: Tensor, uniforms: Tensor) -> Tensor:
     """As `inverse_transform`, of masses ``(b, v)`` that need not sum to one and uniforms ``(b, n)``."""
-    cdf = probs.cumsum(dim=-1)
+    return _searched(probs, probs.cumsum(dim=-1), uniforms)
+
+
+def _searched(probs: Tensor, cdf: Tensor, uniforms: Tensor) -> Tensor:
     # Strictly above: a uniform of 0 must skip leading tokens of probability zero. The largest double below 1
     # times the total rounds below the total, so a token is always found.
     token = torch.searchsorted(cdf, uniforms * cdf[:, -1:], right=True)
