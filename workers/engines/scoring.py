@@ -6,6 +6,7 @@ its expectation over y ~ sampler is the sequence KL.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from workers.engines.errors import EngineAborted
 from workers.engines.policy import Policy
 from workers.engines.prefix_cache import repeated
 from workers.engines.token_scores import position_numbers
+
+_BATCH_TOKENS: Final = {False: 1024, True: 4096}
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def score_pair(
     stored_logprobs: Sequence[NDArray[np.float32]],
     *,
     chunk: int | None = None,
-    max_batch_tokens: int = 4096,
+    max_batch_tokens: int | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> ScoreBatch:
@@ -73,7 +76,8 @@ def score_pair(
         stored_logprobs: Own token log-probabilities recorded at sampling, aligned with `token_ids`.
         chunk: Positions whose full-vocabulary rows exist at a time, at most; by default what keeps them at
             24 MB a model, whatever the lengths and the vocabulary.
-        max_batch_tokens: Completion tokens, padding included, read together; halved when memory runs out.
+        max_batch_tokens: Completion tokens, padding included, read together; halved when memory runs out. By
+            default 1,024 on a CPU, whose products run no faster beyond, and 4,096 on a GPU.
         should_stop: Asked between batches.
         on_progress: Told how many completions are scored, after each batch.
 
@@ -94,7 +98,8 @@ def score_pair(
     done = 0
     if distinct:
         pair = _Pair(sampler, scorer, prompt_ids, len(distinct[-1]), policy, chunk)
-        for batch in _batches(distinct, max_batch_tokens, pair, should_stop):
+        budget = max_batch_tokens or _BATCH_TOKENS[sampler.device.type == "cuda"]
+        for batch in _batches(distinct, budget, pair, should_stop):
             for ids, score in batch:
                 rows = places[ids.tobytes()]
                 for index in rows:
