@@ -1,17 +1,22 @@
 """The harness: answers before clocks, quiet blocks only, outcomes that survive, misses that stay visible."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from benchmarks.calibration.frames import spec_of
 from benchmarks.performance import catalogue, publish
 from benchmarks.performance.benchmark import Benchmark
 from benchmarks.performance.machine import Usage, peak_memory
 from benchmarks.performance.outcome import Curve, Outcome
+from benchmarks.performance.planted import analysed, spread_world
 from benchmarks.performance.session import MOST_FOREIGN, PATIENCE, CheckFailed, Session, figure
 from benchmarks.performance.store import Store
+from workers.estimators.counts import epsilon
+from workers.pipelines.assessment import assess_reference
 
 
 def session_in(folder: Path) -> Session:
@@ -148,3 +153,23 @@ def test_an_outcome_survives_and_the_page_shows_what_is_missed(
 def test_every_name_of_the_catalogue_is_a_benchmark() -> None:
     for name in catalogue.NAMES:
         assert catalogue.load(name).title
+
+
+def test_a_claim_of_creation_costs_little_more_than_the_fixed_plan(tmp_path: Path) -> None:
+    """Nothing is drawn beyond what certifies: at most 1.3 times the fixed plan of one prompt."""
+    spec, rng = spec_of(4), session_in(tmp_path).rng("created")
+    report, cost = analysed(spec, [spread_world(1e-7, 0.9, 0.5)] * 4, rng)
+    assert all(report.created)
+    assert cost.candidate == 4 * 64
+    assert cost.reference / 4 <= 1.3 * math.log(20) / epsilon(256, 0.5)
+
+
+def test_reach_at_a_large_probe_budget_costs_no_reference_sample_beyond_the_pilot(tmp_path: Path) -> None:
+    """K_probe = 8192, a = 3 eps: a third of the claim of the benchmark, 50 times under the fixed plan."""
+    spec, rng = spec_of(4, k_probe=8192, pilot=32, most=12 * 8192), session_in(tmp_path).rng("elicited")
+    threshold = epsilon(8192, 0.5)
+    report, cost = analysed(spec, [spread_world(3 * threshold, 0.3, 0.5)] * 4, rng)
+    assert cost.reference == 4 * 32
+    assert 4 * 8192 / cost.tokens >= 17
+    labels = {assess_reference(spec, seen).probe.label for seen in report.observations}
+    assert labels == {"in"}
