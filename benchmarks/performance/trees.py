@@ -88,6 +88,7 @@ def drifted(
     """
     p = _random_law(rng, length, v)
     moved = rng.random((length, v, 1)) < changed
+    moved[1] = True  # or nothing moves now and then, and no divergence is left to estimate
     q = p * np.exp(strength * rng.standard_normal(p.shape) * moved)
     q[0] = q[0, 0]
     return TreePair(p, q / q.sum(axis=2, keepdims=True))
