@@ -66,7 +66,6 @@ faults: setup ## every fault test, slow ones too; writes the table in docs/relia
 	@TILTSCOPE_FAULT_TABLE=docs/reliability.md $(BIN)/pytest -q tests/faults
 
 contract: setup ## 20,000 generated requests against the OpenAPI document; writes the table in docs/contract.md
-	@rm -rf .contract
 	@TILTSCOPE_CONTRACT_TABLE=docs/contract.md $(BIN)/pytest -q tests/integration/test_contract_fuzzing.py -k thousands
 
 examples: setup ## record the examples of the contract from the running gateway; then make openapi

@@ -23,6 +23,15 @@ from service.stored_files import StoredFile
 router = APIRouter(prefix="/v1/analyses/{analysis_id}", tags=["results"], route_class=StrictJsonRoute)
 IfNoneMatch = Annotated[str | None, Header(description="An `ETag` from before.")]
 
+FILE_TYPES: Final = (
+    "application/octet-stream",
+    "application/json",
+    "application/gzip",
+    "application/vnd.apache.parquet",
+    "text/html",
+)
+"""Media types of the files of an analysis."""
+
 Format = Annotated[
     Literal["json", "csv"],
     Query(description="`csv` is every row, whatever `limit` and `after` say; no cell of it is a formula."),
@@ -118,7 +127,7 @@ def list_artifacts(analysis_id: AnalysisId, resources: ResourcesDep) -> Artifact
     operation_id="analyses_artifacts_get",
     response_class=FileResponse,
     responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "The file."},
+        200: {"content": {name: {} for name in FILE_TYPES}, "description": "The file."},
         206: {"description": "The part that `Range` asks for."},
         304: {"description": "Nothing has changed."},
         416: {"description": "The file has no such part."},

@@ -6,16 +6,18 @@ through the ledger's own verbs, so that documents, rows, samples and reports are
 
 import itertools
 import json
+import logging
 import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 import uvicorn
 from planted import planted, planted_run
 from sqlalchemy import Engine
@@ -100,6 +102,16 @@ class Seeded:
     def one(self, parameter: str) -> str | None:
         """The id of something that is there."""
         return self.choose.choice(self.known[parameter]) if parameter in self.known else None
+
+    def targets(self, parameters: Collection[str], method: str) -> list[dict[str, str]]:
+        """Path parameters that name something there is: one of each kind, for a deletion something spare."""
+        ours = [name for name in parameters if name in self.known]
+        if method.upper() == "DELETE":
+            return [{name: self.expendable(name) for name in ours}] if ours else []
+        if not ours:
+            return [{}]
+        most = max(len(self.known[name]) for name in ours)
+        return [{name: self.known[name][i % len(self.known[name])] for name in ours} for i in range(most)]
 
     def expendable(self, parameter: str) -> str:
         """The id of something that may be deleted."""
@@ -225,6 +237,7 @@ def seeded_gateway(home: Path) -> Iterator[tuple[str, Seeded]]:
     while not server.started and thread.is_alive():
         time.sleep(0.01)
     url = f"http://127.0.0.1:{port}"
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         seeded = Seeded(url, settings, engine)
         yield url, seeded
@@ -233,3 +246,4 @@ def seeded_gateway(home: Path) -> Iterator[tuple[str, Seeded]]:
         server.should_exit = True
         thread.join(60)
         engine.dispose()
+        structlog.reset_defaults()
