@@ -114,11 +114,10 @@ def test_waiting_outlives_the_gateway(stack: EmbeddedStack, comparison: dict[str
     assert len(seen) > 4
 
 
-def test_going_on_under_a_larger_budget(
-    stack: EmbeddedStack, url: str, comparison: dict[str, Any], tmp_path: Path
-) -> None:
+def test_going_on_under_a_larger_budget(stack: EmbeddedStack, comparison: dict[str, Any]) -> None:
+    url = stack.service.layout.url
     budget = {**comparison["budget"], "samples_per_prompt": 8, "adaptive": False}
-    with Tiltscope(stack.service.layout.url) as client:
+    with Tiltscope(url) as client:
         analysis = client.analyses.submit({**comparison, "budget": budget, "seed": 420})
         assert client.analyses.wait(analysis.id).revision == 1
         grown = client.analyses.extend(analysis.id, budget={"samples_per_prompt": 10})
