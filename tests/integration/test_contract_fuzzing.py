@@ -191,6 +191,7 @@ def test_what_there_is_is_found(served: Served) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * 3600)
 def test_thousands_of_requests(served: Served) -> None:
     page = os.environ.get("TILTSCOPE_CONTRACT_TABLE")
     for number in itertools.count(1_000):
