@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from api_schemas.base import Document
+from api_schemas.base import Document, SparseDocument
+from api_schemas.estimates import Estimate
 
 MAX_AUDIT_ITEMS = 2_000
 """Labelled texts in one request: enough to bound a rate below 0.2 %, and judged anew in every round."""
@@ -50,3 +51,12 @@ class VerifierAudit(Document):
         if (self.counts is None) == (self.texts is None):
             raise ValueError("give exactly one of `counts` and `texts`")
         return self
+
+
+class VerifierAuditResult(SparseDocument):
+    """How often the verifier errs, by the request's audit; all bounds and classes allow for it."""
+
+    right: int
+    wrong: int
+    false_positive_rate: Estimate
+    false_negative_rate: Estimate

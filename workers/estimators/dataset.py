@@ -101,7 +101,9 @@ def _weakness(mean: Estimate, prompts: int, *, only: bool) -> str:
         return mean.reason.replace("sample", "prompt")
     if mean.n == 1:
         return "one family has no error bar"
-    return few_units(mean.n, prompts) or mean.reason.replace("sample", "family")
+    return few_units(mean.n, prompts) or mean.reason.replace("samples", "families").replace(
+        "sample", "family"
+    )
 
 
 def _sampling_error(kept: Sequence[Estimate]) -> float | None:

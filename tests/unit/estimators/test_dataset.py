@@ -121,6 +121,10 @@ def test_families_of_unequal_sizes_have_the_error_of_a_ratio() -> None:
 def test_few_families_say_so() -> None:
     two = mean_over_prompts([ok(float(i)) for i in range(8)], rng(), families=["a", "b"] * 4).population
     assert (two.status, "2 families" in two.reason) == ("unreliable", True)
+    seven = mean_over_prompts(
+        [ok(float(i)) for i in range(14)], rng(), families=list("abcdefg") * 2
+    ).population
+    assert (seven.status, seven.reason) == ("unreliable", "only 7 families")
     one = mean_over_prompts([ok(float(i)) for i in range(8)], rng(), families=["a"] * 8).population
     assert (one.ci_low, one.reason) == (None, "one family has no error bar")
     with pytest.raises(ValueError, match="one family"):
