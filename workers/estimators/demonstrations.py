@@ -27,6 +27,7 @@ TIE: Final = 1e-3
 """Nats within which two prices are one: a text is scored in another batch than it was drawn in."""
 
 NO_TEACHER: Final = "no log-probability of the demonstrations under the law they were drawn from was given"
+NONE: Final = "no demonstrations"
 ZERO: Final = "a demonstration has probability zero under the model"
 
 
@@ -78,6 +79,8 @@ def cross_entropy(scored: ScoredDemonstrations) -> Estimate:
 
 def cross_entropy_per_token(scored: ScoredDemonstrations) -> Estimate:
     """Nats a token: all prices over all tokens, so that long demonstrations count by their length."""
+    if not scored.log_prob.size:
+        return Estimate.undefined(NONE, "nats/token")
     if not np.isfinite(scored.log_prob).all():
         return Estimate.undefined(ZERO, "nats/token", scored.log_prob.size)
     value = -math.fsum(scored.log_prob) / int(scored.tokens.sum())
@@ -110,7 +113,7 @@ def coverage(scored: ScoredDemonstrations, least: int) -> Estimate:
 
 def _mean(values: FloatArray, unit: str = "nats") -> Estimate:
     if not values.size:
-        return Estimate.undefined("no demonstrations", unit)
+        return Estimate.undefined(NONE, unit)
     if not np.isfinite(values).all():
         return Estimate.undefined(ZERO, unit, values.size)
     error = None if values.size < 2 else float(np.std(values, ddof=1)) / math.sqrt(values.size)

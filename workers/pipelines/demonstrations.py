@@ -36,7 +36,9 @@ from workers.pipelines.tables import SAMPLES
 ATYPICAL = 0.05
 """A demonstration at or below this p-value is one that the reference seldom writes."""
 
-UNSCORED = "the candidate could not score the reference's token ids: their tokenizers differ"
+UNSCORED = (
+    "the candidate did not score the reference's token ids: tokenizers differ, or the analysis ended early"
+)
 NO_TEACHER_MODEL = (
     "KL(q||pi_D) is a mean over the candidate's own samples, and only the demonstrations' probabilities "
     "under their law can be given"
@@ -49,12 +51,14 @@ class PromptDemonstrations:
 
     Attributes:
         prompt: The prompt.
+        indices: Which of its demonstrations were read; an analysis that ended early may lack some.
         reference: Under the reference.
         candidate: Under the candidate; None where it could not score them.
         typicality: Of each, under the reference.
     """
 
     prompt: PromptSpec
+    indices: tuple[int, ...]
     reference: ScoredDemonstrations
     candidate: ScoredDemonstrations | None
     typicality: tuple[Estimate, ...]
@@ -155,7 +159,8 @@ def _read(prompt: PromptSpec, samples: pa.Table, scores: pa.Table) -> PromptDemo
     own = samples.filter(mine & (pc.field("stream") == REFERENCE) & (pc.field("finish_reason") == "eos"))
     log_p, tokens = _log_probs(given)
     own_log_p, own_tokens = _log_probs(own)
-    teacher = _teacher(prompt, given["index"].to_pylist())
+    indices = given["index"].to_pylist()
+    teacher = _teacher(prompt, indices)
     seen = scores.filter(mine & (pc.field("stream") == DEMONSTRATIONS) & (pc.field("scorer") == CANDIDATE))
     candidate = None
     if seen.num_rows == given.num_rows:
@@ -163,6 +168,7 @@ def _read(prompt: PromptSpec, samples: pa.Table, scores: pa.Table) -> PromptDemo
         candidate = ScoredDemonstrations(log_q, tokens, teacher)
     return PromptDemonstrations(
         prompt,
+        tuple(indices),
         ScoredDemonstrations(log_p, tokens, teacher),
         candidate,
         tuple(
@@ -191,11 +197,11 @@ def demonstration_rows(found: PromptDemonstrations) -> list[Json]:
     return [
         {
             "index": index,
-            "tokens": int(found.reference.tokens[index]),
-            "price": {REFERENCE: estimate_json(prices[0][index]), CANDIDATE: estimate_json(prices[1][index])},
-            "typicality": estimate_json(one),
+            "tokens": int(found.reference.tokens[place]),
+            "price": {REFERENCE: estimate_json(prices[0][place]), CANDIDATE: estimate_json(prices[1][place])},
+            "typicality": estimate_json(found.typicality[place]),
         }
-        for index, one in enumerate(found.typicality)
+        for place, index in enumerate(found.indices)
     ]
 
 

@@ -53,6 +53,12 @@ def test_zero_probability_is_undefined_and_no_infinity():
         assert (one.status, one.value) == ("undefined", None)
 
 
+def test_none_is_undefined():
+    nothing = ScoredDemonstrations(np.zeros(0), np.zeros(0, np.int64))
+    for figure in (cross_entropy, cross_entropy_per_token, lambda one: cross_entropy_change(one, one)):
+        assert (figure(nothing).status, figure(nothing).reason) == ("undefined", "no demonstrations")
+
+
 def test_expectations_under_an_enumerated_teacher():
     """Over all demonstrations by their chance: cross-entropy, KL(pi_D||p) and Cov_N exactly."""
     pi, p = np.array([0.5, 0.3, 0.15, 0.05]), np.array([0.1, 0.2, 0.3, 0.4])

@@ -1,13 +1,16 @@
 """Demonstrations as token ids: what follows the rendered prompt's own ids, and ends."""
 
+import dataclasses
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from workers.pipelines.demonstrations import demonstration_ids
-from workers.pipelines.spec import prompt_specs
+from workers.pipelines.demonstrations import demonstration_ids, demonstration_rows, read_demonstrations
+from workers.pipelines.spec import Demonstrated, prompt_specs
+from workers.pipelines.tables import SAMPLES, SCORES
 
 
 def model_of(merges=(), eos_ids=(1,)):
@@ -42,3 +45,33 @@ def test_a_merge_across_the_boundary_leaves_the_prompt_as_it_was_sampled_from():
 @pytest.mark.parametrize(("eos_ids", "last"), [((1, 5), 1), ((5, 4), 4)])
 def test_the_tokenizers_eos_ends_it_where_the_model_ends_at_that(eos_ids, last):
     assert demonstration_ids(model_of(eos_ids=eos_ids), prompt(), "c")[-1] == last
+
+
+def scored_table(log_q, indices):
+    rows = {name: [None] * len(log_q) for name in SCORES.names}
+    rows |= {"prompt_index": [0] * len(log_q), "stream": ["demonstrations"] * len(log_q)}
+    rows |= {"scorer": ["candidate"] * len(log_q), "index": list(indices), "logprob": list(log_q)}
+    return pa.table(rows, schema=SCORES)
+
+
+def samples_table(rows):
+    columns = {name: [None] * len(rows) for name in SAMPLES.names}
+    columns |= {"prompt_index": [0] * len(rows), "stream": [s for s, _, _ in rows]}
+    columns |= {"index": [i for _, i, _ in rows], "logprobs": [lp for _, _, lp in rows]}
+    return pa.table(columns | {"finish_reason": ["eos"] * len(rows)}, schema=SAMPLES)
+
+
+def test_an_analysis_that_ended_early_tells_what_it_read():
+    """The second of three demonstrations alone, not scored by the candidate: named by its own number."""
+    shown = dataclasses.replace(prompt(), demonstrations=tuple(Demonstrated(t, -1.0) for t in "abc"))
+    own = [("reference", i, [-1.0 - i, -1.0]) for i in range(20)]
+    samples = samples_table([("demonstrations", 1, [-2.5, -0.5]), *own])
+    spec = SimpleNamespace(prompts=[shown])
+    (found,) = read_demonstrations(spec, samples, scored_table([], []), [0])
+    (row,) = demonstration_rows(found)
+    assert (row["index"], row["tokens"], row["price"]["reference"]["value"]) == (1, 2, 3.0)
+    assert row["price"]["candidate"]["reason"].endswith("ended early")
+    # Own prices are 2, 3, 4, ..., 21: nineteen of twenty are 3 or more.
+    assert row["typicality"]["value"] == pytest.approx(20 / 21)
+    (found,) = read_demonstrations(spec, samples, scored_table([-4.0], [1]), [0])
+    assert demonstration_rows(found)[0]["price"]["candidate"]["value"] == 4.0
