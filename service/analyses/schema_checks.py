@@ -22,6 +22,8 @@ def schema_fault(schema: object) -> str | None:
     Args:
         schema: A JSON value.
     """
+    if not isinstance(schema, dict | bool):
+        return 'a JSON Schema is an object, true or false; write one like {"type": "object"}'
     if len(json.dumps(schema)) > MAX_SCHEMA_CHARACTERS:
         return f"a JSON Schema may have {MAX_SCHEMA_CHARACTERS:,} characters; leave descriptions out"
     for name, value in _members(schema):

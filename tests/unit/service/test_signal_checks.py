@@ -202,3 +202,6 @@ def test_a_schema_is_checked_wherever_it_stands() -> None:
         ("invalid_schema", "/prompts/inline/1/answer"),
     ]
     assert found(JsonSchemaSignal(kind="json_schema"), prompt('{"type": "null"}')) == []
+    for value in ("40", "null", '"text"', "[1]", "1.5"):
+        (fault,) = found(JsonSchemaSignal(kind="json_schema"), prompt(value))
+        assert fault[0] == "invalid_schema"
