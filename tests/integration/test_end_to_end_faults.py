@@ -29,6 +29,21 @@ def assert_unharmed(stack: EmbeddedStack, analysis_id: str, undisturbed: Finding
         assert [attempt.epoch for attempt in mine if attempt.outcome == "done"] == [shard.epoch]
 
 
+def pause_a_holder(stack: EmbeddedStack, analysis_id: str) -> psutil.Process:
+    """SIGSTOP a worker that holds a sample shard, and see that it still holds it."""
+    while True:
+        shard = stack.until(lambda: stack.running(analysis_id, "sample", 1), "a sample shard runs")
+        tries = [attempt for attempt in stack.attempts(analysis_id) if attempt.shard_id == shard.id]
+        [holder] = [attempt for attempt in tries if attempt.epoch == shard.epoch]
+        worker = psutil.Process(int(holder.worker_id.rpartition("-")[2]))
+        worker.suspend()
+        time.sleep(0.5)  # for a commit that was on its way
+        [now] = stack.shards(analysis_id, id=shard.id)
+        if (now.state, now.epoch) == ("RUNNING", shard.epoch):
+            return worker
+        worker.resume()
+
+
 class TestKilledEngine:
     @pytest.mark.parametrize(("work", "progress"), [("sample", 1), ("score", 0)])
     def test_its_shard_runs_again_and_nothing_changes(self, stack, comparison, undisturbed, work, progress):
@@ -69,9 +84,7 @@ class TestPausedWorker:
         stack = start_stack(workers=2, TILTSCOPE_LEASE_SECONDS="2")
         try:
             analysis_id = stack.submit(comparison)
-            stack.until(lambda: stack.running(analysis_id, "sample"), "work begins")
-            paused = stack.part("worker-1")
-            paused.suspend()
+            paused = pause_a_holder(stack, analysis_id)
             stack.until(lambda: _lost(stack, analysis_id), "its lease is over")
             stack.ended(analysis_id)
             paused.resume()
