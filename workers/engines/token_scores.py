@@ -63,6 +63,7 @@ def position_numbers(
             )
             tables.append(found.table)
             causes += found.causes
+        del mine, theirs  # else the next rows' logits would exist beside these
     return Numbers(torch.cat(tables, dim=1), causes)
 
 
