@@ -163,7 +163,9 @@ def test_recorded_prices_are_the_models_own(model):
         for line in lines(name)[::7]:
             exact = exact_success(network, tokenizer, line["prompt"], line["answer"], negligible=1e-15)
             recorded = RECORDED[model][name][line["id"]]
-            assert exact.value - 1e-9 <= recorded <= exact.value + exact.unscored + 1e-9
+            # The order of float32 sums in a forward moves a probability by a few parts in a million.
+            rounding = 1e-5 * exact.value + 1e-9
+            assert exact.value - rounding <= recorded <= exact.value + exact.unscored + rounding
 
 
 @pytest.mark.parametrize("model", prices.MODELS)

@@ -130,7 +130,9 @@ def test_every_end_is_told_once(bench, hook, written, end, status):
     row = bench.analysis(analysis_id)
     assert message.payload == {
         "id": analysis_id, "kind": row.kind, "status": status, "partial": row.partial, "verdict": row.verdict,
+        "revision": 1, "result_revision": row.result_revision,
     }  # fmt: skip
+    assert row.result_revision == (1 if row.artifacts else None)
 
 
 def test_an_end_that_is_rolled_back_is_not_told(bench, hook, written, monkeypatch):

@@ -92,11 +92,14 @@ class TestTime:
 
     @pytest.mark.usefixtures("measured")
     def test_it_follows_from_the_pace(self, plan: Any) -> None:
-        """1024 tokens at 100/s, 128 verdicts at 50/s, 1024 scored tokens at 200/s."""
+        """1024 tokens at 100/s, 128 verdicts at 50/s, 1024 scored tokens at 200/s.
+
+        At the most 65,536 tokens are drawn; of them the pilot's and all of the candidate's are scored.
+        """
         planned = plan()
         assert planned.seconds.value == pytest.approx(10.24 + 2.56 + 5.12)
         assert "of these models (100 tokens a second), shared by 1 worker" in planned.seconds.reason
-        assert planned.maximum_seconds.value == pytest.approx(655.36 + 163.84 + 5.12)
+        assert planned.maximum_seconds.value == pytest.approx(655.36 + 163.84 + (512 + 32_768) / 200)
 
     @pytest.mark.usefixtures("measured")
     def test_workers_share_it(self, plan: Any, engine: Engine) -> None:
