@@ -56,7 +56,7 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
         "prompts": {
             "inline": [
                 {**request_body["prompts"]["inline"][0], "messages": None, "answers": None}
-                | {"split": None, "metadata": None, "choices": None, "tests": None}
+                | {"split": None, "metadata": None, "choices": None, "tests": None, "demonstrations": None}
             ]
         },
         "signal": {"kind": "exact", "extract": None, "behaviour": None},

@@ -100,7 +100,7 @@ def test_a_message_is_signed_as_the_library_checks_it(post_of):
     assert document["timestamp"].endswith("Z")
     own = "/v1/analyses/anl_1"
     assert document["data"].pop("links")["result"] == f"{own}/result"
-    assert document["data"] == {**PAYLOAD, "object": "analysis"}
+    assert document["data"] == {**PAYLOAD, "object": "analysis", "revision": 1, "result_revision": 1}
     assert (received.id, received.path) == (message_id, "/hook?x=1")
     assert received.headers["Host"] == f"127.0.0.1:{receiver.port}"
     assert (attempt.status, attempt.error, attempt.outcome) == (204, None, "delivered")
