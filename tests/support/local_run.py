@@ -11,7 +11,7 @@ from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_next, plan_pilot
 from workers.pipelines.sample import render, sample_items
-from workers.pipelines.score import score_samples
+from workers.pipelines.score import planned_samples, score_samples
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import Stream
 from workers.pipelines.tables import to_parquet
@@ -127,7 +127,7 @@ class LocalRun:
             else:
                 table = score_samples(
                     self.spec,
-                    drawn[shard.depends_on_idx],
+                    planned_samples(drawn[shard.depends_on_idx], shard.items),
                     shard.scorer,
                     self._engine(shard.stream),
                     self.engines[shard.scorer],

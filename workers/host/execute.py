@@ -30,7 +30,7 @@ from workers.pipelines.extension import extended_notices, plan_missing
 from workers.pipelines.judge import Judge
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import sample_items
-from workers.pipelines.score import score_samples
+from workers.pipelines.score import planned_samples, score_samples
 from workers.pipelines.shards import Item
 from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
 from workers.pipelines.trajectory import finalise_analysis
@@ -209,7 +209,7 @@ def _verify(shard: Shard) -> Reply:
 
 
 def _score(shard: Shard) -> Reply:
-    samples, row = shard.drawn_samples(), shard.row
+    samples, row = planned_samples(shard.drawn_samples(), shard.items), shard.row
     table = score_samples(
         shard.spec,
         samples,
