@@ -4,13 +4,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from api_schemas.analyses import LIVE, Analysis
 from api_schemas.extensions import AnalysisExtension
 from api_schemas.participants import ImportParticipant
 from api_schemas.requests import AnalysisRequest, Budget
-from ledger import idempotency
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.extending import extend as reopen
@@ -21,9 +20,9 @@ from service.analyses.plan_checks import untruncated_draws
 from service.analyses.quotas import require_place
 from service.analyses.read import find, no_analysis
 from service.analyses.representation import represent
-from service.analyses.submit import ACCEPTED, Accepted, digest_of
+from service.analyses.submit import Accepted, digest_of
 from service.errors import Conflict
-from service.replays import replayed
+from service.replays import remember, replayed
 from service.resources import Resources
 
 ROUTE: Final = "POST /v1/analyses/{analysis_id}/extend"
@@ -81,7 +80,7 @@ def extend(
             if row is None:
                 raise no_analysis()
             analysis = represent(conn, row)
-            _remember(conn, resources, key, digest, analysis)
+            remember(conn, resources, ROUTE, key, digest, analysis, created=analysis.id)
     except LedgerConflict as error:
         if (earlier := _replay(resources, key, digest)) is not None:
             return earlier
@@ -171,22 +170,6 @@ def _drawable(request: AnalysisRequest) -> Mapping[str, int | None]:
 
 def _not_larger(detail: str, field: str | None) -> Finding:
     return Finding("budget_not_larger", detail, "/budget" if field is None else f"/budget/{field}")
-
-
-def _remember(
-    conn: Connection, resources: Resources, key: str | None, digest: str, analysis: Analysis
-) -> None:
-    if key is not None:
-        idempotency.store(
-            conn,
-            tenant_id=resources.tenant,
-            route=ROUTE,
-            key=key,
-            request_sha256=digest,
-            status=ACCEPTED,
-            response=analysis.model_dump(mode="json"),
-            analysis_id=analysis.id,
-        )
 
 
 def _replay(resources: Resources, key: str | None, digest: str) -> Accepted | None:

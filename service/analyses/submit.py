@@ -12,7 +12,7 @@ from api_schemas.analyses import Analysis
 from api_schemas.plans import AnalysisPlan
 from api_schemas.prompts import DatasetPrompts
 from api_schemas.requests import AnalysisRequest
-from ledger import analyses, datasets, idempotency, imports, uses
+from ledger import analyses, datasets, imports, uses
 from ledger.database import read, write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
@@ -22,11 +22,10 @@ from service.analyses.planning import plan_of
 from service.analyses.quotas import require_place
 from service.analyses.representation import represent
 from service.errors import Conflict
-from service.replays import replayed
+from service.replays import remember, replayed
 from service.resources import Resources
 
 ROUTE: Final = "POST /v1/analyses"
-ACCEPTED: Final = 202
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +98,7 @@ def _commit(resources: Resources, request: AnalysisRequest, key: str | None, dig
         )
         _hold(conn, resources.tenant, row.id, request)
         analysis = represent(conn, row)
-        if key is not None:
-            idempotency.store(
-                conn,
-                tenant_id=resources.tenant,
-                route=ROUTE,
-                key=key,
-                request_sha256=digest,
-                status=ACCEPTED,
-                response=analysis.model_dump(mode="json"),
-                analysis_id=analysis.id,
-            )
+        remember(conn, resources, ROUTE, key, digest, analysis, created=row.id)
     return analysis
 
 

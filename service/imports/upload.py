@@ -11,18 +11,17 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 
 from api_schemas.imports import Import, ImportFormat
-from ledger import idempotency, imports
+from ledger import imports
 from ledger.artefacts import Stored
 from ledger.database import write
 from ledger.errors import Conflict as LedgerConflict
 from ledger.ids import new_id
 from service.errors import ValidationFailed
 from service.imports.read import represent
-from service.replays import replayed
+from service.replays import remember, replayed
 from service.resources import Resources
 
 ROUTE: Final = "POST /v1/imports"
-ACCEPTED: Final = 202
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +111,5 @@ def _commit(
             sha256=stored.sha256,
         )
         made = represent(resources, row)
-        if key is not None:
-            idempotency.store(
-                conn,
-                tenant_id=resources.tenant,
-                route=ROUTE,
-                key=key,
-                request_sha256=digest,
-                status=ACCEPTED,
-                response=made.model_dump(mode="json"),
-                analysis_id=import_id,
-            )
+        remember(conn, resources, ROUTE, key, digest, made, created=import_id)
     return made
