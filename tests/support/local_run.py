@@ -11,10 +11,10 @@ from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_next, plan_pilot
 from workers.pipelines.sample import render, sample_items
-from workers.pipelines.score import planned_samples, score_samples
+from workers.pipelines.score import score_samples
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import Stream
-from workers.pipelines.tables import to_parquet
+from workers.pipelines.tables import of_items, to_parquet
 from workers.pipelines.verify import verify_samples
 
 
@@ -127,7 +127,7 @@ class LocalRun:
             else:
                 table = score_samples(
                     self.spec,
-                    planned_samples(drawn[shard.depends_on_idx], shard.items),
+                    of_items(drawn[shard.depends_on_idx], shard.items),
                     shard.scorer,
                     self._engine(shard.stream),
                     self.engines[shard.scorer],

@@ -30,9 +30,9 @@ from workers.pipelines.extension import extended_notices, plan_missing
 from workers.pipelines.judge import Judge
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import sample_items
-from workers.pipelines.score import planned_samples, score_samples
+from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
-from workers.pipelines.tables import SAMPLES, from_parquet, to_parquet
+from workers.pipelines.tables import SAMPLES, from_parquet, of_items, to_parquet
 from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
@@ -124,12 +124,9 @@ class Shard:
         return {"key": stored["key"], "sha256": stored["sha256"], "n_rows": table.num_rows}
 
     def drawn_samples(self) -> pa.Table:
-        """The samples this shard depends on, without those that a split gave to another shard."""
+        """The samples this shard depends on, without those that are another shard's or nobody's to read."""
         (source,) = self.message["inputs"]
-        samples = from_parquet(self.read(source), SAMPLES)
-        wanted = {(prompt, index) for prompt, low, high in self.items for index in range(low, high)}
-        pairs = zip(samples["prompt_index"].to_pylist(), samples["index"].to_pylist(), strict=True)
-        return samples.filter(pa.array([pair in wanted for pair in pairs]))
+        return of_items(from_parquet(self.read(source), SAMPLES), self.items)
 
     def cached_samples(self) -> Iterator[pa.Table]:
         """Samples that other analyses drew; what is gone or damaged meanwhile is drawn again."""
@@ -209,7 +206,7 @@ def _verify(shard: Shard) -> Reply:
 
 
 def _score(shard: Shard) -> Reply:
-    samples, row = planned_samples(shard.drawn_samples(), shard.items), shard.row
+    samples, row = shard.drawn_samples(), shard.row
     table = score_samples(
         shard.spec,
         samples,

@@ -1,24 +1,16 @@
 """Scoring one side's samples under the other side's model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
 from workers.engines.causal_model import CausalModel
 from workers.engines.scoring import score_pair
 from workers.pipelines.sample import render
-from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import SCORES
-
-
-def planned_samples(samples: pa.Table, items: Iterable[Item]) -> pa.Table:
-    """The samples of a block that are to be scored: later rounds score only some of the prompts drawn."""
-    wanted = pa.array(sorted({prompt for prompt, _, _ in items}), pa.int32())
-    return samples.filter(pa.compute.is_in(samples["prompt_index"], value_set=wanted))
 
 
 def score_samples(

@@ -90,6 +90,13 @@ def from_parquet(data: bytes, schema: pa.Schema) -> pa.Table:
     return table
 
 
+def of_items(samples: pa.Table, items: Iterable[Item]) -> pa.Table:
+    """The samples that items name, in their order: a shard need not read all that its source drew."""
+    wanted = {(prompt, index) for prompt, low, high in items for index in range(low, high)}
+    pairs = zip(samples["prompt_index"].to_pylist(), samples["index"].to_pylist(), strict=True)
+    return samples.filter(pa.array([pair in wanted for pair in pairs], pa.bool_()))
+
+
 def of_round(table: pa.Table, number: int) -> pa.Table:
     """A table with the number of its round in a column of its own."""
     return table.append_column(ROUND, pa.array(np.full(table.num_rows, number), pa.int32()))
