@@ -6,6 +6,7 @@ Only for samples whose number was fixed in advance (the pilot): an adaptively st
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,9 @@ from workers.estimators.estimate import Estimate
 from workers.estimators.families import cluster_error, few_units
 from workers.estimators.resampling import population_interval
 from workers.numerics.checks import count_vectors, counts
+
+SATURATED: Final = 1.0 - 1e-9
+"""From here on a prompt counts as solved at its budget: so near to 1 there is no spread to resample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,9 @@ def mean_pass_at_k(
 ) -> PassAtK:
     """Mean pass@k over prompts, with a `population_interval` over prompts or families.
 
-    Where the prompts are all 0 or all 1 the bootstrap has no spread; the interval is then Clopper-Pearson on
-    the families, which is valid for the mean of any [0, 1] variable: P(X = 0) <= 1 - E[X].
+    Where the prompts are all 0 or all `SATURATED` the bootstrap has no spread; the interval is then
+    Clopper-Pearson on the families, which is valid for the mean of any [0, 1] variable: P(X = 0) <= 1 - E[X],
+    and E[X] >= s P(X >= s).
 
     Args:
         ns: Samples per prompt. Shape ``(M,)``.
@@ -171,7 +176,13 @@ def pass_at_k_curve(
     below: float | None = None
     for k in sorted(curve):
         mean = curve[k].mean
-        if mean.value == 1.0 and mean.ci_low is not None and below is not None and mean.ci_low < below:
+        if (
+            mean.value is not None
+            and mean.value >= SATURATED
+            and mean.ci_low is not None
+            and below is not None
+            and mean.ci_low < below
+        ):
             mean = replace(mean, ci_low=below)
             curve[k] = replace(curve[k], mean=mean)
         below = mean.ci_low if mean.ci_low is not None else below
@@ -199,6 +210,7 @@ def _sampling_error(pairs: list[tuple[int, int]], k: int) -> float | None:
 def _degenerate_interval(values: np.ndarray, units: int, confidence: float) -> tuple[float, float] | None:
     if np.all(values == 0.0):
         return clopper_pearson(0, units, confidence)
-    if np.all(values == 1.0):
-        return clopper_pearson(units, units, confidence)
+    if np.all(values >= SATURATED):
+        low, high = clopper_pearson(units, units, confidence)
+        return SATURATED * low, high
     return None

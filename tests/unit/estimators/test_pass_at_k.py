@@ -173,3 +173,12 @@ def test_a_curve_saturated_from_the_start_stays_uncertain():
         point.mean.ci_low for point in pass_at_k_curve([8] * 5, [8] * 5, [1, 2, 8], np.random.default_rng(0))
     ]
     assert low == [pytest.approx(0.025 ** (1 / 5))] * 3
+
+
+def test_next_to_one_there_is_an_interval_too():
+    ns, cs, k = [64] * 10, [40] * 5 + [42] * 5, 22
+    points = [pass_at_k(64, c, k) for c in (40, 42)]
+    assert points[0] < 1.0
+    assert points == pytest.approx([1.0, 1.0], abs=1e-9)
+    mean = mean_pass_at_k(ns, cs, k, np.random.default_rng(0)).mean
+    assert (mean.ci_low, mean.ci_high) == (pytest.approx(0.025 ** (1 / 10)), 1.0)
