@@ -1,6 +1,7 @@
 """The API reference as one page: rendered here from the OpenAPI document, so that it loads nothing."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -36,7 +37,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     about = operation.get("description") or operation.get("summary", "")
-    parts = [f"<p>{escape(about)}</p>"]
+    parts = [f"<p>{_prose(about)}</p>"]
     if parameters := operation.get("parameters"):
         parts.append(f"<table><tbody>{''.join(_parameter(p) for p in parameters)}</tbody></table>")
     if body := operation.get("requestBody"):
@@ -48,7 +49,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     parts.append(f"<p>Answers: {answers}</p>")
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><span class="verb">{method}</span> '
-        f"<code>{escape(path)}</code> {escape(about.split('.')[0])}</summary>{''.join(parts)}</details>"
+        f"<code>{escape(path)}</code> {_prose(_first_sentence(about))}</summary>{''.join(parts)}</details>"
     )
 
 
@@ -58,9 +59,19 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
     }
     return (
         f"<tr><td><code>{escape(parameter['name'])}</code></td><td>{escape(parameter['in'])}</td>"
-        f"<td>{escape(parameter.get('description', ''))}</td>"
+        f"<td>{_prose(parameter.get('description', ''))}</td>"
         f"<td><code>{escape(json.dumps(schema, ensure_ascii=False))}</code></td></tr>"
     )
+
+
+def _first_sentence(text: str) -> str:
+    """Up to a full stop that ends something: names such as `webhook.test` hold one too."""
+    return re.split(r"\.(?=\s|$)", text, maxsplit=1)[0]
+
+
+def _prose(text: str) -> str:
+    """Escaped, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _content(content: Mapping[str, Any]) -> str:

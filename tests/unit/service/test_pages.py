@@ -65,3 +65,12 @@ def test_the_reference_has_every_operation(gateway: Any) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             assert f'<details id="{operation["operationId"]}">' in text
+
+
+def test_the_reference_shows_names_as_code_and_whole_sentences(gateway: Any) -> None:
+    text = gateway.get("/docs").text
+    [summary] = re.findall(r'<details id="webhooks_test">.*?</summary>', text)
+    assert "Send a message of type <code>webhook.test</code>" in summary
+    summaries = re.findall(r"<summary>.*?</summary>", text)
+    assert summaries
+    assert not any("`" in one for one in summaries)
