@@ -54,11 +54,12 @@ def scored_table(log_q, indices):
     return pa.table(rows, schema=SCORES)
 
 
-def samples_table(rows):
+def samples_table(rows, cut=frozenset()):
     columns = {name: [None] * len(rows) for name in SAMPLES.names}
     columns |= {"prompt_index": [0] * len(rows), "stream": [s for s, _, _ in rows]}
     columns |= {"index": [i for _, i, _ in rows], "logprobs": [lp for _, _, lp in rows]}
-    return pa.table(columns | {"finish_reason": ["eos"] * len(rows)}, schema=SAMPLES)
+    reasons = ["length" if (s, i) in cut else "eos" for s, i, _ in rows]
+    return pa.table(columns | {"finish_reason": reasons}, schema=SAMPLES)
 
 
 def test_an_analysis_that_ended_early_tells_what_it_read():
@@ -75,3 +76,14 @@ def test_an_analysis_that_ended_early_tells_what_it_read():
     assert row["typicality"]["value"] == pytest.approx(20 / 21)
     (found,) = read_demonstrations(spec, samples, scored_table([-4.0], [1]), [0])
     assert demonstration_rows(found)[0]["price"]["candidate"]["value"] == 4.0
+
+
+def test_a_sample_that_was_cut_off_is_no_measure_of_a_finished_text():
+    """Its price is that of a beginning: of twenty-five own samples of the same length five were cut."""
+    shown = dataclasses.replace(prompt(), demonstrations=(Demonstrated("a", -1.0),))
+    own = [("reference", i, [-1.0 - i, -1.0]) for i in range(25)]
+    samples = samples_table([("demonstrations", 0, [-2.5, -0.5]), *own], {("reference", i) for i in range(5)})
+    spec = SimpleNamespace(prompts=[shown])
+    (found,) = read_demonstrations(spec, samples, scored_table([], []), [0])
+    (typicality,) = found.typicality
+    assert (typicality.n, typicality.value) == (20, 1.0)
