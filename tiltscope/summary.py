@@ -21,18 +21,19 @@ REGIME_MEANING = {
 
 
 def number(estimate: dict[str, Any] | None, digits: int = 3) -> str:
-    """An estimate with its interval, or why there is none."""
+    """An estimate with its interval and, where it is not ``ok``, its grade; or why there is none."""
     if estimate is None:
         return "-"
     if estimate["value"] is None:
         return f"{estimate['status']}: {estimate['reason']}"
     value = f"{estimate['value']:.{digits}f}"
     low, high = estimate["ci_low"], estimate["ci_high"]
+    doubt = "" if estimate["status"] == "ok" else f" ({estimate['status']})"
     if low is None and high is None:
-        return value
+        return value + doubt
     left = "-inf" if low is None else f"{low:.{digits}f}"
     right = "inf" if high is None else f"{high:.{digits}f}"
-    return f"{value} [{left}, {right}]"
+    return f"{value} [{left}, {right}]{doubt}"
 
 
 def _pairs(rows: list[tuple[str, str]], title: str) -> Table:
@@ -118,13 +119,15 @@ def _along_training(checkpoints: list[dict[str, Any]]) -> Table:
     table = Table(title="Along training", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for head in ("checkpoint", "step"):
         table.add_column(head, no_wrap=head == "step")
-    for head in ("gain", "tilt", "drift", "escape"):
+    stepped = any(one.get("success_step") for one in checkpoints)
+    for head in ("gain", "tilt", "drift", "escape", *(("price fell by",) if stepped else ())):
         table.add_column(head, justify="right")
     table.add_column("verdict")
     table.add_column("lost", justify="right")
     for one in checkpoints:
         energy, verdict = one.get("free_energy") or {}, one.get("verdict")
         means = [(one.get("gain") or {}).get("total"), *(energy.get(k) for k in ("tilt", "drift", "escape"))]
+        means += [one.get("success_step")] if stepped else []
         label = verdict["label"] if verdict else "-"
         shrinkage = one["shrinkage"]
         lost = f"{len(shrinkage['prompt_ids'])}{' certified' if shrinkage['certified'] else ''}"

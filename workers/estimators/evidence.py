@@ -57,8 +57,9 @@ class SuccessEvidence(Generic[CountsT]):
         log_lower: Lower bound of log a at alpha/2, nats; -inf if there is none.
         upper: Upper bound of a at alpha/2, from counts.
         success: a, unit ``probability``: the pilot's rate, with the interval of the two bounds.
-        price: S = -log a in nats: the pooled point if its diagnostics are ok, else the pilot's, else the
-            ELBO's bound as a doubtful point; ``censored`` with no upper end if no lower bound of a exists.
+        price: S = -log a in nats: the pooled point, the pilot's, or the ELBO's bound as a doubtful point;
+            graded by how near the ends of its interval are; ``censored`` with no upper end if no lower bound
+            of a exists.
         scoring: Diagnostics of the scored draws of the whole run; None if scoring was not planned or no
             round has finished.
     """

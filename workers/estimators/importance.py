@@ -16,7 +16,7 @@ from scipy import special
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate, Status
 from workers.estimators.pareto import pareto_k
-from workers.estimators.scored_round import ScoredRound, pool
+from workers.estimators.scored_round import REFERENCE, ScoredRound, pool
 from workers.numerics.checks import FloatVector, finite_vector, vector
 from workers.numerics.logspace import log_sum_exp
 
@@ -100,6 +100,18 @@ def diagnostics(rounds: Sequence[ScoredRound]) -> Diagnostics:
 def refuses(rounds: Sequence[ScoredRound]) -> bool:
     """`Diagnostics.refused` alone, without the cost of the other diagnostics; False without a round."""
     return bool(rounds) and _spread(_log_weights(pool(rounds))) > MAX_LOG_SPREAD
+
+
+def has_bounded_weights(rounds: Sequence[ScoredRound]) -> bool:
+    """Whether every draw is pooled with draws of the reference, so that no weight exceeds N/n_p.
+
+    Then the pooled mean is at least about as sharp as the rate of those n_p draws alone: its variance is at
+    most E[(w 1_C)^2]/N <= (N/n_p) a/N = a/n_p, theirs is a (1 - a)/n_p.
+    """
+    return bool(rounds) and all(
+        REFERENCE in part.proposals and part.sizes[part.proposals.index(REFERENCE)] > 0
+        for part in pool(rounds)
+    )
 
 
 def pooled_success(rounds: Sequence[ScoredRound]) -> Estimate:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.evidence import SuccessEvidence, ThresholdEvidence
+from workers.estimators.price import graded
 from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts, UpperEnd
 from workers.numerics.checks import open_unit
 
@@ -192,8 +193,11 @@ def true_evidence(
     else:
         point = min(max(point, low), high)
         success = Estimate.from_interval(point, low, high, confidence=confidence, n=seen.n, unit=seen.unit)
-        price = Estimate.from_interval(
-            _price(point), _price(high), _price(low), confidence=confidence, n=seen.n, unit="nats"
+        price = graded(
+            Estimate.from_interval(
+                _price(point), _price(high), _price(low), confidence=confidence, n=seen.n, unit="nats"
+            ),
+            is_scored=False,
         )
     return replace(
         accepted,

@@ -78,7 +78,7 @@ def diagnostics_section(
         n = len(scorings)
         section["ess"] = _mean([s.ess for s in scorings], "samples", n)
         shapes = [s.pareto_k for s in scorings if s.pareto_k is not None]
-        section["pareto_k"] = _mean(shapes, "shape", n)
+        section["pareto_k"] = _mean(shapes, "shape", len(shapes))
     overlaps = [check.residual for check in checks if check.check == "overlap"]
     if overlaps:
         section["overlap"] = _mean(overlaps, "share", len(results))

@@ -1,7 +1,10 @@
 """The per-prompt rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from workers.estimators.estimate import Estimate
+from workers.estimators.evidence import SideEvidence
 from workers.estimators.gain import PromptRecord
 from workers.estimators.price import margin
 from workers.estimators.regimes import Reach, Regime, classify_regime
@@ -125,13 +128,21 @@ def _side(
     return {
         "successes": side.successes,
         "samples": side.n,
-        "success": estimate_json(best_success(printed)),
+        "success": estimate_json(_graded_success(printed)),
         "price": estimate_json(printed.price),
         "margin": estimate_json(margin(printed.price, spec.budget.k_probe, spec.thresholds.reach)),
         "class_at_k_use": assessment.use.label,
         "class_at_k_probe": assessment.probe.label,
         **(row_behaviours_json(result, stream) if is_labelled(spec) else {}),
     }
+
+
+def _graded_success(evidence: SideEvidence) -> Estimate:
+    """The chance of success with the grade of its price: one number in two units."""
+    success, price = best_success(evidence), evidence.price
+    if success.status == "ok" and price.status == "unreliable":
+        return replace(success, status=price.status, reason=price.reason)
+    return success
 
 
 def _lines(result: PromptResult) -> list[str]:

@@ -122,15 +122,17 @@ def _side(side: Json | None, names: Sequence[str], notes: Footnotes) -> list[Cel
     if side is None:
         return [Cell("no samples", "")] * len(names)
     hits = Cell(f"{side['successes']:,} / {side['samples']:,}", str(side["successes"]))
-    return [hits if name == "hits" else _reading(side[name], notes) for name in names]
+    return [hits if name == "hits" else _reading(side[name], notes, grade=True) for name in names]
 
 
-def _reading(estimate: Json | None, notes: Footnotes, *, signed: bool = False) -> Cell:
+def _reading(estimate: Json | None, notes: Footnotes, *, signed: bool = False, grade: bool = False) -> Cell:
+    """A reading whose reason is a footnote; `grade` prints ``unreliable`` beside the number itself."""
     if estimate is None:
         return Cell("not computed", "")
     reading = read(estimate, signed=signed)
     if reading.note:
-        reading = replace(reading, note="", footnote=notes.number(reading.note))
+        shown = reading.status if grade and reading.status == "unreliable" else ""
+        reading = replace(reading, note=shown, footnote=notes.number(reading.note))
     return Cell("", reading.key, reading)
 
 

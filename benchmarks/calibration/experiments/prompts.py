@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
-from benchmarks.calibration.experiment import Experiment, Row, Settings, interval
+from benchmarks.calibration.experiment import Experiment, Interval, Row, Settings, interval
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.reports import report_of
 from benchmarks.calibration.worlds import World, random_world
 from workers.estimators.counts import epsilon
+from workers.estimators.estimate import Estimate
+from workers.estimators.price import PRICE_TOLERANCE
 from workers.pipelines.prompt_result import PromptResult, best_success, estimate_prompt, printed_gain
 from workers.pipelines.spec import CANDIDATE, REFERENCE
 
@@ -35,10 +37,24 @@ def _counts(result: PromptResult, world: World, n: int) -> Row:
     return {
         "reference.success": interval(best_success(p), a, least_width=2 * Z * sd_a),
         "candidate.success": interval(best_success(q), b, least_width=2 * Z * sd_b),
-        "reference.price": interval(p.price, -math.log(a), least_width=2 * Z * sd_a / a),
-        "candidate.price": interval(q.price, -math.log(b), least_width=2 * Z * sd_b / b),
+        "reference.price": _certified(p.price, -math.log(a), 2 * Z * sd_a / a),
+        "candidate.price": _certified(q.price, -math.log(b), 2 * Z * sd_b / b),
+        "reference.price, graded ok, is near": _near(p.price, -math.log(a)),
+        "candidate.price, graded ok, is near": _near(q.price, -math.log(b)),
         "gain": interval(printed_gain(result), b - a, least_width=2 * Z * math.hypot(sd_a, sd_b)),
     }
+
+
+def _certified(price: Estimate, truth: float, least_width: float) -> Interval:
+    """The interval of a price, whose grade is about the point: the ends hold whatever it says."""
+    return [*interval(price, truth, least_width=least_width)[:3], 1.0]
+
+
+def _near(price: Estimate, truth: float) -> Interval:
+    """Whether a price graded ``ok`` lies within its tolerance; None where it is not."""
+    if price.status != "ok" or price.value is None:
+        return [None, None, None, None]
+    return [float(abs(price.value - truth) <= PRICE_TOLERANCE), None, None, 1.0]
 
 
 def _nats(result: PromptResult, world: World, n: int) -> Row:

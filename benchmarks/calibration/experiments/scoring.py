@@ -8,6 +8,7 @@ from benchmarks.calibration.experiment import Experiment, Row, Settings
 from workers.estimators.counts import epsilon
 from workers.estimators.evidence import Levels, classify, reference_evidence
 from workers.estimators.importance import pooled_success
+from workers.estimators.price import PRICE_TOLERANCE
 from workers.estimators.reference_counts import ReferenceCounts
 from workers.estimators.scored_round import ScoredRound
 
@@ -52,6 +53,12 @@ def replicate(rng: np.random.Generator, cell: Settings) -> Row:
         "interval holds": float(low <= a <= made.upper),
         "in": float(label == "in"),
         "out": float(label == "out"),
+        "graded ok": float(made.price.status == "ok"),
+        "graded ok and far": float(
+            made.price.status == "ok"
+            and made.price.value is not None
+            and abs(made.price.value + math.log(a)) > PRICE_TOLERANCE
+        ),
         "log bound": made.log_lower - math.log(a) if low > 0 else None,
     }
 

@@ -121,12 +121,12 @@ def test_price_without_a_success_is_censored() -> None:
 
 def test_price_from_scoring() -> None:
     price = judge(pilot(0, 64), [GOOD]).price
-    assert price.status == "ok"
     assert price.value == pytest.approx(-math.log(0.02), abs=0.35)
     assert price.ci_low < price.value < price.ci_high < -math.log(0.02) + 1.2  # type: ignore[operator]
-    # Weak diagnostics: the pilot's rate instead, or the ELBO with the doubt told.
+    # A pooled point beyond the bounds gives way to the pilot's rate, of which 2 of 64 are too few.
     refused = judge(pilot(2, 64), [WIDE]).price
     assert refused.value == pytest.approx(math.log(32.0))
+    assert refused.status == "unreliable"
 
 
 def test_where_scoring_refuses_markov_bounds_and_the_elbo_points() -> None:

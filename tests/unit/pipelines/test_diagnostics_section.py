@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from planted import Law, PlantedPrompt, planted, planted_run
+from planted import Law, PlantedPrompt, planted, planted_run, random_law
 
 from workers.estimators.counts import epsilon
 from workers.estimators.settle import samples_to_settle
@@ -118,3 +118,18 @@ def test_reused_seeds_are_found_and_likely_repeats_are_not(results_of):
 def test_one_prompt_and_equal_prompts_are_said(results_of):
     run = run_of(planted("a", 0.5, 0.6))
     assert "one_prompt" in codes(run, results_of(run))
+
+
+def test_a_mean_of_pareto_shapes_counts_the_prompts_that_have_one(results_of):
+    """A prompt with a handful of scored successes has no tail to fit, and is no part of the mean."""
+    rng = np.random.default_rng(1)
+    answers = tuple(f"{i}{j}" for i in range(8) for j in range(10))
+    many = PlantedPrompt("many", random_law(rng, 10), random_law(rng, 10), answers)
+    run = run_of(many, planted("few", 0.001, 0.05), budget={**BUDGET, "samples_per_prompt": 64})
+    nothing = {stream: Draws({}, {}) for stream in run.spec.streams}
+    results = results_of(run)
+    found = diagnostics_section(run.spec, results, nothing, [], {}, np.random.default_rng(0))
+    shapes = [result.reference.evidence.scoring.pareto_k for result in results]
+    assert [shape is None for shape in shapes] == [False, True]
+    assert (found["pareto_k"]["n"], found["pareto_k"]["value"]) == (1, shapes[0])
+    assert found["ess"]["n"] == 2

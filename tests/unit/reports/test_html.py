@@ -217,3 +217,12 @@ def test_the_weights_behind_a_price_are_told():
         "by 3.40 nats, Pareto k 0.84: unreliable, for log-spread 3.4 nats above 3" in text
     )
     assert "no success has a chance under it" in text
+
+
+def test_a_price_that_cannot_be_relied_on_says_so_beside_the_number():
+    document, rows = capability("elicitation")
+    rows[1]["reference"]["price"] |= {"status": "unreliable", "reason": "conditional on what was visited"}
+    page = Page(render_report(document, rows, title="A run"))
+    assert page.text.count("unreliable: conditional on what was visited") == 2  # a footnote, and the evidence
+    cells = [text.strip() for text in page.texts]
+    assert cells.count("unreliable") == 1
