@@ -5,21 +5,16 @@ Only for samples whose number was fixed in advance (the pilot): an adaptively st
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.families import cluster_error, few_units
-from workers.estimators.resampling import population_interval
+from workers.estimators.resampling import bounded_interval
 from workers.numerics.checks import count_vectors, counts
-
-SATURATED: Final = 1.0 - 1e-9
-"""From here on a prompt counts as solved at its budget: so near to 1 there is no spread to resample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +102,10 @@ def mean_pass_at_k(
     families: ArrayLike | None = None,
     resamples: int = 2000,
 ) -> PassAtK:
-    """Mean pass@k over prompts, with a `population_interval` over prompts or families.
+    """Mean pass@k over prompts, with a `bounded_interval` over prompts or families.
 
-    Where the prompts are all 0 or all `SATURATED` the bootstrap has no spread; the interval is then
-    Clopper-Pearson on the families, which is valid for the mean of any [0, 1] variable: P(X = 0) <= 1 - E[X],
-    and E[X] >= s P(X >= s).
+    pass@k crowds at 0 for small budgets and at 1 for large ones. Few prompts there hardly differ, and say
+    little of the prompts that would: the interval is as wide as that, Clopper-Pearson's at the ends.
 
     Args:
         ns: Samples per prompt. Shape ``(M,)``.
@@ -120,7 +114,7 @@ def mean_pass_at_k(
         rng: Source of randomness.
         confidence: Coverage of the population interval.
         families: One label per prompt, or None. Shape ``(M,)``.
-        resamples: Bootstrap replicates.
+        resamples: Weights that the interval is read from.
 
     Returns:
         Undefined if there is no prompt or one has fewer than k samples.
@@ -137,17 +131,14 @@ def mean_pass_at_k(
         return PassAtK(k, Estimate.undefined(reason, "probability", len(points)), None)
     units = len(points) if families is None else len(set(np.array(families).tolist()))
     mean = min(float(values.mean()), 1.0)
-    interval = population_interval(
-        values, rng, confidence=confidence, resamples=resamples, families=families
-    ) or _degenerate_interval(values, units, confidence)
-    low, high = (max(interval[0], 0.0), min(interval[1], 1.0)) if interval else (None, None)
+    low, high = bounded_interval(values, rng, confidence=confidence, resamples=resamples, families=families)
     doubt = few_units(units, len(points))
     estimate = Estimate(
         value=mean,
         std_error=cluster_error(values, families),
-        ci_low=low,
-        ci_high=high,
-        confidence=confidence if interval else None,
+        ci_low=min(low, mean),
+        ci_high=max(high, mean),
+        confidence=confidence,
         n=len(points),
         unit="probability",
         status="unreliable" if doubt else "ok",
@@ -167,26 +158,13 @@ def pass_at_k_curve(
 ) -> list[PassAtK]:
     """`mean_pass_at_k` at every budget in `ks`; points beyond the fewest samples are undefined.
 
-    pass@k never falls as k grows. Where every prompt is at 1, its interval for want of spread is the widest
-    of all; the lower end of the next smaller budget holds there as well and is kept.
+    pass@k never falls as k grows, and neither does an end of its interval: all points share their weights.
     """
-    curve = {
-        k: mean_pass_at_k(ns, cs, k, rng, confidence=confidence, families=families) for k in dict.fromkeys(ks)
-    }
-    below: float | None = None
-    for k in sorted(curve):
-        mean = curve[k].mean
-        if (
-            mean.value is not None
-            and mean.value >= SATURATED
-            and mean.ci_low is not None
-            and below is not None
-            and mean.ci_low < below
-        ):
-            mean = replace(mean, ci_low=below)
-            curve[k] = replace(curve[k], mean=mean)
-        below = mean.ci_low if mean.ci_low is not None else below
-    return [curve[k] for k in ks]
+    seed = int(rng.integers(2**63))
+    return [
+        mean_pass_at_k(ns, cs, k, np.random.default_rng(seed), confidence=confidence, families=families)
+        for k in ks
+    ]
 
 
 def _all_fail(n: int, c: int, k: int) -> float | None:
@@ -205,12 +183,3 @@ def _sampling_error(pairs: list[tuple[int, int]], k: int) -> float | None:
     variances = [pass_at_k_sampling_variance(n, c, k) for n, c in pairs]
     known = [variance for variance in variances if variance is not None]
     return math.sqrt(math.fsum(known)) / len(pairs) if len(known) == len(pairs) else None
-
-
-def _degenerate_interval(values: np.ndarray, units: int, confidence: float) -> tuple[float, float] | None:
-    if np.all(values == 0.0):
-        return clopper_pearson(0, units, confidence)
-    if np.all(values >= SATURATED):
-        low, high = clopper_pearson(units, units, confidence)
-        return SATURATED * low, high
-    return None

@@ -8,14 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from workers.estimators.families import family_means, family_totals, linearised
-from workers.estimators.sample_mean import hall_interval
 from workers.numerics.checks import FloatVector, count_vectors, open_unit
 
 _BLOCK_CELLS = 4_000_000
 
-WIDEST: Final = 1.0 - 1e-9
-"""Confidence of percentiles that are the ends of all resamples: two units expand to more than a double
-holds."""
+EQUAL: Final = 1e-9
+"""Values in [0, 1] that differ by less are one value, whose interval is known in closed form."""
 
 
 def resample_counts(
@@ -111,42 +109,44 @@ def expanded_tail(units: int, confidence: float) -> float:
     return float(special.ndtr(-math.sqrt(units / (units - 1)) * quantile))
 
 
-def population_interval(
+def bounded_interval(
     values: ArrayLike,
     rng: np.random.Generator,
     *,
     confidence: float,
     resamples: int = 2000,
     families: ArrayLike | None = None,
-) -> tuple[float, float] | None:
-    """A two-sided interval for a population mean that covers with few units and skewed values.
+) -> tuple[float, float]:
+    """A two-sided interval for the population mean of values in [0, 1], honest where few hardly differ.
 
-    The union of `bootstrap_interval` with its tails expanded (`expanded_tail`) and of Hall's transformed
-    Student's t (`sample_mean.hall_interval`) of the families. On success rates of ten prompts BCa alone holds
-    89 % at 95 %, expanded 93 %, the union 96 %; at 40 prompts the union is 9 % wider than BCa.
+    With weights uniform on the simplex (spacings of uniforms), the lower end is a quantile of the weighted
+    mean of the values and one more at 0, the upper end of the same with one more at 1 (Gaffke 2005; no
+    counter-example to its coverage is known: Learned-Miller & Thomas 2019). For values that are all 0 or all
+    1 it is Clopper and Pearson's. Student's t and the bootstrap see no spread in what few prompts show:
+    among twenty prompts near 1 they hold the mean of Beta(2, 2) prompts at k = 64 once in sixty times.
 
     Args:
-        values: One number per prompt. Shape ``(M,)``.
-        rng: Source of randomness.
+        values: One number per prompt, in [0, 1]. Shape ``(M,)``, M >= 1.
+        rng: Source of the weights.
         confidence: Coverage, in (0, 1).
-        resamples: Number of replicates.
-        families: As `bootstrap_means`.
-
-    Returns:
-        As `bootstrap_interval`.
+        resamples: Number of weights.
+        families: As `bootstrap_means`; a family is then one value, by `linearised`.
 
     Raises:
-        ValueError: As `bootstrap_interval`.
+        ValueError: No values, or shapes that differ.
     """
-    units = linearised(values, families)
-    if units.size < 2:
-        return None
-    level = min(1.0 - 2.0 * expanded_tail(units.size, confidence), WIDEST)
-    resampled = bootstrap_interval(values, rng, confidence=level, resamples=resamples, families=families)
-    if resampled is None:
-        return None
-    low, high = hall_interval(np.sort(units), confidence)
-    return min(low, resampled[0]), max(high, resampled[1])
+    tail = 0.5 * (1.0 - open_unit(confidence, "confidence"))
+    units = np.sort(linearised(values, families))
+    if units.size == 0:
+        raise ValueError("there is no value to make an interval of")
+    if np.ptp(units) < EQUAL:
+        left = tail ** (1.0 / units.size)  # the weight of the one more is Beta(1, F)
+        return float(units[0] * left), float(1.0 - (1.0 - units[-1]) * left)
+    weights = rng.standard_exponential((resamples, units.size + 1))
+    weights /= weights.sum(axis=1, keepdims=True)
+    means = weights[:, :-1] @ units
+    low, high = np.quantile(means, tail), np.quantile(means + weights[:, -1], 1.0 - tail)
+    return max(float(low), 0.0), min(float(high), 1.0)
 
 
 def bootstrap_interval(

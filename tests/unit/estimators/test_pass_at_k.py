@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from workers.estimators.pass_at_k import (
     mean_pass_at_k,
@@ -147,25 +147,51 @@ def _pairs(n: int, c: int) -> float:
     return sum(min(pair) < c for pair in pairs) / len(pairs)
 
 
-def test_population_interval_covers() -> None:
-    # Prompts with a ~ Beta(1/2, 1): E pass@1 = 1/3.
-    rng, covered = np.random.default_rng(3), 0
-    for _ in range(300):
-        cs = rng.binomial(16, rng.beta(0.5, 1.0, 40))
-        ends = mean_pass_at_k([16] * 40, cs, 1, rng, resamples=400).mean
-        covered += ends.ci_low <= 1 / 3 <= ends.ci_high  # type: ignore[operator]
-    assert 0.90 <= covered / 300 <= 0.985
+BETAS = [(0.1, 10.0), (0.1, 1.0), (0.5, 2.0), (0.5, 0.5), (2.0, 2.0), (5.0, 0.3), (2.0, 0.1)]
 
 
-def test_a_saturated_point_keeps_the_lower_end_of_a_smaller_budget():
-    ns, cs = [64] * 20, [60, 61, 62, 63] * 5
+@pytest.mark.parametrize("shape", BETAS)
+def test_population_intervals_hold_the_mean_of_beta_prompts(shape: tuple[float, float]) -> None:
+    # E (1-a)^k = B(s, t+k)/B(s, t), at budgets where prompts crowd at 0, spread, and crowd at 1.
+    rng, replicates = np.random.default_rng(3), 150
+    for k, prompts in itertools.product((1, 8, 64), (2, 5, 20)):
+        s, t = shape
+        truth = -math.expm1(float(special.betaln(s, t + k) - special.betaln(s, t)))
+        covered = 0
+        for _ in range(replicates):
+            cs = rng.binomial(64, rng.beta(s, t, prompts))
+            ends = mean_pass_at_k([64] * prompts, cs, k, rng, resamples=300).mean
+            covered += ends.ci_low <= truth <= ends.ci_high  # type: ignore[operator]
+        assert covered / replicates >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / replicates), (k, prompts)
+
+
+def test_population_intervals_are_not_much_wider_than_students() -> None:
+    # Spread prompts, Beta(1/2, 1) at k = 1: sd sqrt(4/45), and half a value more at each end.
+    rng, widths = np.random.default_rng(4), []
+    for _ in range(100):
+        cs = rng.binomial(64, rng.beta(0.5, 1.0, 40))
+        ends = mean_pass_at_k([64] * 40, cs, 1, rng).mean
+        widths.append(ends.ci_high - ends.ci_low)  # type: ignore[operator]
+    students = 2 * 2.02 * math.sqrt(4 / 45 / 40)
+    assert 1.0 <= np.mean(widths) / students <= 1.35
+
+
+def test_two_prompts_near_one_say_little() -> None:
+    # 40 and 42 of 64 at k = 20: both are 1 to five digits, and two draws of prompts exclude hardly anything.
+    mean = mean_pass_at_k([64, 64], [40, 42], 20, np.random.default_rng(0)).mean
+    assert mean.value == pytest.approx(1.0, abs=1e-5)
+    assert mean.ci_low == pytest.approx(math.sqrt(0.025), abs=0.03)
+    assert mean.ci_high == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_ends_of_a_curve_never_fall() -> None:
+    ns, cs = [64] * 20, [3, 20, 60, 61] * 5
     curve = pass_at_k_curve(ns, cs, [64, 1, 2, 16], np.random.default_rng(0))
-    saturated, one, two, sixteen = (point.mean for point in curve)
     assert [point.k for point in curve] == [64, 1, 2, 16]
-    assert saturated.value == sixteen.value == 1.0
-    assert one.ci_low < two.ci_low <= sixteen.ci_low == saturated.ci_low < 1.0
-    alone = mean_pass_at_k(ns, cs, 64, np.random.default_rng(0)).mean
-    assert alone.ci_low < one.ci_low
+    ends = {point.k: (point.mean.ci_low, point.mean.ci_high) for point in curve}
+    for smaller, larger in itertools.pairwise((1, 2, 16, 64)):
+        assert ends[smaller][0] < ends[larger][0]  # type: ignore[operator]
+        assert ends[smaller][1] <= ends[larger][1]  # type: ignore[operator]
 
 
 def test_a_curve_saturated_from_the_start_stays_uncertain():
@@ -181,4 +207,4 @@ def test_next_to_one_there_is_an_interval_too():
     assert points[0] < 1.0
     assert points == pytest.approx([1.0, 1.0], abs=1e-9)
     mean = mean_pass_at_k(ns, cs, k, np.random.default_rng(0)).mean
-    assert (mean.ci_low, mean.ci_high) == (pytest.approx(0.025 ** (1 / 10)), 1.0)
+    assert (mean.ci_low, mean.ci_high) == (pytest.approx(0.025 ** (1 / 10)), pytest.approx(1.0))

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -6,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from workers.estimators.families import family_means, linearised
+from workers.estimators.families import family_means
 from workers.estimators.resampling import (
     bootstrap_interval,
     bootstrap_means,
+    bounded_interval,
     expanded_tail,
-    population_interval,
     resample_counts,
 )
-from workers.estimators.sample_mean import hall_interval
 
 
 def test_resample_counts_has_the_binomial_moments() -> None:
@@ -97,26 +97,35 @@ def test_expanded_tail_by_hand() -> None:
     assert expanded_tail(10**7, 0.95) == pytest.approx(0.025, abs=1e-6)
 
 
-def test_population_interval_holds_both_of_its_parts_and_means_of_families() -> None:
-    values = np.random.default_rng(1).beta(0.5, 2.0, 12)
-    low, high = population_interval(values, np.random.default_rng(2), confidence=0.95)  # type: ignore[misc]
-    hall = hall_interval(np.sort(values), 0.95)
-    plain = bootstrap_interval(values, np.random.default_rng(2), confidence=0.95)
-    assert plain is not None
-    assert low <= min(hall[0], plain[0])
-    assert high >= max(hall[1], plain[1])
-    # Two families of equal sums are two equal units: no spread.
+def test_bounded_interval_of_equal_values_is_in_closed_form() -> None:
     rng = np.random.default_rng(2)
-    assert population_interval([0.0, 1.0, 0.0, 1.0], rng, confidence=0.95, families=list("aabb")) is None
-    assert linearised([1.0, 3.0, 5.0], ["a", "a", "b"]).mean() == pytest.approx(3.0)
+    # Clopper-Pearson: 0 of 20 and 20 of 20 at 95 %.
+    assert bounded_interval([0.0] * 20, rng, confidence=0.95) == pytest.approx((0.0, 1 - 0.025**0.05))
+    assert bounded_interval([1.0] * 20, rng, confidence=0.95) == pytest.approx((0.025**0.05, 1.0))
+    # All 0.4: the further value is 0 or 1, and its weight is Beta(1, 20).
+    low, high = bounded_interval([0.4] * 20, rng, confidence=0.95)
+    assert (low, high) == pytest.approx((0.4 * 0.025**0.05, 1 - 0.6 * 0.025**0.05))
+    # A family is one value, and two of equal means are two equal ones.
+    ends = bounded_interval([0.0, 1.0, 0.0, 1.0], rng, confidence=0.95, families=list("aabb"))
+    assert ends == pytest.approx((0.5 * 0.025**0.5, 1 - 0.5 * 0.025**0.5))
+    with pytest.raises(ValueError, match="no value"):
+        bounded_interval([], rng, confidence=0.95)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("prompts", [10, 20, 40])
-def test_population_interval_covers_a_skewed_population(prompts: int) -> None:
-    rng, held, reps = np.random.default_rng(prompts), 0, 1000
-    for _ in range(reps):
-        rates = rng.binomial(64, rng.beta(0.5, 2.0, prompts)) / 64
-        ends = population_interval(rates, rng, confidence=0.95, resamples=800)
-        held += ends is not None and ends[0] <= 0.2 <= ends[1]
-    assert stats.binomtest(held, reps, 0.95, alternative="less").pvalue > 0.001
+def test_bounded_interval_is_the_quantile_of_its_definition() -> None:
+    # Two values 0 and 1: the lower end is a quantile of the second of three uniform weights, Beta(1, 2):
+    # 1 - sqrt(1 - 0.025); the upper one of the sum of two of them, Beta(2, 1): sqrt(0.975).
+    low, high = bounded_interval([0.0, 1.0], np.random.default_rng(3), confidence=0.95, resamples=400_000)
+    assert (low, high) == pytest.approx((1 - math.sqrt(0.975), math.sqrt(0.975)), abs=2e-3)
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+def test_bounded_interval_holds_the_mean_and_mirrors(values: list[float], seed: int) -> None:
+    low, high = bounded_interval(values, np.random.default_rng(seed), confidence=0.95, resamples=500)
+    assert 0.0 <= low <= np.mean(values) + 1e-9
+    assert np.mean(values) - 1e-9 <= high <= 1.0
+    mirrored = bounded_interval(
+        [1.0 - v for v in values], np.random.default_rng(seed), confidence=0.95, resamples=500
+    )
+    # The same weights in the opposite order: equal but for the draws.
+    assert mirrored == pytest.approx((1.0 - high, 1.0 - low), abs=0.15)
