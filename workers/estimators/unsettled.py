@@ -34,14 +34,7 @@ def samples_to_settle_prompts(
 
 def _needed(evidence: PromptEvidence, regime: Regime, target: float, reach: float) -> int | None:
     if regime.name == "undetermined":
-        open_ones = [
-            one
-            for one in (evidence.reference_probe, *evidence.elicitation_arms, evidence.candidate_use)
-            if one.label == "undetermined"
-        ]
-        needs = [one.samples_to_settle for one in open_ones]
-        known = [need for need in needs if need is not None]
-        return sum(known) if known else None
+        return _until_classed(evidence, reach)
     failed = {check.check for check in regime.confirmation if not check.passed}
     if not failed:
         return 0
@@ -50,6 +43,31 @@ def _needed(evidence: PromptEvidence, regime: Regime, target: float, reach: floa
     policies = (evidence.reference_probe, *evidence.elicitation_arms)
     needs = [_until_kept(policy, target, reach) for policy in policies]
     return None if None in needs else sum(need for need in needs if need is not None)
+
+
+def _until_classed(evidence: PromptEvidence, reach: float) -> int | None:
+    """Samples of the open classes; of the reference's policies one that is on its way `in` is enough.
+
+    A prompt is out only where every policy is, and reached where one is: no policy needs its samples once
+    another reaches.
+    """
+    policies = (evidence.reference_probe, *evidence.elicitation_arms)
+    open_ones = [one for one in policies if one.label == "undetermined"]
+    needs = [one.samples_to_settle for one in open_ones]
+    rising = [
+        need for one, need in zip(open_ones, needs, strict=True) if need is not None and _rises(one, reach)
+    ]
+    needs = [min(rising)] if rising else needs
+    if evidence.candidate_use.label == "undetermined":
+        needs.append(evidence.candidate_use.samples_to_settle)
+    known = [need for need in needs if need is not None]
+    return sum(known) if known else None
+
+
+def _rises(policy: Reach, reach: float) -> bool:
+    """Whether further samples at the rate so far would show that the policy reaches."""
+    threshold, _ = accepted_thresholds(policy.noise, epsilon(policy.budget, reach))
+    return policy.samples > 0 and policy.successes / policy.samples > threshold
 
 
 def _until_kept(policy: Reach, target: float, reach: float) -> int | None:

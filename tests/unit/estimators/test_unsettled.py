@@ -7,7 +7,7 @@ import pytest
 
 from workers.estimators.counts import epsilon, log_e_in, log_e_out
 from workers.estimators.regimes import PromptEvidence, Reach, classify_regime, select_out
-from workers.estimators.settle import samples_to_settle
+from workers.estimators.settle import samples_to_settle, samples_to_settle_in
 from workers.estimators.unsettled import samples_to_settle_prompts
 
 ALPHA, REACH, K_USE, K_PROBE, PLANNED = 0.05, 0.5, 8, 256, 2048
@@ -84,3 +84,25 @@ def test_a_claim_that_e_bh_drops_is_kept_after_the_number_given(created: int) ->
 def test_no_number_of_samples_measures_a_chance_floor() -> None:
     missing = [replace(evidence((0, 3000), (60, 64)), chance_floor=None)]
     assert needed(missing) == [None]
+
+
+def test_one_arm_on_its_way_in_settles_the_prompt_alone() -> None:
+    """Own policy and a cold arm lack a thousand failures each; a hot arm with 3 of 64 lacks a handful."""
+    threshold = epsilon(K_PROBE, REACH)
+    own = evidence((0, 64), (60, 64))
+    cold = replace(reach_of(0, 64, K_PROBE), arm="cold")
+    more = samples_to_settle_in(1, 100, threshold, LEVEL + math.log(2))
+    assert more is not None
+    hot = replace(reach_of(1, 100, K_PROBE), arm="hot", label="undetermined", tests=2).forecast(more)
+    assert needed([replace(own, elicitation_arms=(cold,))]) == [2 * needed([own])[0]]
+    assert needed([replace(own, elicitation_arms=(cold, hot))]) == [more]
+    # The number given does settle it: at that rate the arm is in, and the prompt in its tail.
+    c, n = round((100 + more) / 100), 100 + more
+    assert log_e_in(c + 1, n, threshold) >= LEVEL + math.log(2)
+
+
+def test_a_policy_with_an_open_end_does_not_hide_the_others() -> None:
+    """Where noise leaves one policy without a forecast, what is known of the others is told."""
+    own = evidence((0, 64), (60, 64))
+    silent = replace(reach_of(0, 64, K_PROBE), arm="silent", samples_to_settle=None)
+    assert needed([replace(own, elicitation_arms=(silent,))]) == needed([own])
