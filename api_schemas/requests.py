@@ -91,6 +91,12 @@ class AnalysisRequest(Document):
             description="Checkpoints of one run in training order, for kind `trajectory`.",
         ),
     ] = None
+    score_neighbours: bool = Field(
+        False,
+        description="For kind `trajectory`: score each checkpoint's pilot under the checkpoints beside it "
+        "too. `success_step` then tells how far the price of success falls from one to the next; a pilot is "
+        "read up to three times instead of once.",
+    )
     prompts: Prompts | None = Field(
         None, description="Required unless every side is an import; then those of the imports are meant."
     )
@@ -164,6 +170,8 @@ class AnalysisRequest(Document):
             return self
         if self.candidates is not None:
             raise ValueError(f"`candidates` is for kind `trajectory`; kind `{self.kind}` takes `candidate`")
+        if self.score_neighbours:
+            raise ValueError(f"`score_neighbours` is for kind `trajectory`, not `{self.kind}`")
         if self.kind != "support" and self.candidate is None:
             raise ValueError(f"`candidate` is required for kind `{self.kind}`")
         return self

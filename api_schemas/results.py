@@ -15,6 +15,7 @@ from api_schemas.demonstrated import DemonstrationRow, Demonstrations
 from api_schemas.estimates import DatasetEstimate, Estimate
 from api_schemas.free_energy import FreeEnergy
 from api_schemas.requests import Kind
+from api_schemas.shrinkage import CheckpointShrinkage, FirstShrinkage
 from api_schemas.support_zeros import SupportZeros
 from api_schemas.weights import WeightsRow
 
@@ -190,21 +191,6 @@ class Warning(SparseDocument):
     detail: str
 
 
-class CheckpointShrinkage(SparseDocument):
-    """Evidence that a checkpoint lost some prompt, with multiplicity over all checkpoints."""
-
-    certified: bool
-    log_e_value: Annotated[
-        float | None, Field(description="Against `no prompt is lost here`, nats; null without a prompt.")
-    ]
-    needed_log_e_value: Annotated[
-        float, Field(description="log(checkpoints / alpha): no checkpoint is wrong with chance 1 - alpha.")
-    ]
-    prompt_ids: Annotated[
-        list[str], Field(description="Prompts whose loss e-BH keeps at this checkpoint alone.")
-    ]
-
-
 class CheckpointResult(SparseDocument):
     """One checkpoint of a trajectory against the reference."""
 
@@ -212,6 +198,13 @@ class CheckpointResult(SparseDocument):
     candidate: str
     step: int | None
     shrinkage: CheckpointShrinkage
+    success_step: Annotated[
+        DatasetEstimate | None,
+        Field(
+            description="With `score_neighbours`: mean over prompts of log b minus that of the checkpoint "
+            "before, or of the reference; nats, by BAR over the successes of both."
+        ),
+    ] = None
     verdict: Verdict | None = None
     gain: Gain | None = None
     free_energy: FreeEnergy | None = None
@@ -219,14 +212,6 @@ class CheckpointResult(SparseDocument):
     nulls: list[Null]
     diagnostics: Diagnostics
     warnings: list[Warning]
-
-
-class FirstShrinkage(SparseDocument):
-    """The first checkpoint at which shrinkage is certified."""
-
-    checkpoint: int
-    candidate: str
-    step: int | None
 
 
 class ResultDocument(SparseDocument):
@@ -357,6 +342,10 @@ class PromptRow(SparseDocument):
 
     prompt_id: str
     checkpoint: Annotated[int | None, Field(description="Of a trajectory: which checkpoint.")] = None
+    success_step: Annotated[
+        Estimate | None,
+        Field(description="With `score_neighbours`: as the checkpoint's, of this prompt; nats."),
+    ] = None
     family: str | None
     split: str | None
     regime: Regime | None = None

@@ -1005,6 +1005,8 @@ class PromptRow(Document):
     prompt_id: str
     checkpoint: int | None = None
     """Of a trajectory: which checkpoint."""
+    success_step: Estimate | None = None
+    """With `score_neighbours`: as the checkpoint's, of this prompt; nats."""
     family: str | None = None
     split: str | None = None
     regime: (
@@ -1091,6 +1093,10 @@ class CheckpointResult(Document):
     candidate: str
     step: int | None = None
     shrinkage: CheckpointShrinkage
+    success_step: DatasetEstimate | None = None
+    """With `score_neighbours`: mean over prompts of log b minus that of the checkpoint before, or of the
+    reference; nats, by BAR over the successes of both.
+    """
     verdict: Verdict | None = None
     gain: Gain | None = None
     free_energy: FreeEnergy | None = None

@@ -463,6 +463,11 @@ class AnalysisRequest(TypedDict, total=False):
     candidate: ModelParticipant | ImportParticipant | None
     candidates: list[Checkpoint] | None
     """Checkpoints of one run in training order, for kind `trajectory`."""
+    score_neighbours: bool
+    """For kind `trajectory`: score each checkpoint's pilot under the checkpoints beside it too.
+    `success_step` then tells how far the price of success falls from one to the next; a pilot is read
+    up to three times instead of once.
+    """
     prompts: InlinePrompts | DatasetPrompts | None
     """Required unless every side is an import; then those of the imports are meant."""
     signal: Required[

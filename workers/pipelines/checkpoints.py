@@ -51,6 +51,7 @@ def checkpoint_view(
             kind="capability",
             streams={**seen, **others},
             steps=(),
+            score_neighbours=False,
             comparisons=len(spec.checkpoints),
         ),
         participants={REFERENCE: participants[REFERENCE], CANDIDATE: participants[stream]},
@@ -111,7 +112,8 @@ def _as_candidate(table: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:
 
 
 def _scores_as_candidate(scores: pa.Table, stream: str) -> pa.Table:
-    kept = scores.filter((pc.field("stream") == stream) | (pc.field("scorer") == stream))
+    both = pa.array([stream, REFERENCE], pa.string())
+    kept = scores.filter(pc.field("stream").isin(both) & pc.field("scorer").isin(both))
     return _renamed(_renamed(kept, "stream", stream), "scorer", stream)
 
 

@@ -156,7 +156,17 @@ def scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict
     candidates = [s for s in spec.sides if s != REFERENCE and share_tokenizer(participants, s)]
     raw = [UNTRUNCATED] if UNTRUNCATED in spec.streams and CANDIDATE in candidates else []
     given = {DEMONSTRATIONS: candidates} if DEMONSTRATIONS in spec.streams else {}
-    return {REFERENCE: candidates, **{stream: [REFERENCE] for stream in (*candidates, *raw)}, **given}
+    beside = _neighbours(candidates) if spec.score_neighbours else {}
+    others = {stream: [REFERENCE, *beside.get(stream, ())] for stream in (*candidates, *raw)}
+    return {REFERENCE: candidates, **others, **given}
+
+
+def _neighbours(checkpoints: Sequence[str]) -> dict[str, list[str]]:
+    """The checkpoints beside each, in training order; all share the reference's tokenizer."""
+    return {
+        one: [*checkpoints[max(place - 1, 0) : place], *checkpoints[place + 1 : place + 2]]
+        for place, one in enumerate(checkpoints)
+    }
 
 
 def model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:

@@ -83,6 +83,7 @@ class AnalysisSpec:
         audit_request: The request's audit of the verifier; None without one.
         noise: The audit, counted; None before, and without one.
         steps: Of a trajectory: the training step of each checkpoint, None where the request says none.
+        score_neighbours: Of a trajectory: whether each checkpoint scores the pilots of those beside it.
         comparisons: Checkpoints that share one error level for losses; 1 but for those of a trajectory.
         fixed: For each imported side, how many samples there are of each prompt; nothing is added to them.
     """
@@ -100,6 +101,7 @@ class AnalysisSpec:
     audit_request: dict[str, Any] | None = None
     noise: Noise | None = None
     steps: tuple[int | None, ...] = ()
+    score_neighbours: bool = False
     comparisons: int = 1
     fixed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -137,6 +139,7 @@ class AnalysisSpec:
             second_signal=request["second_signal"],
             audit_request=request["audit"],
             steps=tuple(one["step"] for one in request.get("candidates") or ()),
+            score_neighbours=request.get("score_neighbours", False),
             fixed=fixed or {},
         )
 

@@ -5,23 +5,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from workers.estimators.dataset import mean_over_prompts
+from workers.estimators.estimate import Estimate
 from workers.estimators.findings import select_lost
 from workers.estimators.first_loss import CheckpointLoss, checkpoint_losses, first_certified
 from workers.pipelines.audit import alpha_of_samples
 from workers.pipelines.checkpoints import CheckpointView, checkpoint_view
 from workers.pipelines.committed import Committed
-from workers.pipelines.document import Json
+from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.finalise import Findings, finalise, frame
 from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant, are_identical
 from workers.pipelines.plan import Notice
+from workers.pipelines.prompt_result import CONFIDENCE
 from workers.pipelines.spec import REFERENCE, AnalysisSpec
+from workers.pipelines.success_steps import success_steps
 
 OWN_PARTS = ("verdict", "gain", "free_energy", "support", "nulls", "diagnostics", "warnings")
 """What a checkpoint's entry takes from its comparison with the reference."""
 
 OF_THE_REFERENCE = ("aa", "planted")
 """Nulls that the reference's samples alone decide: the same for every checkpoint."""
+
+STEP_STREAM = 1
+"""Of the seed: the bootstrap of mean steps."""
 
 SHARES = ("truncated_share", "unparsed_share", "duplicate_share")
 
@@ -33,6 +42,7 @@ class _Checkpoint:
     view: CheckpointView
     found: Findings
     loss: CheckpointLoss
+    steps: Sequence[Estimate] = ()
 
 
 def finalise_analysis(
@@ -56,12 +66,40 @@ def finalise_analysis(
     found = [estimate(view.spec, view.participants, view.committed) for view in views]
     evidences = [[record.evidence for record in one.records] for one in found]
     losses = checkpoint_losses(evidences, alpha_of_samples(spec))
-    checkpoints = [
-        _Checkpoint(*one) for one in zip(spec.checkpoints, spec.steps, views, found, losses, strict=True)
+    steps = [
+        success_steps(spec, committed, stream) if spec.score_neighbours else () for stream in spec.checkpoints
     ]
-    rows = [{**row, "checkpoint": index} for index, one in enumerate(checkpoints) for row in one.found.rows]
+    checkpoints = [
+        _Checkpoint(*one)
+        for one in zip(spec.checkpoints, spec.steps, views, found, losses, steps, strict=True)
+    ]
+    rows = [
+        {**row, "checkpoint": index, **_step_of(spec, one, row)}
+        for index, one in enumerate(checkpoints)
+        for row in one.found.rows
+    ]
     document = _document(spec, participants, checkpoints, analysis_id, dict(usage), partial)
     return Findings(document, rows, found[-1].verdict)
+
+
+def _step_of(spec: AnalysisSpec, one: _Checkpoint, row: Json) -> Json:
+    """The row's own step; nothing where neighbours were not scored."""
+    if not one.steps:
+        return {}
+    place = next(prompt.index for prompt in spec.prompts if prompt.id == row["prompt_id"])
+    return {"success_step": estimate_json(one.steps[place])}
+
+
+def _mean_step(spec: AnalysisSpec, one: _Checkpoint) -> Json:
+    """The mean step over the prompts that have a row; nothing where neighbours were not scored."""
+    if not one.steps:
+        return {}
+    seen = {row["prompt_id"] for row in one.found.rows}
+    kept = sorted((p for p in spec.prompts if p.id in seen), key=lambda p: p.id)
+    families = [f"\0{p.id}" if p.family is None else p.family for p in kept]
+    rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(STEP_STREAM,)))
+    mean = mean_over_prompts([one.steps[p.index] for p in kept], rng, CONFIDENCE, families=families)
+    return {"success_step": mean_json(mean)}
 
 
 def _document(
@@ -111,6 +149,7 @@ def _entry(spec: AnalysisSpec, index: int, one: _Checkpoint) -> Json:
         "candidate": one.view.participants["candidate"].model_id,
         "step": one.step,
         "shrinkage": shrinkage,
+        **_mean_step(spec, one),
         **parts,
         "nulls": [null for null in parts["nulls"] if null["null"] not in OF_THE_REFERENCE],
     }

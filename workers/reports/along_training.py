@@ -54,6 +54,7 @@ class CheckpointRow:
     term: Term | None
     gain: Reading | None
     nats: tuple[Reading | None, ...]
+    price_step: Reading | None
     lost: str
     findings: tuple[Term, ...]
     reasons: tuple[str, ...]
@@ -67,6 +68,7 @@ class Trajectory:
     nats: TrainingChart | None
     verdicts: tuple[tuple[str, Term | None], ...]
     rows: tuple[CheckpointRow, ...]
+    has_steps: bool
     shrinkage: str
     last: str
 
@@ -86,6 +88,7 @@ def trajectory(document: Json) -> Trajectory | None:
         ),
         verdicts=tuple(zip(labels, map(_term, checkpoints), strict=True)),
         rows=tuple(_row(one) for one in checkpoints),
+        has_steps=any(one.get("success_step") for one in checkpoints),
         shrinkage=shrinkage_sentence(document),
         last=labels[-1],
     )
@@ -119,6 +122,7 @@ def _term(checkpoint: Json) -> Term | None:
 def _row(checkpoint: Json) -> CheckpointRow:
     verdict, energy = checkpoint.get("verdict") or {}, checkpoint.get("free_energy") or {}
     gain, shrinkage = (checkpoint.get("gain") or {}).get("total"), checkpoint["shrinkage"]
+    price_step = checkpoint.get("success_step")
     found = [FINDINGS.get(name) or Term(name, "", "", "undetermined") for name in verdict.get("findings", ())]
     lost = f"{len(shrinkage['prompt_ids'])}"
     return CheckpointRow(
@@ -127,6 +131,7 @@ def _row(checkpoint: Json) -> CheckpointRow:
         term=_term(checkpoint),
         gain=None if gain is None else read(gain, signed=True),
         nats=tuple(None if energy.get(key) is None else read(energy[key]) for key in NATS_LINES),
+        price_step=None if price_step is None else read(price_step, signed=True),
         lost=f"{lost}, certified" if shrinkage["certified"] else lost,
         findings=tuple(found),
         reasons=tuple(verdict.get("reasons", ())),
