@@ -59,7 +59,7 @@ bench: setup ## tokens, speed and overhead against what is run beside them; writ
 	@$(BIN)/python -m benchmarks.performance run
 	@$(BIN)/python -m benchmarks.performance report
 
-mutations: setup ## break each rule of the science and the ledger in a copy and see its test go red
+mutations: setup ## break each rule of science, ledger and gateway in a copy and see its test go red
 	@$(BIN)/python -m benchmarks.mutations
 
 faults: setup ## every fault test, slow ones too; writes the table in docs/reliability.md

@@ -1,4 +1,4 @@
-"""Break science and ledger on purpose, one rule at a time, and see a named test go red: ``make mutations``.
+"""Break rules on purpose, one at a time, and see a named test go red: ``make mutations``.
 
 Each mutation is made in a temporary copy of the repository, where its test must pass before and fail after.
 """
@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from benchmarks.gateway_mutations import GATEWAY_MUTATIONS
 from benchmarks.ledger_mutations import LEDGER_MUTATIONS
 from benchmarks.mutation import Mutation
 
@@ -91,6 +92,8 @@ MUTATIONS: Final = (
     ),
 )
 
+EVERY: Final = (*MUTATIONS, *LEDGER_MUTATIONS, *GATEWAY_MUTATIONS)
+
 
 def main(
     only: Annotated[
@@ -104,7 +107,7 @@ def main(
         python -m benchmarks.mutations --only e-BH
     """
     console = Console()
-    chosen = [m for m in (*MUTATIONS, *LEDGER_MUTATIONS) if not only or any(part in m.name for part in only)]
+    chosen = [m for m in EVERY if not only or any(part in m.name for part in only)]
     survivors = 0
     for mutation in chosen:
         with console.status(f"{mutation.name} ..."):

@@ -1,6 +1,10 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
 from ledger import quotas
 from ledger.database import read, write
 
@@ -67,3 +71,19 @@ def test_two_transactions_of_a_tenant_never_count_at_once(bench):
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(take, range(4))) == [False, False, False, True]
+
+
+def test_on_postgresql_a_second_transaction_of_the_tenant_waits(postgres_ledger):
+    """There two may write at a time: only the lock keeps the second from counting what the first takes."""
+
+    def hold(tenant):
+        with write(postgres_ledger) as conn:
+            conn.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            quotas.hold_tenant(conn, tenant)
+
+    with write(postgres_ledger) as conn:
+        quotas.hold_tenant(conn, "default")
+        hold("other")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            hold("default")
+    hold("default")

@@ -126,6 +126,21 @@ def test_later_draws_that_the_pilot_grows_into_are_scored_and_not_drawn_again():
     assert rows_of(plan, "sample", "candidate") == [(0, 4), (0, 5), (1, 4), (1, 5)]
 
 
+def test_a_gap_in_later_draws_is_closed():
+    """Of three blocks beyond a pilot of 4, the middle one was dropped when the analysis was stopped."""
+    run = run_of(adaptive=True)
+    later = [
+        {"shard_id": f"shd_{work}_{low}", "work": work, "stream": "reference", "scorer": None, "items": items}
+        for work in ("sample", "verify")
+        for low, items in ((4, [[0, 4, 6]]), (8, [[0, 8, 10]]))
+    ]
+    plan = missing(run, [*committed(run), *later])
+    assert rows_of(plan, "sample", "reference") == [(0, 6), (0, 7)]
+    assert rows_of(plan, "verify", "reference") == [(0, 6), (0, 7)]
+    # They lie beyond the pilot, which alone is scored.
+    assert rows_of(plan, "score", "reference") == rows_of(plan, "sample", "candidate") == []
+
+
 @given(st.data())
 def test_whatever_is_there_every_sample_is_drawn_and_read_once_in_the_end(data):
     """The definition: after the round, work minus what ended is empty, and nothing was done twice."""

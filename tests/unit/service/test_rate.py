@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from service.limits.headers import retry_after
 from service.limits.rate import RateLimiter
 from tiltscope.broker import free_port
 
@@ -40,3 +41,10 @@ def test_callers_are_counted_apart(redis_url: str) -> None:
 def test_no_limit_asks_nobody() -> None:
     free = RateLimiter("redis://127.0.0.1:1/0", limit=0, timeout_seconds=1.0, pause_seconds=1.0)
     assert free.take(*CALLER) is None
+
+
+def test_pauses_differ_so_that_who_is_refused_together_does_not_return_together() -> None:
+    pauses = [int(retry_after(1000.0)["Retry-After"]) for _ in range(200)]
+    assert min(pauses) >= 1000
+    assert max(pauses) <= 1200
+    assert len(set(pauses)) > 50  # of 200 numbers; about 126 of 200 draws are distinct
