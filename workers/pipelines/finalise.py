@@ -232,7 +232,10 @@ def _is_cut(spec: AnalysisSpec, observed: Sequence[PromptObservations], committe
 
 
 def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
-    """What every number is relative to: models, policy, signal, budget."""
+    """What every number is relative to: models, policy, signal, budget.
+
+    An imported side has a policy of its own: what its log was drawn by.
+    """
     sides = {
         stream: {
             "model": side.model_id,
@@ -241,6 +244,7 @@ def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
             "adapter_digest": side.adapter_digest,
             "tokenizer_digest": side.tokenizer_digest,
             "parameters": side.parameters,
+            **({"policy": spec.streams[stream].policy.canonical()} if side.imported else {}),
         }
         for stream, side in participants.items()
     }

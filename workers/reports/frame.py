@@ -29,6 +29,7 @@ MODEL_FIELDS: Final = {
     "adapter_digest": "Adapter",
     "tokenizer_digest": "Tokenizer",
     "parameters": "Parameters",
+    "policy": "Drawn by",
 }
 
 
@@ -131,6 +132,9 @@ def _setting(key: str, value: Any) -> str:
 def _property(key: str, value: Any) -> dict[str, str]:
     if value is None or value == "":
         return {"text": "none", "full": ""}
+    if isinstance(value, Mapping):  # of a log: what is not a law's setting is the request's
+        law = (f"{name} {_setting(name, value[name])}" for name in ("temperature", *OFF) if name in value)
+        return {"text": ", ".join(law), "full": ""}
     if key.endswith("_digest"):
         return {"text": str(value)[:DIGEST], "full": str(value)}
     return {"text": f"{value:,}" if is_number(value) else str(value), "full": ""}

@@ -154,6 +154,16 @@ def test_the_frame_is_printed():
     assert r'"\n\n"' in text
 
 
+def test_a_log_is_shown_with_the_law_it_was_drawn_by():
+    document, rows = capability("mixed", [])
+    law = {"temperature": 0.35, "top_k": 0, "top_p": 0.85, "min_p": 0.0, "max_new_tokens": 8, "stop": []}
+    document["frame"]["reference"]["policy"] = law
+    text = Page(render_report(document, rows, title="logs")).text
+    assert "temperature 0.35, top_k 0 (off), top_p 0.85, min_p 0 (off)" in text
+    assert "Drawn by" in text
+    assert "Drawn by" not in Page(render("mixed")).text
+
+
 def test_evidence_and_confirmations_are_there():
     text = Page(render("creation")).text
     assert "reference at K = 256: out, counts, 0 of 512 samples, log e-value 5.1 nats" in text
