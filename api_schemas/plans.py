@@ -36,7 +36,13 @@ class AnalysisPlan(Document):
     prompts: int
     samples: Annotated[PlannedRange, Field(description="Over all prompts and sides.")]
     tokens: Annotated[PlannedRange, Field(description="If every sample were as long as it may be.")]
-    cached_samples: Annotated[int, Field(description="Of the samples, those that need not be drawn.")]
+    cached_samples: Annotated[
+        int,
+        Field(
+            description="Of the sides' pilots: samples that an earlier analysis drew, so that they are read "
+            "instead. Arms are not counted, nor what is beyond the pilot."
+        ),
+    ]
     seconds: Annotated[PlannedFigure, Field(description="For the pilot, once a worker is free.")]
     maximum_seconds: Annotated[PlannedFigure, Field(description="For everything that may be drawn.")]
     smallest_detectable: SmallestDetectable

@@ -8,7 +8,7 @@ another, and deleting one takes nothing from the rest.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
@@ -49,6 +49,36 @@ def draw_key(
         "stream": stream,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def draw_keys(
+    spec: Mapping[str, Any],
+    stream: str,
+    *,
+    weights: Sequence[str],
+    model: Mapping[str, Any],
+    prompts: Iterable[int],
+) -> list[str]:
+    """Draw keys of a stream for prompts of a request.
+
+    Args:
+        spec: The request with every default filled in.
+        stream: The stream's name.
+        weights: Key of the model that draws, as its shards name it: an arm draws with a side's.
+        model: Digests of the stream's own model; of the reference's, where it has none.
+        prompts: Indices of the prompts.
+    """
+    participant = {"weights": list(weights), **(spec.get(stream) or {})}
+    return [
+        draw_key(spec, stream=stream, participant=participant, model=model, prompt=_prompt(spec, index))
+        for index in prompts
+    ]
+
+
+def model_key(model: Mapping[str, Any]) -> str:
+    """What shards name a model by."""
+    weights, adapter = model["weights_digest"], model["adapter_digest"]
+    return str(weights) if adapter is None else f"{weights}+{adapter}"
 
 
 def remember(conn: Connection, shard: Mapping[str, Any], drawn: Sequence[tuple[str, int, int]]) -> None:
@@ -93,19 +123,30 @@ def find(conn: Connection, tenant_id: str, wanted: Mapping[str, Range]) -> list[
     return list(sources.values())
 
 
-def count_present(conn: Connection, tenant_id: str, wanted: Mapping[str, Range]) -> int:
-    """How many of the samples wanted need not be drawn.
+def count_present(conn: Connection, tenant_id: str, wanted: Mapping[str, Range]) -> dict[str, int]:
+    """How many of the samples wanted need not be drawn, by draw key.
 
     Args:
         conn: A transaction.
         tenant_id: Whose samples may be read.
         wanted: Ranges by draw key.
     """
-    present: dict[str, set[int]] = {key: set() for key in wanted}
-    for row in _entries(conn, tenant_id, wanted):
-        low, high = wanted[row.draw_key]
-        present[row.draw_key] |= set(range(max(low, row.lo), min(high, row.hi)))
-    return sum(map(len, present.values()))
+    counts = dict.fromkeys(wanted, 0)
+    reached = {key: low for key, (low, _) in wanted.items()}
+    for row in sorted(_entries(conn, tenant_id, wanted), key=lambda row: int(row.lo)):
+        key, last = row.draw_key, min(wanted[row.draw_key][1], row.hi)
+        counts[key] += max(0, last - max(reached[key], row.lo))
+        reached[key] = max(reached[key], last)
+    return counts
+
+
+def _prompt(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:
+    """The prompt of an index, or, from a data set, which never changes, where it is."""
+    inline = spec["prompts"].get("inline")
+    found: Mapping[str, Any] = (
+        inline[index] if inline else {"prompt": [spec["prompts"].get("dataset"), index]}
+    )
+    return found
 
 
 def _entries(conn: Connection, tenant_id: str, wanted: Mapping[str, Range]) -> list[Any]:

@@ -148,6 +148,12 @@ class Settings(LimitSettings):
         description="Whether the signal `http` may ask the workers' own machine.",
     )
 
+    sample_cache: bool = Field(
+        default=True,
+        description="Whether workers read samples that were drawn before. What they are told, so that plans "
+        "count on it.",
+    )
+
     webhook_key: SecretStr = Field(
         default=SecretStr(""),
         description="Under which secrets of webhooks are kept: 32 bytes in URL-safe base64; several, "

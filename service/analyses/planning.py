@@ -11,6 +11,7 @@ from api_schemas.plans import AnalysisPlan, PlannedFigure, PlannedRange, Smalles
 from api_schemas.requests import AnalysisRequest
 from ledger import workers
 from ledger.throughput import Pace, recent_pace
+from service.analyses.cached import cached_samples
 from service.analyses.model_checks import sides
 from service.analyses.plan_checks import (
     arm_lengths,
@@ -29,16 +30,23 @@ Models = Mapping[str, Row[Any]]
 
 
 def plan_of(
-    conn: Connection, tenant: str, request: AnalysisRequest, prompts: int, models: Models
+    conn: Connection,
+    tenant: str,
+    request: AnalysisRequest,
+    prompts: int,
+    models: Models,
+    *,
+    reuses: bool = True,
 ) -> AnalysisPlan:
     """The plan of a request that would be accepted.
 
     Args:
         conn: A transaction.
-        tenant: Whose shards show the pace.
+        tenant: Whose shards show the pace, and whose samples may be reused.
         request: The request.
         prompts: How many prompts it has.
         models: Registry rows of its models, by id.
+        reuses: Whether workers read what was drawn before.
     """
     budget = request.budget
     each = budget.max_samples_per_prompt if budget.adaptive else budget.samples_per_prompt
@@ -53,29 +61,26 @@ def plan_of(
     pilot = prompts * budget.samples_per_prompt * sum(first) + extra
     most = prompts * each * sum(every) + extra
     tokens = PlannedRange(pilot=pilot, maximum=most if limit is None else min(most, limit))
+    cached = cached_samples(conn, tenant, request, prompts, models) if reuses else 0
+    found = cached * request.policy.max_new_tokens
     return AnalysisPlan(
         object="analysis.plan",
         prompts=prompts,
         samples=samples,
         tokens=tokens,
-        cached_samples=cached_samples(conn, request, models),
-        seconds=_seconds(conn, tenant, request, models, samples.pilot, tokens.pilot, samples.pilot),
+        cached_samples=cached,
+        seconds=_seconds(conn, tenant, request, models, samples.pilot, tokens.pilot - found, samples.pilot),
         maximum_seconds=_seconds(
             conn,
             tenant,
             request,
             models,
             samples.maximum,
-            tokens.maximum,
+            max(0, tokens.maximum - found),
             samples.pilot + _scored_later(request, prompts * (each - budget.samples_per_prompt)),
         ),
         smallest_detectable=SmallestDetectable(gain=_gain(request, prompts), success=_success(request)),
     )
-
-
-def cached_samples(_conn: Connection, _request: AnalysisRequest, _models: Models) -> int:
-    """Samples that an earlier analysis drew: none, because samples are not reused yet."""
-    return 0
 
 
 def _seconds(
@@ -89,6 +94,7 @@ def _seconds(
 ) -> PlannedFigure:
     """Engine time by the pace of the newest shards, shared by the workers seen lately.
 
+    Tokens are those that have to be drawn; samples, found or drawn, are all judged.
     Scored are the pilot, each sample under the other side's model, and at most all later candidate samples.
     """
     compared = [models[model_id] for model_id in sides(request).values()]

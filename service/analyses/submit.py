@@ -77,7 +77,14 @@ def plan(resources: Resources, request: AnalysisRequest) -> AnalysisPlan:
     complete = request.completed()
     admitted = admit(resources, request, complete)
     with read(resources.engine) as conn:
-        return plan_of(conn, resources.tenant, complete, admitted.source.count, admitted.models)
+        return plan_of(
+            conn,
+            resources.tenant,
+            complete,
+            admitted.source.count,
+            admitted.models,
+            reuses=resources.settings.sample_cache,
+        )
 
 
 def _commit(resources: Resources, request: AnalysisRequest, key: str | None, digest: str) -> Analysis:

@@ -21,6 +21,12 @@ def spent(stack, analysis_id):
     return usage["samples"], usage["cached_samples"]
 
 
+def planned(stack, request):
+    answer = stack.client.post("/v1/analyses?validate_only=true", json=request)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["cached_samples"]
+
+
 def unspent(findings):
     """The document without what it cost."""
     return {name: value for name, value in findings.document.items() if name != "usage"}
@@ -31,6 +37,11 @@ def test_the_same_again_draws_nothing_and_more_draws_the_rest(warm, comparison):
     first = warm.submit(fixed(comparison, 32))
     found = warm.findings(first)
     assert spent(warm, first) == (sides * prompts * 32, 0)
+
+    # A plan counts what a worker then finds: below, as it was drawn, and beyond it.
+    for samples in (8, 32, 48):
+        assert planned(warm, fixed(comparison, samples)) == sides * prompts * min(samples, 32)
+    assert planned(warm, {**fixed(comparison, 32), "seed": comparison["seed"] + 1}) == 0
 
     again = warm.submit(fixed(comparison, 32))
     same = warm.findings(again)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from ledger import datasets, imports, models
 from ledger.database import read
 from ledger.progress import drawn_tokens, usage
-from ledger.sample_cache import draw_key, find
+from ledger.sample_cache import draw_keys, find
 from ledger.shards import Claim, failures_for, inputs_for
 from ledger.states import AnalysisStatus, Work
 from ledger.tables import shards
@@ -114,33 +114,20 @@ def _cache(
     conn: Connection, claim: Claim, found: Mapping[str, Mapping[str, Any]], use_cache: bool
 ) -> dict[str, Any]:
     """The draw keys of a sample shard's items, and committed artefacts that hold some of its samples."""
-    shard, spec = claim.shard, claim.analysis["spec"]
-    stream = shard["stream"]
-    # An arm draws with a side's model; which, its weights say.
-    participant = {"weights": shard["model_keys"], **(spec.get(stream) or {})}
-    model = found.get(stream) or found[_SIDES[0]]
-    keys = [
-        draw_key(
-            spec,
-            stream=stream,
-            participant=participant,
-            model=model,
-            prompt=_prompt(spec, index),
-        )
-        for index, _, _ in shard["items"]
-    ]
+    shard, stream = claim.shard, claim.shard["stream"]
+    keys = draw_keys(
+        claim.analysis["spec"],
+        stream,
+        weights=shard["model_keys"],
+        model=found.get(stream) or found[_SIDES[0]],
+        prompts=[index for index, _, _ in shard["items"]],
+    )
     wanted: dict[str, tuple[int, int]] = {}
     for key, (_, low, high) in zip(keys, shard["items"], strict=True):
         first, last = wanted.get(key, (low, high))
         wanted[key] = (min(low, first), max(high, last))
     sources = find(conn, shard["tenant_id"], wanted) if use_cache else []
     return {"draw_keys": keys, "cached": sources}
-
-
-def _prompt(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:
-    """The prompt of an index, or, from a data set, which never changes, where it is."""
-    inline = spec["prompts"].get("inline")
-    return inline[index] if inline else {"prompt": [spec["prompts"].get("dataset"), index]}
 
 
 def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:

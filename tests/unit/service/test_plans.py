@@ -3,13 +3,14 @@ import math
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from api_schemas.plans import AnalysisPlan
-from ledger import workers
+from ledger import models, workers
 from ledger.commits import commit
-from ledger.database import read
-from ledger.tables import analyses
+from ledger.database import read, write
+from ledger.sample_cache import draw_keys
+from ledger.tables import analyses, drawn_samples
 from ledger.workers import WorkerIdentity
 
 NOTHING = {"samples": 0, "sampled_tokens": 0, "scored_tokens": 0, "cached_samples": 0, "engine_seconds": 0.0}
@@ -23,6 +24,28 @@ def plan(gateway: Any, request_body: dict[str, Any]) -> Any:
         return AnalysisPlan.model_validate(answer.json())
 
     return plan
+
+
+@pytest.fixture
+def drawn(engine: Engine, submit: Any, worker: Any) -> None:
+    """The candidate's samples 0 to 39 of the one prompt, under the keys that workers use."""
+    submit()
+    shard = {"idx": 0, "work": "sample", "stream": "candidate", "items": [[0, 0, 40]]}
+    planned = [{**shard, "model_keys": ["b" * 64]}]
+    assert commit(engine, worker.claim(), artefact=None, usage=NOTHING, next_shards=planned)
+    claim = worker.claim()
+    with read(engine) as conn:
+        row = models.get(conn, "default", "tiny-grpo")
+    assert row is not None
+    (key,) = draw_keys(
+        claim.analysis["spec"],
+        "candidate",
+        weights=claim.shard["model_keys"],
+        model=row._mapping,
+        prompts=[0],
+    )
+    stored = {"key": "k", "sha256": "s", "n_rows": 40}
+    assert commit(engine, claim, artefact=stored, usage=NOTHING, drawn=[(key, 0, 40)])
 
 
 def test_samples_and_tokens_are_counted(plan: Any) -> None:
@@ -101,6 +124,13 @@ class TestTime:
         assert "of these models (100 tokens a second), shared by 1 worker" in planned.seconds.reason
         assert planned.maximum_seconds.value == pytest.approx(655.36 + 163.84 + (512 + 32_768) / 200)
 
+    @pytest.mark.usefixtures("measured", "drawn")
+    def test_what_was_drawn_before_takes_no_drawing(self, plan: Any) -> None:
+        """40 of the 128 pilot samples are there: 704 tokens at 100/s, and all is judged and scored."""
+        planned = plan()
+        assert planned.seconds.value == pytest.approx(7.04 + 2.56 + 5.12)
+        assert planned.maximum_seconds.value == pytest.approx(652.16 + 163.84 + (512 + 32_768) / 200)
+
     @pytest.mark.usefixtures("measured")
     def test_workers_share_it(self, plan: Any, engine: Engine) -> None:
         for number in range(4):
@@ -112,6 +142,30 @@ class TestTime:
         planned = plan(kind="support", candidate=None)
         assert planned.seconds.value == pytest.approx(5.12 + 1.28)
         assert "of other models" in planned.seconds.reason
+
+
+class TestFoundBefore:
+    @pytest.mark.usefixtures("drawn")
+    def test_what_an_earlier_analysis_drew_is_counted(self, plan: Any, request_body: dict[str, Any]) -> None:
+        assert plan().cached_samples == 40
+        assert plan(budget={"samples_per_prompt": 30}).cached_samples == 30
+        assert plan(seed=1).cached_samples == 0
+        assert plan(policy={"temperature": 0.5}).cached_samples == 0
+        (prompt,) = request_body["prompts"]["inline"]
+        other, twin = {**prompt, "id": "p2", "prompt": "1+1="}, {**prompt, "id": "p3", "answer": "3"}
+        assert plan(prompts={"inline": [other, prompt, twin]}).cached_samples == 80
+
+    @pytest.mark.usefixtures("drawn")
+    def test_the_reference_has_drawn_nothing(self, plan: Any) -> None:
+        assert plan(kind="support", candidate=None).cached_samples == 0
+        # As a reference the same model draws other samples.
+        assert plan(kind="support", reference={"model": "tiny-grpo"}, candidate=None).cached_samples == 0
+
+    @pytest.mark.usefixtures("drawn")
+    def test_it_is_another_tenants_where_no_worker_would_look(self, plan: Any, engine: Engine) -> None:
+        with write(engine) as conn:
+            conn.execute(update(drawn_samples).values(tenant_id="other"))
+        assert plan().cached_samples == 0
 
 
 class TestEffects:
