@@ -807,7 +807,9 @@ class AnalysisPlan(Document):
     tokens: PlannedRange
     """If every sample were as long as it may be."""
     cached_samples: int
-    """Of the samples, those that need not be drawn."""
+    """Of the sides' pilots: samples that an earlier analysis drew, so that they are read instead. Arms are
+    not counted, nor what is beyond the pilot.
+    """
     seconds: PlannedFigure
     """For the pilot, once a worker is free."""
     maximum_seconds: PlannedFigure

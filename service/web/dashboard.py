@@ -23,6 +23,9 @@ setInterval(async () => {
 }, 2000);
 """
 
+COMPARED = 5
+"""Results in the comparison that is offered: as many as a reader holds in mind."""
+
 EMPTY = """<p>No analyses yet. Submit one with <code>tiltscope submit</code>, or</p>
 <pre>curl -X POST localhost:8000/v1/analyses -H 'Content-Type: application/json' -d @request.json</pre>"""
 
@@ -37,11 +40,19 @@ def dashboard(glances: Sequence[Glance]) -> HTMLResponse:
     body = (
         "<h1>Tiltscope</h1>"
         "<p>Did post-training tilt the model, or take it somewhere new?</p>"
-        f'<main id="analyses">{table if rows else EMPTY}</main>'
+        f'<main id="analyses">{table if rows else EMPTY}{_side_by_side(glances)}</main>'
         '<p class="quiet"><a href="/docs">API</a> · <a href="/v1/models">models</a> · '
         '<a href="/v1/signals">signals</a> · <a href="/readyz">readiness</a></p>'
     )
     return page("Tiltscope", body, script=REFRESH)
+
+
+def _side_by_side(glances: Sequence[Glance]) -> str:
+    ended = [glance.id for glance in glances if glance.has_report][:COMPARED]
+    if len(ended) < 2:
+        return ""
+    there = f"/v1/comparisons?format=html&ids={','.join(ended)}"
+    return f'<p><a href="{escape(there)}">The latest {len(ended)} results side by side</a></p>'
 
 
 def _row(glance: Glance) -> str:

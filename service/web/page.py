@@ -17,6 +17,10 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; }
 tr { border-bottom: 1px solid var(--line); }
 .wide { overflow-x: auto; } .quiet { opacity: .7; } .verb { font-weight: 600; }
 progress { width: 8rem; }
+.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+th[scope=row] { overflow-wrap: anywhere; min-width: 9rem; } th .quiet { font-weight: 400; }
+svg { display: block; } svg circle { fill: var(--link); }
+svg .interval { stroke: var(--link); stroke-width: 2; } svg .zero { stroke: currentColor; opacity: .4; }
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import HTMLResponse
 
 from service.web.page import page
+from service.web.prose import prose
 
 
 def reference(document: Mapping[str, Any]) -> HTMLResponse:
@@ -37,7 +38,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     about = operation.get("description") or operation.get("summary", "")
-    parts = [f"<p>{_prose(about)}</p>"]
+    parts = [f"<p>{prose(about)}</p>"]
     if parameters := operation.get("parameters"):
         parts.append(f"<table><tbody>{''.join(_parameter(p) for p in parameters)}</tbody></table>")
     if body := operation.get("requestBody"):
@@ -49,7 +50,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     parts.append(f"<p>Answers: {answers}</p>")
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><span class="verb">{method}</span> '
-        f"<code>{escape(path)}</code> {_prose(_first_sentence(about))}</summary>{''.join(parts)}</details>"
+        f"<code>{escape(path)}</code> {prose(_first_sentence(about))}</summary>{''.join(parts)}</details>"
     )
 
 
@@ -59,7 +60,7 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
     }
     return (
         f"<tr><td><code>{escape(parameter['name'])}</code></td><td>{escape(parameter['in'])}</td>"
-        f"<td>{_prose(parameter.get('description', ''))}</td>"
+        f"<td>{prose(parameter.get('description', ''))}</td>"
         f"<td><code>{escape(json.dumps(schema, ensure_ascii=False))}</code></td></tr>"
     )
 
@@ -67,11 +68,6 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
 def _first_sentence(text: str) -> str:
     """Up to a full stop that ends something: names such as `webhook.test` hold one too."""
     return re.split(r"\.(?=\s|$)", text, maxsplit=1)[0]
-
-
-def _prose(text: str) -> str:
-    """Escaped, with what stands between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _content(content: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import httpx
 
 from tiltscope.asynchronous.analyses import Analyses
 from tiltscope.asynchronous.catalogue import Models, Signals, readiness
+from tiltscope.asynchronous.comparisons import Comparisons
 from tiltscope.asynchronous.datasets import Datasets
 from tiltscope.asynchronous.imports import Imports
 from tiltscope.asynchronous.transport import Transport
@@ -37,6 +38,7 @@ class AsyncTiltscope:
         self._transport = Transport(url, api_key=api_key, retries=retries, timeout=timeout, http=http)
         self.url = self._transport.url
         self.analyses = Analyses(self._transport)
+        self.comparisons = Comparisons(self._transport)
         self.datasets = Datasets(self._transport)
         self.imports = Imports(self._transport)
         self.models = Models(self._transport)

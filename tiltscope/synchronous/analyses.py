@@ -3,41 +3,27 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tiltscope import payloads, requests
-from tiltscope.connection import Call, key_header, unreachable
+from tiltscope.connection import Call, key_header
 from tiltscope.documents import (
     Analysis,
     AnalysisList,
-    Artifact,
-    ArtifactList,
-    PromptRow,
-    PromptRowList,
-    Sample,
-    SampleList,
+    AnalysisPlan,
 )
-from tiltscope.files import replacing
 from tiltscope.progress import Observer, observed, require_result
 from tiltscope.result import Result
 from tiltscope.server_events import Event
 from tiltscope.synchronous.datasets import Datasets
 from tiltscope.synchronous.follow import Deadline, ended, events
+from tiltscope.synchronous.outcomes import PATH, Outcomes
 from tiltscope.synchronous.pages import Pages
-from tiltscope.synchronous.transport import Transport
 from tiltscope.tracking.record import Record
 
-PATH = "/v1/analyses"
 
-
-class Analyses:
+class Analyses(Outcomes):
     """`client.analyses`."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def create(
         self,
@@ -117,6 +103,20 @@ class Analyses:
             body["prompts"] = {"dataset": kept.id}
         call = Call("POST", PATH, json=body, headers=key_header(idempotency_key))
         return self._transport.document(call, Analysis)
+
+    def plan(self, request: Mapping[str, Any] | None = None, **named: Any) -> AnalysisPlan:
+        """What an analysis would draw, how long that would take and what it could show; nothing is stored.
+
+        Args:
+            request: A request as `submit` takes it; at most 1,000 inline prompts.
+            **named: Or the same by the names that `create` has.
+
+        Raises:
+            InvalidRequestError: the service would refuse it; `errors` has the places.
+        """
+        body = requests.analysis_request(**named) if request is None else dict(request)
+        call = Call("POST", PATH, {"validate_only": "true"}, json=body)
+        return self._transport.document(call, AnalysisPlan)
 
     def get(self, analysis_id: str) -> Analysis:
         """The state of an analysis."""
@@ -248,50 +248,6 @@ class Analyses:
         require_result(analysis)
         return analysis
 
-    def result(self, analysis_id: str) -> Result:
-        """What an analysis found.
-
-        Raises:
-            ConflictError: there is no result, or not yet (`result_not_ready`).
-        """
-        return self._transport.document(Call("GET", f"{PATH}/{analysis_id}/result"), Result)
-
-    def prompts(
-        self, analysis_id: str, *, sort: str | None = None, order: str | None = None, limit: int | None = None
-    ) -> Pages[PromptRow]:
-        """What was found about each prompt.
-
-        Args:
-            analysis_id: Its id.
-            sort: `regime`, `gain` or `price`; by default the order of the request.
-            order: `asc` or `desc`.
-            limit: At most so many.
-        """
-        call = Call("GET", f"{PATH}/{analysis_id}/prompts", {"sort": sort, "order": order})
-        return Pages(self._transport, call, PromptRowList, lambda page: page.data, limit)
-
-    def samples(
-        self,
-        analysis_id: str,
-        *,
-        prompt_id: str | None = None,
-        side: str | None = None,
-        outcome: str | None = None,
-        limit: int | None = None,
-    ) -> Pages[Sample]:
-        """What the models wrote, and how it was judged.
-
-        Args:
-            analysis_id: Its id.
-            prompt_id: Only of this prompt.
-            side: Only of this side, such as `reference`.
-            outcome: Only those judged so, such as `correct`.
-            limit: At most so many.
-        """
-        params = {"prompt_id": prompt_id, "side": side, "outcome": outcome}
-        call = Call("GET", f"{PATH}/{analysis_id}/samples", params)
-        return Pages(self._transport, call, SampleList, lambda page: page.data, limit)
-
     def record(self, analysis_id: str) -> Record:
         """Everything that an experiment tracker keeps: `tiltscope.tracking` logs it to MLflow or W&B."""
         return Record(
@@ -300,31 +256,3 @@ class Analyses:
             prompts=self.prompts(analysis_id).all(),
             report=self.report(analysis_id),
         )
-
-    def report(self, analysis_id: str, path: str | Path | None = None) -> bytes:
-        """The self-contained HTML report; also written to `path`, if given."""
-        response = self._transport.send(Call("GET", f"{PATH}/{analysis_id}/report"))
-        if path is not None:
-            Path(path).write_bytes(response.content)
-        return response.content
-
-    def artifacts(self, analysis_id: str) -> Pages[Artifact]:
-        """The files of a finished analysis."""
-        call = Call("GET", f"{PATH}/{analysis_id}/artifacts")
-        return Pages(self._transport, call, ArtifactList, lambda page: page.data, paged=False)
-
-    def download(self, analysis_id: str, name: str, path: str | Path) -> Path:
-        """Stream one of its files to disk; a file that arrived half is never left under its name.
-
-        Raises:
-            UnreachableError: the connection broke.
-        """
-        call = Call("GET", f"{PATH}/{analysis_id}/artifacts/{name}")
-        with replacing(Path(path)) as file:
-            try:
-                with self._transport.open(call) as response:
-                    for chunk in response.iter_bytes():
-                        file.write(chunk)
-            except httpx.TransportError as error:
-                raise unreachable(self._transport.url, error) from error
-        return Path(path)

@@ -10,6 +10,7 @@ from tiltscope.documents import Readiness
 from tiltscope.retries import Retries
 from tiltscope.synchronous.analyses import Analyses
 from tiltscope.synchronous.catalogue import Models, Signals, readiness
+from tiltscope.synchronous.comparisons import Comparisons
 from tiltscope.synchronous.datasets import Datasets
 from tiltscope.synchronous.imports import Imports
 from tiltscope.synchronous.transport import Transport
@@ -38,6 +39,7 @@ class Tiltscope:
         self._transport = Transport(url, api_key=api_key, retries=retries, timeout=timeout, http=http)
         self.url = self._transport.url
         self.analyses = Analyses(self._transport)
+        self.comparisons = Comparisons(self._transport)
         self.datasets = Datasets(self._transport)
         self.imports = Imports(self._transport)
         self.models = Models(self._transport)

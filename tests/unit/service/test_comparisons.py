@@ -99,7 +99,8 @@ def test_different_questions_are_pointed_out(gateway: Any, finished: Any) -> Non
     assert second in warnings[0]["detail"]
 
 
-def test_a_trajectory_gives_an_entry_a_checkpoint(gateway: Any, finished: Any) -> None:
+def trajectory() -> dict[str, Any]:
+    """Two checkpoints."""
     shrinkage = {
         "certified": False,
         "log_e_value": None,
@@ -111,9 +112,58 @@ def test_a_trajectory_gives_an_entry_a_checkpoint(gateway: Any, finished: Any) -
         for n, gain in enumerate((0.25, 0.5))
     ]
     whole = {key: value for key, value in result().items() if key not in ("verdict", "gain")}
-    entries = ask(gateway, finished({**whole, "checkpoints": checkpoints})).json()["data"]
+    return {**whole, "checkpoints": checkpoints}
+
+
+def test_a_trajectory_gives_an_entry_a_checkpoint(gateway: Any, finished: Any) -> None:
+    entries = ask(gateway, finished(trajectory())).json()["data"]
     assert [(entry["checkpoint"], entry["candidate"]) for entry in entries] == [(0, "step-0"), (1, "step-1")]
     assert [entry["gain"]["total"]["value"] for entry in entries] == [0.25, 0.5]
+
+
+class TestPage:
+    def page(self, gateway: Any, *ids: str) -> Any:
+        return gateway.get("/v1/comparisons", params={"ids": ",".join(ids), "format": "html"})
+
+    def test_it_shows_each_number_with_its_interval(self, gateway: Any, finished: Any) -> None:
+        first, second = (
+            finished(result(**found(0.5)), name="one"),
+            finished(result(**found(-0.25)), name=None),
+        )
+        answer = self.page(gateway, first, second)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none';")
+        text = answer.text
+        assert "0.500</strong>" in text
+        assert "0.300 to 0.700" in text
+        assert "-0.450 to -0.0500" in text
+        assert text.index("one</a>") < text.index(f"{second}</a>")
+        assert f'href="/v1/analyses/{first}/report"' in text
+        assert "Prompts by regime" in text
+        assert "KL(" not in text  # nobody computed it
+
+    def test_what_has_no_value_says_why(self, gateway: Any, finished: Any) -> None:
+        nothing = {**mean(0.0), "value": None, "ci_low": None, "ci_high": None, "status": "undefined"}
+        parts = found(0.5)
+        parts["gain"]["lost"] = {**nothing, "reason": "<no> losses"}
+        text = self.page(gateway, finished(result(**parts))).text
+        assert "undefined: &lt;no&gt; losses" in text
+
+    def test_what_callers_wrote_is_text(self, gateway: Any, finished: Any) -> None:
+        hostile = "<script>alert(1)</script>"
+        text = self.page(gateway, finished(result(), name=hostile, labels={"run": hostile})).text
+        assert "<script" not in text
+        assert text.count("&lt;script&gt;alert(1)") >= 2
+
+    def test_it_points_out_different_questions(self, gateway: Any, finished: Any) -> None:
+        text = self.page(gateway, finished(result()), finished(result(), signal={"kind": "contains"})).text
+        assert "different_signal" in text
+        assert "<code>signal</code> of" in text
+
+    def test_a_trajectory_names_its_checkpoints(self, gateway: Any, finished: Any) -> None:
+        text = self.page(gateway, finished(trajectory())).text
+        assert text.index("step-0</a>") < text.index("step-1</a>")
 
 
 class TestRefused:

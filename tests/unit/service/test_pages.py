@@ -52,6 +52,18 @@ def test_the_dashboard_shows_status_verdict_and_links(gateway: Any, submit: Any,
     assert f'href="{path}/report"' in text
 
 
+def test_the_dashboard_leads_to_the_latest_results_side_by_side(
+    gateway: Any, submit: Any, worker: Any
+) -> None:
+    first = submit()
+    worker.finish({"report.html": (b"x", "text/html")})
+    assert "side by side" not in gateway.get("/").text
+    second = submit()
+    worker.finish({"report.html": (b"x", "text/html")})
+    ids = ",".join(path.rpartition("/")[2] for path in (second, first))
+    assert f'href="/v1/comparisons?format=html&amp;ids={ids}"' in gateway.get("/").text
+
+
 def test_what_callers_wrote_is_text(gateway: Any, submit: Any) -> None:
     submit(name="<script>alert(1)</script>")
     text = gateway.get("/").text
