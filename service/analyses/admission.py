@@ -56,16 +56,18 @@ def admit(resources: Resources, given: AnalysisRequest, request: AnalysisRequest
         ValidationFailed: it cannot be carried out; every finding is listed.
     """
     settings = resources.settings
+    named = {*sides(request).values(), *reward_models(request).values()}
     with read(resources.engine) as conn:
         found = {
             model_id: row
-            for model_id in {*sides(request).values(), *reward_models(request).values()}
+            for model_id in named
             if (row := models.get(conn, REGISTRY_TENANT, model_id)) is not None
         }
-        known = [row.id for row in models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS)]
+        mistyped = len(found) < len(named)
+        known = models.list_page(conn, REGISTRY_TENANT, limit=OFFERED_MODELS) if mistyped else []
         source = prompt_source(conn, resources.tenant, request.prompts)
         unusable = list(check_imports(conn, resources.tenant, request))
-    findings = [*check_models(request, found, known), *unusable, *check_arms(given)]
+    findings = [*check_models(request, found, [row.id for row in known]), *unusable, *check_arms(given)]
     if source is None:
         raise refusal([*findings, UNKNOWN_DATASET], listed=settings.max_listed_faults)
     prompts = source.prompts(resources)

@@ -1,10 +1,14 @@
-"""What routes take from a request."""
+"""What routes take from a request.
+
+None of it blocks, so all of it is `async`: another dependency takes a turn in the thread pool each time.
+"""
 
 import re
 from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
 
 from api_schemas.problems import FieldProblem
 from service.api.contract import query_parameters
@@ -15,14 +19,14 @@ IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     # Health is answered to nobody in particular; everything else comes through the gatekeeper.
     caller = getattr(request.state, "caller", None)
     return resources if caller is None else replace(resources, caller=caller)
 
 
-def _idempotency_key(
+async def _idempotency_key(
     key: Annotated[
         str | None,
         Header(
@@ -45,12 +49,14 @@ def _idempotency_key(
     return bare
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not have: a misspelt filter must not list everything."""
     if not request.query_params:
         return
     operation_id = getattr(request.scope["route"], "operation_id", None)
-    known = query_parameters(request.app.openapi(), operation_id)
+    # Made once, in half a second; then it is at hand.
+    document = request.app.openapi_schema or await run_in_threadpool(request.app.openapi)
+    known = query_parameters(document, operation_id)
     if known is None:  # a page for people: whatever was appended to its address does no harm
         return
     unknown = sorted(set(request.query_params) - known)

@@ -18,7 +18,7 @@ ANALYSIS_TAG: Final = re.compile(r'(?:W/)?"([0-9]{1,18})(?:-[0-9]+-[0-9]+)?"')
 WAIT: Final = re.compile(r'wait\s*=\s*"?([0-9]{1,9})"?', re.IGNORECASE)
 
 
-def _wait_seconds(
+async def _wait_seconds(
     request: Request,
     prefer: Annotated[
         str | None,
