@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from workers.engines.causal_model import CausalModel
 from workers.engines.policy import Policy
+from workers.engines.stopping import completes_stop
 
 FinishReason = Literal["eos", "stop", "length"]
 
@@ -31,16 +32,16 @@ class SampleBatch:
 
 
 def ending(model: CausalModel, token_ids: Sequence[int], policy: Policy) -> FinishReason | None:
-    """What the last token of a completion does to it: the one rule sampling and enumeration share.
+    """What the last token of a completion, not ended before it, does to it.
+
+    The one rule that sampling and enumeration share.
 
     EOS comes before a stop string, and both before the length limit.
     """
     if token_ids[-1] in model.eos_ids:
         return "eos"
-    if policy.stop:
-        text = model.text(token_ids)
-        if any(stop in text for stop in policy.stop):
-            return "stop"
+    if policy.stop and completes_stop(model.text, token_ids, policy.stop):
+        return "stop"
     return "length" if len(token_ids) >= policy.max_new_tokens else None
 
 
