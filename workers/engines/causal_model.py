@@ -14,6 +14,8 @@ from workers.engines.exclusion import EDGE_TOLERANCE
 from workers.engines.lean_cache import LeanCache, continued
 from workers.engines.lean_linear import NotPlain
 from workers.engines.lean_model import LeanModel, is_lean
+from workers.engines.prefix_memory import Prefix, PrefixMemory
+from workers.engines.state_memory import StateMemory
 
 # The head applied apart from the model must give the model's own logits, up to rounding of their scale.
 _HEAD_TOLERANCE: dict[torch.dtype, float] = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -30,21 +32,6 @@ class ModelIdentity:
     weights_digest: str
     tokenizer_digest: str
     adapter_digest: str | None = None
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """A prompt already read.
-
-    Attributes:
-        length: Tokens.
-        cache: Keys and values, batch size 1; a `LeanCache` where the model computes by its own forward.
-        hidden: Final hidden state of the last token. Shape ``(1, h)``.
-    """
-
-    length: int
-    cache: Any
-    hidden: Tensor
 
 
 class AdapterSwitch(Protocol):
@@ -97,6 +84,8 @@ class CausalModel:
         self.eos_ids = eos_ids
         self.context_length = context_length
         self.identity = identity
+        self.prefixes = PrefixMemory()
+        self.states = StateMemory()
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
         self.edge_tolerance = EDGE_TOLERANCE[self.dtype]
@@ -132,7 +121,7 @@ class CausalModel:
         return max(16, _HEAD_ELEMENTS // self.vocabulary_size)
 
     def read(self, prompt_ids: Sequence[int]) -> Prefix:
-        """Run the prompt once.
+        """Run the prompt once; it is kept, so do not extend its cache.
 
         Args:
             prompt_ids: At least one token id.
@@ -144,9 +133,14 @@ class CausalModel:
         if not prompt_ids or not 0 <= min(prompt_ids) <= max(prompt_ids) < self.embedded_tokens:
             raise ValueError("a prompt needs at least one token, and only tokens of the model")
         self.check_room(len(prompt_ids), 1)
+        if (known := self.prefixes.get(prompt_ids)) is not None:
+            return known
         ids = torch.tensor([list(prompt_ids)], dtype=torch.long, device=self.device)
         cache = self._lean.empty_cache() if self._lean else DynamicCache(config=self.model.config)
-        return Prefix(len(prompt_ids), cache, self.extend(cache, ids)[:, -1])
+        # The last state alone: a view would keep those of all tokens.
+        prefix = Prefix(len(prompt_ids), cache, self.extend(cache, ids)[:, -1].clone())
+        self.prefixes.keep(prompt_ids, prefix)
+        return prefix
 
     def check_room(self, prompt_length: int, new_tokens: int) -> None:
         """Raise PromptTooLong unless prompt and completion fit the context."""

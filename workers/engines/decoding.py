@@ -10,13 +10,14 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from workers.engines.batch_memory import BatchSize
-from workers.engines.causal_model import CausalModel, Prefix
+from workers.engines.causal_model import CausalModel
 from workers.engines.completions import Completions, SampleBatch
 from workers.engines.drawing import draw, draw_from_one
 from workers.engines.errors import EngineAborted
 from workers.engines.grid_decoding import GridDecoder
 from workers.engines.policy import Policy, policy_log_probs
 from workers.engines.prefix_cache import repeated, selected
+from workers.engines.prefix_memory import Prefix
 
 # Dropping finished rows copies the cache once; a quarter of dead rows pays for that within a few steps.
 _DEAD_SHARE = 0.25
@@ -137,6 +138,7 @@ def _decode_prompt(
             if len(part) == 1:
                 raise
             done.forget(part)
+            model.prefixes.clear()
             size.failed(len(part))
             continue
         size.fitted(len(part))

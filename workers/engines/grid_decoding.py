@@ -9,16 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from workers.engines.batch_memory import BatchSize
-from workers.engines.causal_model import CausalModel, Prefix
+from workers.engines.causal_model import CausalModel
 from workers.engines.completions import Completions
 from workers.engines.drawing import draw, draw_from_one
 from workers.engines.errors import EngineAborted
 from workers.engines.lean_cache import LeanCache, gathered
 from workers.engines.policy import Policy, policy_log_probs
+from workers.engines.prefix_memory import Prefix
 
 # A new grid copies the cache of the rows under way once; a quarter of idle rows pays for that in a few steps.
 _IDLE_SHARE: Final = 0.25
-_ROOM: Final = 32
+_ROOM: Final = 64
 """Columns allotted at once: what a grid holds beyond its oldest row."""
 
 
@@ -106,6 +107,7 @@ class GridDecoder:
         """After memory ran out, draw the rows under way again, fewer at a time; False if there is one."""
         queued = np.array(self._queue, dtype=np.int64)
         rows = np.setdiff1d(self.completions.unfinished(), queued)
+        self._model.prefixes.clear()
         self._slots, self._cache = np.empty(0, dtype=np.int64), None
         self._size.failed(len(rows))
         self.completions.forget(rows)

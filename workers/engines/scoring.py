@@ -4,6 +4,7 @@ Per-token terms are the Rao-Blackwellised estimator of KL(sampler‖scorer) of A
 its expectation over y ~ sampler is the sequence KL.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workers.engines.causal_model import CausalModel, Prefix
+from workers.engines.causal_model import CausalModel
 from workers.engines.errors import EngineAborted
 from workers.engines.policy import Policy
 from workers.engines.prefix_cache import repeated
+from workers.engines.prefix_memory import Prefix
 from workers.engines.token_scores import position_numbers
 
 _BATCH_TOKENS: Final = {False: 1024, True: 4096}
@@ -59,6 +61,7 @@ def score_pair(
     *,
     chunk: int | None = None,
     max_batch_tokens: int | None = None,
+    keeps_states: bool = False,
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> ScoreBatch:
@@ -78,6 +81,8 @@ def score_pair(
             24 MB a model, whatever the lengths and the vocabulary.
         max_batch_tokens: Completion tokens, padding included, read together; halved when memory runs out. By
             default 1,024 on a CPU, whose products run no faster beyond, and 4,096 on a GPU.
+        keeps_states: Whether other models score these completions too, so that the sampler's hidden states
+            are kept in its `states`.
         should_stop: Asked between batches.
         on_progress: Told how many completions are scored, after each batch.
 
@@ -97,7 +102,7 @@ def score_pair(
     scores: list[_TokenScores | None] = [None] * len(completions)
     done = 0
     if distinct:
-        pair = _Pair(sampler, scorer, prompt_ids, len(distinct[-1]), policy, chunk)
+        pair = _Pair(sampler, scorer, prompt_ids, len(distinct[-1]), policy, chunk, keeps_states)
         budget = max_batch_tokens or _BATCH_TOKENS[sampler.device.type == "cuda"]
         for batch in _batches(distinct, budget, pair, should_stop):
             for ids, score in batch:
@@ -130,6 +135,7 @@ class _Pair:
         longest: int,
         policy: Policy,
         chunk: int | None,
+        keeps_states: bool,
     ) -> None:
         self._models = (sampler,) if sampler.is_same_law(scorer) else (sampler, scorer)
         for model in self._models:
@@ -137,6 +143,8 @@ class _Pair:
         self._prefixes = [model.read(prompt_ids) for model in self._models]
         self._policy = policy
         self._chunk = chunk
+        self._keeps_states = keeps_states
+        self._prompt = np.array(prompt_ids, dtype=np.int64).tobytes()
 
     @torch.inference_mode()
     def score(self, rows: Sequence[NDArray[np.int64]]) -> list[_TokenScores]:
@@ -146,10 +154,7 @@ class _Pair:
         for row, ids in zip(padded, rows, strict=True):
             row[: len(ids)] = ids
         inside = np.arange(padded.shape[1]) < np.array(lengths)[:, None]
-        hidden = [
-            _hidden(model, prefix, padded, inside)
-            for model, prefix in zip(self._models, self._prefixes, strict=True)
-        ]
+        hidden = [self._states(place, padded, inside) for place in range(len(self._models))]
         tokens = torch.from_numpy(padded[inside])
         sampler, scorer = self._models[0], self._models[-1]
         found = position_numbers(sampler, scorer, (hidden[0], hidden[-1]), tokens, self._policy, self._chunk)
@@ -159,6 +164,18 @@ class _Pair:
             self._row(ids, table[:, end - len(ids) : end], causes[end - len(ids) : end])
             for ids, end in zip(rows, ends.tolist(), strict=True)
         ]
+
+    def _states(self, place: int, padded: NDArray[np.int64], inside: NDArray[np.bool_]) -> Tensor:
+        """Hidden states of a model that predict each token; the sampler's are kept for other scorers."""
+        model, prefix = self._models[place], self._prefixes[place]
+        if place or not self._keeps_states:
+            return _hidden(model, prefix, padded, inside)
+        lengths = inside.sum(axis=1).tobytes()
+        key = hashlib.sha256(b"".join((self._prompt, b"|", lengths, b"|", padded.tobytes()))).digest()
+        if (states := model.states.get(key)) is None:
+            states = _hidden(model, prefix, padded, inside)
+            model.states.keep(key, states)
+        return states
 
     def _row(self, ids: NDArray[np.int64], table: NDArray[np.float64], causes: list[str]) -> _TokenScores:
         own, judged, divergence, entropy = table.copy()

@@ -40,6 +40,9 @@ def score_samples(
         EngineAborted: `should_stop` said so.
     """
     columns: dict[str, list[object]] = {name: [] for name in SCORES.names}
+    # Checkpoints of a run score the reference's samples one after another.
+    several = len(spec.checkpoints) > 1 and scorer in spec.checkpoints
+    sampling_model.states.begin()
     rows = samples.to_pylist()
     done = 0
     for prompt_index, group in groupby(rows, key=lambda row: row["prompt_index"]):
@@ -55,6 +58,7 @@ def score_samples(
             [np.asarray(row["token_ids"], dtype=np.int32) for row in block],
             spec.streams[block[0]["stream"]].policy,
             [np.asarray(row["logprobs"], dtype=np.float32) for row in block],
+            keeps_states=several,
             should_stop=should_stop,
             on_progress=report,
         )

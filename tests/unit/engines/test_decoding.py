@@ -272,6 +272,7 @@ def test_progress_and_abort(reference):
 
 
 def test_the_last_token_needs_no_forward(reference, monkeypatch):
+    reference.prefixes.clear()
     calls, extend = [], CausalModel.extend
     monkeypatch.setattr(
         CausalModel,

@@ -111,6 +111,7 @@ def test_a_model_does_not_differ_from_itself(reference, folders, policy):
 
 def test_a_model_is_read_once_when_both_sides_are_one(reference, monkeypatch):
     batch = drawn(reference, POLICIES[0])
+    reference.prefixes.clear()
     calls, extend = [], CausalModel.extend
     monkeypatch.setattr(
         CausalModel, "extend", lambda self, cache, ids: calls.append(len(ids)) or extend(self, cache, ids)
