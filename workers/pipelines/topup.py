@@ -100,7 +100,9 @@ def token_allowance(
     drawn: Mapping[str, Sequence[int]],
     sampled_tokens: int,
 ) -> dict[str, list[int]]:
-    """Scale a round down so that it is expected to stay within `max_total_tokens`.
+    """Cut a round so that it is expected to stay within `max_total_tokens`.
+
+    Prompts that lack least come first: if each got its share of what is left, it would settle none of them.
 
     A completion is reckoned at `LENGTH_MARGIN` times the mean so far, the length limit at most: reckoned at
     the limit, short answers would take a hundred small rounds to spend what is allowed.
@@ -111,13 +113,29 @@ def token_allowance(
     each = {
         name: min(LENGTH_MARGIN * mean, stream.policy.max_new_tokens) for name, stream in spec.streams.items()
     }
-    expected = sum(sum(counts) * each[stream] for stream, counts in wanted.items())
+    costs = [
+        sum(count * each[stream] for stream, count in zip(wanted, counts, strict=True))
+        for counts in zip(*wanted.values(), strict=True)
+    ]
+    expected = sum(costs)
     if limit is None or sampled_tokens + expected <= limit:
         return {stream: list(counts) for stream, counts in wanted.items()}
-    share = max(0.0, limit - sampled_tokens) / expected if expected else 0.0
-    if share < LEAST_SHARE:
-        share = 0.0
-    return {stream: [math.floor(count * share) for count in counts] for stream, counts in wanted.items()}
+    left = max(0.0, limit - sampled_tokens)
+    shares = _shares(costs, left if left >= LEAST_SHARE * expected else 0.0)
+    return {
+        stream: [math.floor(count * share) for count, share in zip(counts, shares, strict=True)]
+        for stream, counts in wanted.items()
+    }
+
+
+def _shares(costs: Sequence[float], left: float) -> list[float]:
+    """How much of what each prompt lacks fits, the cheapest prompt first; a part of one that does not fit."""
+    shares = [0.0] * len(costs)
+    for index in sorted(range(len(costs)), key=lambda index: costs[index]):
+        if costs[index]:
+            shares[index] = min(1.0, left / costs[index])
+            left = max(0.0, left - shares[index] * costs[index])
+    return shares
 
 
 def _has_pilot(spec: AnalysisSpec, prompt: PromptObservations) -> bool:

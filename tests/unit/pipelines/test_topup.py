@@ -219,12 +219,12 @@ def test_a_prompt_without_its_pilot_gets_nothing():
 
 
 @given(
-    st.lists(st.integers(0, 500), min_size=1, max_size=6),
-    st.lists(st.integers(0, 500), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=6),
     st.integers(1, 20_000),
     st.floats(1.0, 7.0),
 )
-def test_a_round_is_expected_to_stay_within_the_limit(reference, candidate, limit, mean):
+def test_a_round_is_expected_to_stay_within_the_limit(lacks, limit, mean):
+    reference, candidate = map(list, zip(*lacks, strict=True))
     spec = spec_of(budget={"max_total_tokens": limit}, policy={"max_new_tokens": 7})
     counts = {"reference": reference, "candidate": candidate}
     spent = round(mean * 128)
@@ -235,6 +235,14 @@ def test_a_round_is_expected_to_stay_within_the_limit(reference, candidate, limi
     assert all(0 <= a <= b for s in counts for a, b in zip(allowed[s], counts[s], strict=True))
     if spent + each * (sum(reference) + sum(candidate)) <= limit:
         assert allowed == counts
+
+
+def test_a_token_budget_settles_the_prompts_that_lack_least():
+    """At 3 tokens each, 1,800 samples' worth is left: three prompts get all they lack, a fourth the rest."""
+    spec = spec_of(5, budget={"max_total_tokens": 10_000}, policy={"max_new_tokens": 3})
+    lacks = {"reference": [900, 500, 2000, 0, 800], "candidate": [0, 0, 0, 300, 100]}
+    allowed = token_allowance(spec, lacks, {"reference": [64] * 5, "candidate": [64] * 5}, 4_600)
+    assert allowed == {"reference": [900, 500, 0, 0, 88], "candidate": [0, 0, 0, 300, 11]}
 
 
 def test_short_answers_spend_a_token_budget_in_few_rounds():
