@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         description="Tokens whose keys and values are held at once: about 1.5 GB for a model of 135 million "
         "parameters in float32.",
     )
+    batch_tuning: bool | None = Field(
+        default=None,
+        description="Whether the batch size that draws fastest is measured once a model, up to `batch_size`: "
+        "the last bits of log-probabilities depend on it. Unset is only on a GPU, where they vary anyway.",
+    )
     judge_lanes: int = Field(
         default=2,
         ge=1,

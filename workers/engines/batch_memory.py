@@ -1,5 +1,6 @@
-"""How many rows fit on the device, learnt by running out of memory."""
+"""How many rows are decoded together: what fits, learnt by running out of memory, and what is fastest."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,15 +44,24 @@ class BatchMemory:
     """The sizes of a process's models, by length: what a row holds on the device grows with it."""
 
     _sizes: dict[tuple[str, int], BatchSize] = field(default_factory=dict)
+    _fastest: dict[tuple[str, int], int] = field(default_factory=dict)
 
-    def size_for(self, model: str, length: int, most: int) -> BatchSize:
+    def size_for(
+        self, model: str, length: int, most: int, fastest: Callable[[], int] | None = None
+    ) -> BatchSize:
         """The size for rows of a model.
 
         Args:
             model: Its digest.
             length: Tokens of a row at most, prompt included; rows within a factor of two share a size.
             most: Never more rows than this now.
+            fastest: Measures how many rows draw fastest; asked once for each model and length.
         """
+        if fastest is not None:
+            key = (model, length.bit_length())
+            if key not in self._fastest:
+                self._fastest[key] = fastest()
+            most = min(most, self._fastest[key])
         known = self._sizes.setdefault((model, length.bit_length()), BatchSize(most))
         if known.most != most:
             known.size = min(most, known.size if known.size < known.most else most)

@@ -177,6 +177,7 @@ def _sample(shard: Shard) -> Reply:
         should_stop=context.aborted,
         on_progress=lambda done: context.progress(known.samples.num_rows + done),
         memory=context.cache.setdefault("batch_memory", BatchMemory()),
+        tunes=(model.device.type == "cuda") if settings.batch_tuning is None else settings.batch_tuning,
     )
     usage = {
         "samples": drawn.num_rows,

@@ -1,10 +1,12 @@
 """Drawing samples of a shard."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from workers.engines.batch_memory import BatchMemory
+from workers.engines.batch_memory import BatchMemory, BatchSize
+from workers.engines.batch_tuning import fastest_batch
 from workers.engines.causal_model import CausalModel
 from workers.engines.completions import SampleBatch
 from workers.engines.decoding import Wanted, sample_prompts
@@ -50,6 +52,7 @@ def sample_items(
     should_stop: Callable[[], bool],
     on_progress: Callable[[int], None],
     memory: BatchMemory | None = None,
+    tunes: bool = False,
 ) -> pa.Table:
     """Draw the samples of some items; the same items give the same samples wherever they are drawn.
 
@@ -64,6 +67,7 @@ def sample_items(
         should_stop: Asked at every token.
         on_progress: Told how many samples are drawn.
         memory: What fits on the device, if anything is remembered.
+        tunes: Whether the fastest batch size is measured and remembered too.
 
     Raises:
         EngineAborted: `should_stop` said so.
@@ -93,7 +97,7 @@ def sample_items(
             most,
             should_stop,
             report,
-            None if memory is None else memory.size_for(model.identity.weights_digest, length, most),
+            None if memory is None else _size(memory, model, length, most, tunes),
         )
         for place, batch in zip(alike, drawn, strict=True):
             batches[place] = batch
@@ -110,6 +114,11 @@ def sample_items(
         columns["finish_reason"] += batch.finish_reasons
         columns["text"] += batch.texts
     return pa.table(columns, schema=SAMPLES)
+
+
+def _size(memory: BatchMemory, model: CausalModel, length: int, most: int, tunes: bool) -> BatchSize:
+    fastest = functools.partial(fastest_batch, model, length, most) if tunes else None
+    return memory.size_for(model.identity.weights_digest, length, most, fastest)
 
 
 def _alike(lengths: Sequence[int]) -> list[list[int]]:
