@@ -1,6 +1,5 @@
 """The performance benchmarks: ``make bench``, or ``python -m benchmarks.performance --help``."""
 
-import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -85,7 +84,6 @@ def _measure(name: str, quick: bool) -> Outcome:
             console.print(f"  [red]{error}[/red]")
             found = Outcome(figures=())
     about = {
-        "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": SEED,
         "size": "quick" if quick else "full",
@@ -97,11 +95,6 @@ def _measure(name: str, quick: bool) -> Outcome:
         mark = {True: "met", False: "MISSED", None: ""}[one.met]
         console.print(f"  {one.name}: {one.value:.4g} {one.unit} [{one.low:.4g}, {one.high:.4g}] {mark}")
     return outcome
-
-
-def _commit() -> str:
-    found = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def _machines(outcomes: Mapping[str, Outcome]) -> list[str]:
     lines = [
         "## Where and when",
         "",
-        "| benchmark | commit | date | seconds | machine |",
+        "| benchmark | date | seed | seconds | machine |",
         "|---|---|---|---|---|",
     ]
     for name, outcome in outcomes.items():
@@ -151,7 +151,7 @@ def _machines(outcomes: Mapping[str, Outcome]) -> list[str]:
             f"{machine['cores']} x {machine['processor']}, {machine['memory_gib']} GiB, "
             f"{machine['threads']} thread(s), Python {machine['python']}, torch {machine['torch']}"
         )
-        lines.append(f"| {name} | {about['commit']} | {about['date']} | {about['seconds']:.0f} | {words} |")
+        lines.append(f"| {name} | {about['date']} | {about['seed']} | {about['seconds']:.0f} | {words} |")
     return lines
 
 

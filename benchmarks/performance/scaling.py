@@ -1,4 +1,4 @@
-"""How cost grows: tokens with prompts and K_probe, memory with samples, time with workers."""
+"""How cost grows: tokens with prompts and K_probe, memory with samples, time with workers and lengths."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,7 @@ import psutil
 
 from benchmarks.calibration.frames import spec_of
 from benchmarks.performance.benchmark import Benchmark
+from benchmarks.performance.engine_scaling import engine_scaling
 from benchmarks.performance.outcome import Curve, Outcome
 from benchmarks.performance.planted import analysed, spread_world
 from benchmarks.performance.service import Service, comparison, running
@@ -40,6 +41,7 @@ def run(session: Session) -> Outcome:
     session.check("verdict with one worker", verdict == "elicitation", verdict)
     seconds = {workers: _wall(session, workers) for workers in (1, 2)}
     session.report(f"seconds by workers: {seconds}")
+    engine_figures, engine_curves = engine_scaling(session)
     return Outcome(
         figures=(
             figure(
@@ -80,6 +82,7 @@ def run(session: Session) -> Outcome:
                 limit="1: samples leave as shards are committed",
                 holds_back="the final estimates hold all rows",
             ),
+            *engine_figures,
         ),
         curves=(
             Curve(
@@ -89,6 +92,7 @@ def run(session: Session) -> Outcome:
             Curve(
                 "Memory by samples", "samples a prompt and side", "MiB resident, engine", {"engine": memory}
             ),
+            *engine_curves,
         ),
     )
 
@@ -146,7 +150,7 @@ def _wall(session: Session, workers: int) -> float:
 
 
 BENCHMARK = Benchmark(
-    title="How cost grows with prompts, K_probe, samples and workers",
+    title="How cost grows with prompts, K_probe, samples, workers, completion length and vocabulary",
     against="the smallest case",
     run=run,
 )

@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -93,7 +93,20 @@ class Session:
         usage: Callable[[], Usage] = Usage.now,
         clock: Callable[[], float] = time.perf_counter,
     ) -> Timed:
-        """Rates of two pieces of work in interleaved ABBA blocks, after one warm-up of each.
+        """Rates of two pieces of work in interleaved ABBA blocks; see `compare_all`."""
+        return self.compare_all(name, ours, {name: theirs}, blocks=blocks, usage=usage, clock=clock)[name]
+
+    def compare_all(
+        self,
+        name: str,
+        ours: Work,
+        others: Mapping[str, Work],
+        *,
+        blocks: int = 8,
+        usage: Callable[[], Usage] = Usage.now,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> dict[str, Timed]:
+        """Rates of our work and several comparators' in interleaved blocks, after one warm-up of each.
 
         A block in which other processes take more than `MOST_FOREIGN` of the machine is dropped, counted
         and tried again. If fewer than `LEAST_QUIET` are quiet after `PATIENCE` times the number wanted, all
@@ -102,7 +115,7 @@ class Session:
         Args:
             name: What is compared.
             ours: Our work.
-            theirs: The comparator's.
+            others: The comparators'.
             blocks: Quiet blocks wanted.
             usage: Reads who uses the machine.
             clock: Reads seconds.
@@ -114,11 +127,13 @@ class Session:
             raise CheckFailed("answers are compared before anything is timed")
         wanted = self.size(blocks, 2)
         order = self.rng("order", name)
-        ours(), theirs()  # warm-up: caches, lazy imports, allocator
+        works = [ours, *others.values()]
+        for work in works:
+            work()  # warm-up: caches, lazy imports, allocator
         done: list[tuple[float, _Block]] = []
         for number in range(PATIENCE * wanted):
             before = usage()
-            block = _block(ours, theirs, clock, swapped=bool(order.integers(2)))
+            block = _block(works, clock, swapped=bool(order.integers(2)))
             spent = usage().since(before)
             done.append((spent.foreign, replace(block, cpu=spent.own)))
             quiet = [one for one in done if one[0] <= MOST_FOREIGN]
@@ -133,12 +148,15 @@ class Session:
             Blocks(name=name, kept=len(kept), dropped=len(done) - len(kept), foreign=worst, noisy=noisy)
         )
         rates = [block for _, block in kept]
-        return Timed(
-            ratios=[block.ours / block.theirs for block in rates],
-            ours=[block.ours for block in rates],
-            theirs=[block.theirs for block in rates],
-            own_cpu=[block.cpu / block.units for block in rates],
-        )
+        return {
+            other: Timed(
+                ratios=[block.rates[0] / block.rates[place] for block in rates],
+                ours=[block.rates[0] for block in rates],
+                theirs=[block.rates[place] for block in rates],
+                own_cpu=[block.cpu / block.units for block in rates],
+            )
+            for place, other in enumerate(others, start=1)
+        }
 
 
 def figure(
@@ -195,23 +213,23 @@ def figure(
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Rates of one block, in units per second, and what it cost."""
+    """Rates of one block, in units per second, ours first, and what it cost."""
 
-    ours: float
-    theirs: float
+    rates: tuple[float, ...]
     units: float
     cpu: float = 0.0
 
 
-def _block(ours: Work, theirs: Work, clock: Callable[[], float], *, swapped: bool) -> _Block:
-    """A B B A, or B A A B, so that a machine that drifts favours neither."""
-    works = {"ours": ours, "theirs": theirs}
-    first = ["theirs", "ours"] if swapped else ["ours", "theirs"]
-    seconds, units = dict.fromkeys(works, 0.0), dict.fromkeys(works, 0.0)
+def _block(works: Sequence[Work], clock: Callable[[], float], *, swapped: bool) -> _Block:
+    """A B C C B A, or C B A A B C, so that a machine that drifts favours nobody."""
+    seconds, units = [0.0] * len(works), [0.0] * len(works)
+    first = [*range(len(works))]
+    if swapped:
+        first.reverse()
     for who in (*first, *reversed(first)):
         start = clock()
         done = works[who]()
         seconds[who] += clock() - start
         units[who] += done
-    rate = {who: units[who] / max(seconds[who], 1e-12) for who in works}
-    return _Block(rate["ours"], rate["theirs"], sum(units.values()))
+    rates = (count / max(spent, 1e-12) for count, spent in zip(units, seconds, strict=True))
+    return _Block(tuple(rates), sum(units))

@@ -125,8 +125,8 @@ def test_an_outcome_survives_and_the_page_shows_what_is_missed(
         checks=tuple(session.checks),
         curves=(curve,),
         about={
-            "commit": "abc",
             "date": "2026-01-01",
+            "seed": 7,
             "seconds": 1.0,
             "machine": dict.fromkeys(("cores", "processor", "memory_gib", "threads", "python", "torch"), 1),
         },
@@ -144,6 +144,7 @@ def test_an_outcome_survives_and_the_page_shows_what_is_missed(
     text = page.read_text("utf-8")
     assert "start-up is half of it" in text
     assert "no ratio below counts" in text  # no gate was run
+    assert "| made_up | 2026-01-01 | 7 | 1 |" in text
     assert (page.parent / "performance" / "made_up-cost-by-prompts.png").exists()
     assert Store(page.parent / "performance").read("made_up") == outcome
     # One that was not run anew keeps what is published.
