@@ -97,6 +97,12 @@ class AnalysisRequest(Document):
         "too. `success_step` then tells how far the price of success falls from one to the next; a pilot is "
         "read up to three times instead of once.",
     )
+    share_proposals: bool = Field(
+        False,
+        description="For kind `trajectory`: let every checkpoint's scored samples show what the reference "
+        "reaches when another checkpoint is judged. Draws and reads nothing more; evidence is averaged over "
+        "the checkpoints, so each of them weighs less.",
+    )
     prompts: Prompts | None = Field(
         None, description="Required unless every side is an import; then those of the imports are meant."
     )
@@ -170,8 +176,9 @@ class AnalysisRequest(Document):
             return self
         if self.candidates is not None:
             raise ValueError(f"`candidates` is for kind `trajectory`; kind `{self.kind}` takes `candidate`")
-        if self.score_neighbours:
-            raise ValueError(f"`score_neighbours` is for kind `trajectory`, not `{self.kind}`")
+        for name in ("score_neighbours", "share_proposals"):
+            if getattr(self, name):
+                raise ValueError(f"`{name}` is for kind `trajectory`, not `{self.kind}`")
         if self.kind != "support" and self.candidate is None:
             raise ValueError(f"`candidate` is required for kind `{self.kind}`")
         return self

@@ -57,6 +57,22 @@ MUTATIONS: Final = (
         "tests/architecture/test_asymmetry_rule.py::test_every_violation_is_refused",
     ),
     Mutation(
+        "the evidence of checkpoints that share their draws is multiplied",
+        "workers/estimators/scored_sources.py",
+        "log_mean_exp(",
+        "np.sum(",
+        TESTS
+        + "test_scored_sources.py"
+        + "::test_the_mean_is_an_e_value_where_draws_are_shared_and_the_product_is_none",
+    ),
+    Mutation(
+        "a price is graded by its weights alone",
+        "workers/estimators/price.py",
+        "if max(below, above) <= PRICE_TOLERANCE:",
+        "if max(below, above) >= 0.0:",
+        TESTS + "test_price.py::test_modes_that_the_candidate_never_draws_leave_the_price_conditional",
+    ),
+    Mutation(
         "bets follow the pooled draws in their order of arrival",
         "workers/estimators/betting.py",
         "    return _Stakes.of(rounds, refused).log_wealth(log_mean)",

@@ -468,6 +468,11 @@ class AnalysisRequest(TypedDict, total=False):
     `success_step` then tells how far the price of success falls from one to the next; a pilot is read
     up to three times instead of once.
     """
+    share_proposals: bool
+    """For kind `trajectory`: let every checkpoint's scored samples show what the reference reaches when
+    another checkpoint is judged. Draws and reads nothing more; evidence is averaged over the
+    checkpoints, so each of them weighs less.
+    """
     prompts: InlinePrompts | DatasetPrompts | None
     """Required unless every side is an import; then those of the imports are meant."""
     signal: Required[

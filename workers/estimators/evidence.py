@@ -12,10 +12,9 @@ from typing import Generic, Literal, TypeAlias
 
 import numpy as np
 
-from workers.estimators.betting import log_lower_bound, log_wealth
 from workers.estimators.counts import log_e_in, log_e_out, success_lower_bound
 from workers.estimators.estimate import Estimate
-from workers.estimators.importance import Diagnostics, diagnostics, refuses
+from workers.estimators.importance import Diagnostics, diagnostics
 from workers.estimators.price import price_of, success_of
 from workers.estimators.reference_counts import (
     CandidateCounts,
@@ -26,6 +25,7 @@ from workers.estimators.reference_counts import (
     upper_end,
 )
 from workers.estimators.scored_round import ScoredRound
+from workers.estimators.scored_sources import best_log_bound, best_source, mean_log_wealth, sources_of
 from workers.numerics.checks import open_unit
 
 Class = Literal["in", "out", "undetermined"]
@@ -118,7 +118,12 @@ def classify(log_e_in: float, log_e_out: float, log_target_in: float, log_target
     return "in" if reached else "out"
 
 
-def log_e_in_combined(own: SideCounts, scoring: Sequence[ScoredRound] | None, threshold: float) -> float:
+def log_e_in_combined(
+    own: SideCounts,
+    scoring: Sequence[ScoredRound] | None,
+    threshold: float,
+    beside: Sequence[ScoredRound] = (),
+) -> float:
     """Log e-value, in nats, against H0: a <= threshold: ``E = E_counts/2 + E_scoring/2``.
 
     Valid at the end of any round: both parts are e-processes of the rounds, and so is their mean. Where the
@@ -129,11 +134,12 @@ def log_e_in_combined(own: SideCounts, scoring: Sequence[ScoredRound] | None, th
         own: The own samples of the side that is judged.
         scoring: Finished rounds of fixed sizes; None if the plan has no scoring.
         threshold: eps in (0, 1).
+        beside: Rounds of other proposals, whose draws may depend on all the rest: see `scored_sources`.
     """
-    from_counts = log_e_in(own.successes, own.n, threshold)
-    if scoring is None:
+    from_counts, sources = log_e_in(own.successes, own.n, threshold), sources_of(scoring, beside)
+    if sources is None:
         return from_counts
-    from_scoring = log_wealth(scoring, math.log(threshold), refused=refuses(scoring))
+    from_scoring = mean_log_wealth(sources, math.log(threshold))
     return float(np.logaddexp(from_counts, from_scoring)) - math.log(2.0)
 
 
@@ -155,6 +161,7 @@ def lower_log_bound(
     alpha: float,
     threshold: float,
     adaptive: bool,
+    beside: Sequence[ScoredRound] = (),
 ) -> float:
     """A one-sided lower bound of log a, nats, at level alpha; -inf if there is none.
 
@@ -169,9 +176,11 @@ def lower_log_bound(
         alpha: Level, in (0, 1).
         threshold: A rate of interest, for the prior.
         adaptive: Whether the plan could have topped this prompt up.
+        beside: As `log_e_in_combined`.
     """
     open_unit(alpha, "alpha")
-    share = alpha if scoring is None else 0.5 * alpha
+    sources = sources_of(scoring, beside)
+    share = alpha if sources is None else 0.5 * alpha
     low = success_lower_bound(
         own.pilot_successes,
         own.pilot_n,
@@ -182,13 +191,14 @@ def lower_log_bound(
         adaptive=adaptive,
     )
     from_counts = math.log(low) if low > 0.0 else -math.inf
-    if not scoring:
-        return from_counts
-    return max(from_counts, log_lower_bound(scoring, share, refused=refuses(scoring)))
+    return from_counts if sources is None else max(from_counts, best_log_bound(sources, share))
 
 
 def reference_evidence(
-    reference: ReferenceCounts, scoring: Sequence[ScoredRound] | None, levels: Levels
+    reference: ReferenceCounts,
+    scoring: Sequence[ScoredRound] | None,
+    levels: Levels,
+    beside: Sequence[ScoredRound] = (),
 ) -> ReferenceEvidence:
     """Classes' evidence, bounds and price of one prompt under the reference.
 
@@ -198,11 +208,12 @@ def reference_evidence(
         reference: The reference's own samples.
         scoring: Finished rounds of fixed sizes, of any proposals; None if the plan has no scoring.
         levels: Thresholds, prior and level.
+        beside: As `log_e_in_combined`.
 
     Raises:
         ValueError: A top-up under a fixed plan.
     """
-    return _evidence(reference, scoring, levels)
+    return _evidence(reference, scoring, levels, beside)
 
 
 def candidate_evidence(candidate: CandidateCounts, levels: Levels) -> CandidateEvidence:
@@ -219,18 +230,25 @@ def candidate_evidence(candidate: CandidateCounts, levels: Levels) -> CandidateE
 
 
 def _evidence(
-    own: CountsT, scoring: Sequence[ScoredRound] | None, levels: Levels
+    own: CountsT,
+    scoring: Sequence[ScoredRound] | None,
+    levels: Levels,
+    beside: Sequence[ScoredRound] = (),
 ) -> SuccessEvidence[CountsT]:
     at_use, at_probe = (
         ThresholdEvidence(
             threshold=threshold,
-            log_e_in=log_e_in_combined(own, scoring, threshold),
+            log_e_in=log_e_in_combined(own, scoring, threshold, beside),
             log_e_out=log_e_out(own.successes, own.n, threshold, levels.planned_n),
         )
         for threshold in (levels.epsilon_use, levels.epsilon_probe)
     )
     half, threshold = levels.alpha / 2, levels.epsilon_probe
-    log_lower = lower_log_bound(own, scoring, alpha=half, threshold=threshold, adaptive=levels.adaptive)
+    log_lower = lower_log_bound(
+        own, scoring, alpha=half, threshold=threshold, adaptive=levels.adaptive, beside=beside
+    )
+    sources = sources_of(scoring, beside)
+    pointing = None if sources is None else best_source(sources)
     upper = upper_end(own, alpha=half, threshold=threshold, adaptive=levels.adaptive)
     return SuccessEvidence(
         counts=own,
@@ -239,6 +257,6 @@ def _evidence(
         log_lower=log_lower,
         upper=upper,
         success=success_of(own, log_lower, upper, levels.alpha),
-        price=price_of(own, scoring, log_lower, upper, levels.alpha),
-        scoring=diagnostics(scoring) if scoring else None,
+        price=price_of(own, pointing, log_lower, upper, levels.alpha),
+        scoring=diagnostics(pointing) if pointing else None,
     )

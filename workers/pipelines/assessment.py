@@ -1,7 +1,7 @@
 """What each side of each prompt reaches: classes, bounds and price from what was observed."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -110,7 +110,7 @@ def assess_candidate(
 def reference_label_at(spec: AnalysisSpec, prompt: PromptObservations, budget: int) -> Class:
     """The reference's class at any budget K, at level alpha for this budget alone."""
     counts = ReferenceCounts.of(prompt.reference.correct, prompt.reference.pilot_n)
-    return _label_at(spec, counts, scored_rounds(prompt), budget)
+    return _label_at(spec, counts, scored_rounds(prompt), budget, prompt.beside)
 
 
 def candidate_label_at(spec: AnalysisSpec, candidate: SideObservations, budget: int) -> Class:
@@ -118,18 +118,24 @@ def candidate_label_at(spec: AnalysisSpec, candidate: SideObservations, budget: 
     return _label_at(spec, CandidateCounts.of(candidate.correct, candidate.pilot_n), None, budget)
 
 
-def _label_at(spec: AnalysisSpec, own: SideCounts, scoring: list[ScoredRound] | None, budget: int) -> Class:
+def _label_at(
+    spec: AnalysisSpec,
+    own: SideCounts,
+    scoring: list[ScoredRound] | None,
+    budget: int,
+    beside: Sequence[ScoredRound] = (),
+) -> Class:
     threshold, target = epsilon(budget, spec.thresholds.reach), -math.log(spec.thresholds.alpha)
     for_in, for_out = accepted_thresholds(spec.class_noise, threshold)
     evidence_out = log_e_out(own.successes, own.n, for_out, planned_samples(spec, budget))
-    return classify(log_e_in_combined(own, scoring, for_in), evidence_out, target, target)
+    return classify(log_e_in_combined(own, scoring, for_in, beside), evidence_out, target, target)
 
 
 def reference_bounds(
     spec: AnalysisSpec, prompt: PromptObservations, alpha: float, k_probe: int | None = None
 ) -> ReferenceEvidence:
     """Evidence of the reference at any level; the request's is for classes, others for printed intervals."""
-    return own_bounds(spec, prompt.reference, scored_rounds(prompt), alpha, k_probe)
+    return own_bounds(spec, prompt.reference, scored_rounds(prompt), alpha, k_probe, prompt.beside)
 
 
 def own_bounds(
@@ -138,12 +144,13 @@ def own_bounds(
     rounds: list[ScoredRound] | None,
     alpha: float,
     k_probe: int | None = None,
+    beside: Sequence[ScoredRound] = (),
 ) -> ReferenceEvidence:
     """Evidence of the reference under its policy, or under an arm, from that policy's own samples."""
     counts = ReferenceCounts.of(side.correct, side.pilot_n)
 
     def about_accepted(levels: Levels) -> ReferenceEvidence:
-        return reference_evidence(counts, rounds, levels)
+        return reference_evidence(counts, rounds, levels, beside)
 
     return _about_truth(spec, about_accepted, _levels(spec, alpha, k_probe))
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workers.estimators.scored_round import ScoredRound
 from workers.pipelines.committed import Committed
-from workers.pipelines.observations import observe
+from workers.pipelines.observations import observe, proposal_round
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import RoundPlan, plan_more, plan_next
 from workers.pipelines.scored_topup import prompts_to_score
@@ -52,6 +53,7 @@ def checkpoint_view(
             streams={**seen, **others},
             steps=(),
             score_neighbours=False,
+            share_proposals=False,
             comparisons=len(spec.checkpoints),
         ),
         participants={REFERENCE: participants[REFERENCE], CANDIDATE: participants[stream]},
@@ -63,6 +65,7 @@ def checkpoint_view(
                 **{name: counts for name, counts in committed.drawn.items() if name in (REFERENCE, *others)},
                 CANDIDATE: committed.drawn[stream],
             },
+            beside=_beside(spec, committed, stream),
         ),
     )
 
@@ -96,13 +99,29 @@ def plan_following(
     scored = {}
     for stream in spec.checkpoints:
         view = checkpoint_view(spec, participants, committed, stream)
-        seen = observe(view.spec, view.committed.outcomes, view.committed.scores)
+        seen = observe(view.spec, view.committed.outcomes, view.committed.scores, view.committed.beside)
         wanted = wanted_samples(view.spec, seen, view.committed.drawn)
         more[stream] = wanted.pop(CANDIDATE)
         scored[stream] = prompts_to_score(view.spec, seen)
         for shared, counts in wanted.items():
             more[shared] = [max(pair) for pair in zip(more[shared], counts, strict=True)]
     return plan_more(spec, participants, more, committed.drawn, scored=scored, **limits)
+
+
+def _beside(spec: AnalysisSpec, committed: Committed, stream: str) -> tuple[tuple[ScoredRound, ...], ...]:
+    """The other checkpoints' pilots as proposals, by prompt; none unless the request shares them."""
+    if not spec.share_proposals:
+        return ()
+    others = [one for one in spec.checkpoints if one != stream]
+    tables = committed.outcomes, committed.scores
+    return tuple(
+        tuple(
+            found
+            for one in others
+            if (found := proposal_round(*tables, one, prompt.index, spec.pilot(one, prompt.index)))
+        )
+        for prompt in spec.prompts
+    )
 
 
 def _as_candidate(table: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:

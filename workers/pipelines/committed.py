@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from workers.estimators.scored_round import ScoredRound
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import (
@@ -36,12 +37,14 @@ class Committed:
         outcomes: What was judged.
         scores: What was scored, with the round of each row.
         drawn: Samples planned so far by stream and prompt, failed shards included.
+        beside: Scored draws of other checkpoints, by prompt, where they speak for the reference too.
     """
 
     samples: pa.Table
     outcomes: pa.Table
     scores: pa.Table
     drawn: dict[str, list[int]]
+    beside: tuple[tuple[ScoredRound, ...], ...] = ()
 
 
 def read_committed(

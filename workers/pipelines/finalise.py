@@ -111,7 +111,9 @@ def finalise(
     judge, requested = judge or Judge(), spec
     spec = audited(spec, judge)
     kept = set(complete_prompts(spec, committed))
-    observed = [p for p in observe(spec, committed.outcomes, committed.scores) if p.index in kept]
+    observed = [
+        p for p in observe(spec, committed.outcomes, committed.scores, committed.beside) if p.index in kept
+    ]
     notices = [*noted, *comparison_notices(participants)]
     if len(kept) < len(spec.prompts):
         missing = len(spec.prompts) - len(kept)

@@ -1,7 +1,7 @@
 """From committed tables to what was observed about each prompt."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,8 +125,10 @@ class PromptObservations:
         reference: The reference's own samples.
         candidate: The candidate's own samples; None without one.
         pair: The pilot scored both ways; None where scores are not comparable or not made.
-        further_rounds: Scored draws of other proposals (checkpoints, arms) or of later rounds: evidence that
-            the reference reaches the prompt, beside the pilot's.
+        further_rounds: Scored draws of later rounds: evidence that the reference reaches the prompt, which
+            multiplies with the pilot's.
+        beside: Scored draws of other proposals, such as other checkpoints, one round each. They may share
+            random numbers with all the rest, so their evidence is averaged with it.
         arms: Samples of the reference under each arm, by stream; empty where none was drawn.
     """
 
@@ -135,6 +137,7 @@ class PromptObservations:
     candidate: SideObservations | None
     pair: ScoredPair | None
     further_rounds: tuple[ScoredRound, ...] = ()
+    beside: tuple[ScoredRound, ...] = ()
     arms: Mapping[str, SideObservations] = field(default_factory=dict)
 
     def stream(self, name: str) -> SideObservations | None:
@@ -142,13 +145,19 @@ class PromptObservations:
         return {REFERENCE: self.reference, CANDIDATE: self.candidate, **self.arms}.get(name)
 
 
-def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[PromptObservations]:
+def observe(
+    spec: AnalysisSpec,
+    outcomes: pa.Table,
+    scores: pa.Table,
+    beside: Sequence[tuple[ScoredRound, ...]] = (),
+) -> list[PromptObservations]:
     """Observations of every prompt, in prompt order.
 
     Args:
         spec: The analysis.
         outcomes: All outcomes, sorted by stream, prompt and sample.
         scores: All scores, sorted likewise; empty where nothing was scored.
+        beside: Rounds of other proposals, by prompt; none by default.
     """
     judged = {stream: _by_prompt(outcomes, stream, len(spec.prompts)) for stream in spec.streams}
     scored = {stream: _by_prompt(scores, stream, len(spec.prompts)) for stream in spec.sides}
@@ -163,7 +172,15 @@ def observe(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> list[Pr
             pair = _pair({s: judged[s][index] for s in sides}, pilots)
             further = _further(judged[CANDIDATE][index], scored[CANDIDATE][index], pilots[CANDIDATE].num_rows)
         found.append(
-            PromptObservations(index, sides[REFERENCE], sides.get(CANDIDATE), pair, further, arms=seen)
+            PromptObservations(
+                index,
+                sides[REFERENCE],
+                sides.get(CANDIDATE),
+                pair,
+                further,
+                beside=beside[index] if beside else (),
+                arms=seen,
+            )
         )
     return found
 
@@ -218,6 +235,32 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
 def _before(scored: pa.Table, size: int) -> pa.Table:
     """The scores of a pilot; those of later draws follow it."""
     return scored.filter(pc.field("index") < size)
+
+
+def proposal_round(
+    outcomes: pa.Table, scores: pa.Table, stream: str, prompt: int, pilot: int
+) -> ScoredRound | None:
+    """One stream's pilot of a prompt as a round of its own, scored by the reference; None if it was not.
+
+    Args:
+        outcomes: All outcomes.
+        scores: All scores.
+        stream: Who drew.
+        prompt: The prompt's index.
+        pilot: Size of the pilot.
+    """
+    mine = (pc.field("stream") == stream) & (pc.field("prompt_index") == prompt) & (pc.field("index") < pilot)
+    rows, judged = _decided(outcomes.filter(mine), scores.filter(mine & (pc.field("scorer") == REFERENCE)))
+    if not rows.num_rows:
+        return None
+    return ScoredRound(
+        proposals=(stream,),
+        sizes=(rows.num_rows,),
+        log_p=_floats(rows, "logprob"),
+        log_proposals=_floats(rows, "own_logprob")[None, :],
+        is_correct=_correct(judged),
+        drawn_by=np.zeros(rows.num_rows, dtype=np.int64),
+    )
 
 
 def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[ScoredRound, ...]:

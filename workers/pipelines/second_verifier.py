@@ -198,7 +198,7 @@ def _unsettled(
     ]
     place = outcomes.schema.get_field_index("outcome")
     without = outcomes.set_column(place, outcomes.schema.field("outcome"), pa.array(judged, pa.string()))
-    again = {prompt.index: prompt for prompt in observe(spec, without, committed.scores)}
+    again = {prompt.index: prompt for prompt in observe(spec, without, committed.scores, committed.beside)}
     affected = {row["prompt_index"] for row in refused}
     changed = set()
     for result in results:

@@ -84,6 +84,8 @@ class AnalysisSpec:
         noise: The audit, counted; None before, and without one.
         steps: Of a trajectory: the training step of each checkpoint, None where the request says none.
         score_neighbours: Of a trajectory: whether each checkpoint scores the pilots of those beside it.
+        share_proposals: Of a trajectory: whether every checkpoint's scored pilot speaks for the reference
+            when another checkpoint is judged.
         comparisons: Checkpoints that share one error level for losses; 1 but for those of a trajectory.
         fixed: For each imported side, how many samples there are of each prompt; nothing is added to them.
     """
@@ -102,6 +104,7 @@ class AnalysisSpec:
     noise: Noise | None = None
     steps: tuple[int | None, ...] = ()
     score_neighbours: bool = False
+    share_proposals: bool = False
     comparisons: int = 1
     fixed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -140,6 +143,7 @@ class AnalysisSpec:
             audit_request=request["audit"],
             steps=tuple(one["step"] for one in request.get("candidates") or ()),
             score_neighbours=request.get("score_neighbours", False),
+            share_proposals=request.get("share_proposals", False),
             fixed=fixed or {},
         )
 
