@@ -79,6 +79,8 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
             "untruncated_samples_per_prompt": 64,
             "adaptive": True,
         },
+        "score_neighbours": False,
+        "share_proposals": False,
         "arms": [],
         "inverse_temperatures": [0.5, 1.0, 2.0],
         "decision": {
