@@ -10,6 +10,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ledger.homes import ledger_in
 from ledger.sealing import open_seal
 from ledger.states import Work
 from ledger.workers import WorkerIdentity
@@ -253,12 +254,12 @@ class Settings(BaseSettings):
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy URL of the ledger."""
-        return self.database_url or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+        return self.database_url or ledger_in(self.home)
 
     @property
     def own_key_folder(self) -> Path | None:
         """Where a key is kept that nobody set: beside a ledger that lies in `home`, and nowhere else."""
-        return None if self.database_url else self.home
+        return self.home if self.ledger_url == ledger_in(self.home) else None
 
     @property
     def artefact_root(self) -> Path:

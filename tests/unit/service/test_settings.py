@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.settings import Settings
+from workers.settings import Settings as WorkerSettings
 
 
 def test_every_setting_gives_its_reason() -> None:
@@ -57,3 +58,15 @@ def test_a_door_that_nobody_could_open_is_refused(given: dict[str, str], said: s
 
 def test_a_pepper_is_not_printed() -> None:
     assert "secret-pepper" not in repr(Settings(auth="required", key_pepper="secret-pepper" + "x" * 32))
+
+
+@pytest.mark.parametrize("settings_of", [Settings, WorkerSettings], ids=["gateway", "workers"])
+def test_a_key_of_its_own_lies_beside_a_ledger_in_the_home_however_that_was_named(
+    settings_of: type[Settings] | type[WorkerSettings], tmp_path: Path
+) -> None:
+    """`tiltscope up` names the ledger to its parts; a server's database may have other machines."""
+    assert settings_of(home=tmp_path).own_key_folder == tmp_path
+    named = settings_of(home=tmp_path, database_url=f"sqlite:///{tmp_path}/ledger.sqlite3")
+    assert named.own_key_folder == tmp_path
+    for elsewhere in ("postgresql://db/tiltscope", f"sqlite:///{tmp_path}/other/ledger.sqlite3"):
+        assert settings_of(home=tmp_path, database_url=elsewhere).own_key_folder is None
