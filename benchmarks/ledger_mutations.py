@@ -66,9 +66,8 @@ LEDGER_MUTATIONS: Final = (
     Mutation(
         "analyses are read whoever asks",
         "ledger/analyses.py",
-        "select(analyses).where(analyses.c.tenant_id == tenant_id, analyses.c.id == analysis_id)\n"
-        "    ).one_or_none()",
-        "select(analyses).where(analyses.c.id == analysis_id)\n    ).one_or_none()",
+        'analyses.c.tenant_id == bindparam("tenant"), analyses.c.id == bindparam("id")',
+        'analyses.c.id == bindparam("id")',
         LEDGER + "test_analyses.py::TestTenants::test_others_see_and_change_nothing",
     ),
     Mutation(

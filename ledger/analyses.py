@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select
 from sqlalchemy import delete as sql_delete
 
 from ledger.clock import microseconds, now_us
@@ -14,6 +14,10 @@ from ledger.shards import PLAN_IDX, insert_round
 from ledger.states import LIVE_STATUSES, AnalysisStatus, Work
 from ledger.tables import analyses
 from ledger.transitions import lock_analysis, move_analysis, touch_analysis
+
+_OF_TENANT: Final = select(analyses).where(
+    analyses.c.tenant_id == bindparam("tenant"), analyses.c.id == bindparam("id")
+)
 
 
 def create(
@@ -83,9 +87,7 @@ def create(
 
 def get(conn: Connection, tenant_id: str, analysis_id: str) -> Row[Any] | None:
     """The tenant's analysis; None if it has none of that id."""
-    return conn.execute(
-        select(analyses).where(analyses.c.tenant_id == tenant_id, analyses.c.id == analysis_id)
-    ).one_or_none()
+    return conn.execute(_OF_TENANT, {"tenant": tenant_id, "id": analysis_id}).one_or_none()
 
 
 def list_page(

@@ -1,12 +1,17 @@
 """The database's clock: leases must not depend on any worker's own."""
 
+from typing import Final
+
 from sqlalchemy import BigInteger, Connection, literal_column, select
 
-_NOW = {
-    # julianday resolves 40 us, so the rounding recovers SQLite's own millisecond exactly
-    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000",
-    # clock_timestamp, not now(): a transaction that waited for a lock must see the present
-    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+_NOW: Final = {
+    name: select(literal_column(text, BigInteger))
+    for name, text in {
+        # julianday resolves 40 us, so the rounding recovers SQLite's own millisecond exactly
+        "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000",
+        # clock_timestamp, not now(): a transaction that waited for a lock must see the present
+        "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+    }.items()
 }
 
 
@@ -16,8 +21,7 @@ def now_us(conn: Connection) -> int:
     Returns:
         Microseconds since the Unix epoch; SQLite resolves milliseconds.
     """
-    now = conn.execute(select(literal_column(_NOW[conn.dialect.name], BigInteger))).scalar_one()
-    return int(now)
+    return int(conn.execute(_NOW[conn.dialect.name]).scalar_one())
 
 
 def microseconds(seconds: float) -> int:

@@ -3,13 +3,47 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Float, case, func, or_, select, true
+from sqlalchemy import Connection, Float, and_, bindparam, case, func, or_, select
 from sqlalchemy import cast as sql_cast
 
 from ledger.states import DRAWING_WORKS, ShardState
 from ledger.tables import analyses, shards
 
 COUNTS: Final = ("samples", "sampled_tokens", "scored_tokens", "cached_samples")
+
+
+_DROPPED: Final = (ShardState.CANCELLED.value, ShardState.EXPIRED.value)
+_ROWS: Final = case(
+    (shards.c.state == ShardState.DONE.value, func.coalesce(shards.c.n_rows, 0)),
+    (shards.c.state == ShardState.RUNNING.value, shards.c.progress),
+    else_=0,
+)
+_COUNTED: Final = and_(
+    shards.c.analysis_id == analyses.c.id,
+    shards.c.work.in_([work.value for work in DRAWING_WORKS]),
+    shards.c.state != ShardState.SPLIT.value,
+    # Of the plan as it stands: what was dropped before an extension is in the new one.
+    or_(
+        analyses.c.extended_at.is_(None),
+        shards.c.state.not_in(_DROPPED),
+        shards.c.created_at >= analyses.c.extended_at,
+    ),
+)
+# Made once: every answer about an analysis counts anew, and making a statement takes longer than running it.
+_PROGRESS: Final = (
+    select(
+        analyses.c.phase,
+        func.coalesce(func.sum(_ROWS), 0),
+        func.coalesce(func.sum(shards.c.planned_rows), 0),
+    )
+    .select_from(analyses.outerjoin(shards, _COUNTED))
+    .where(analyses.c.id == bindparam("of"))
+    .group_by(analyses.c.phase)
+)
+_USAGE: Final = select(
+    *(func.sum(shards.c.usage[name].as_integer()) for name in COUNTS),
+    func.sum(sql_cast(shards.c.usage["engine_seconds"].as_float(), Float)),
+).where(shards.c.analysis_id == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +67,8 @@ def progress(conn: Connection, analysis_id: str) -> Progress:
     A shard that was split counts through its halves. Rows that were given up stay in the total, but what
     was left undone before the analysis was extended is planned anew.
     """
-    analysis = select(analyses.c.phase, analyses.c.extended_at).where(analyses.c.id == analysis_id)
-    phase, extended_at = conn.execute(analysis).one()
-    rows = case(
-        (shards.c.state == ShardState.DONE.value, func.coalesce(shards.c.n_rows, 0)),
-        (shards.c.state == ShardState.RUNNING.value, shards.c.progress),
-        else_=0,
-    )
-    counts = conn.execute(
-        select(func.coalesce(func.sum(rows), 0), func.coalesce(func.sum(shards.c.planned_rows), 0)).where(
-            shards.c.analysis_id == analysis_id,
-            shards.c.work.in_([work.value for work in DRAWING_WORKS]),
-            shards.c.state != ShardState.SPLIT.value,
-            _is_planned(extended_at),
-        )
-    ).one()
-    return Progress(phase=phase, completed=int(counts[0]), total=int(counts[1]))
+    phase, completed, total = conn.execute(_PROGRESS, {"of": analysis_id}).one()
+    return Progress(phase=phase, completed=int(completed), total=int(total))
 
 
 def rows_before(conn: Connection, analysis_id: str, moment: int) -> int:
@@ -60,14 +80,6 @@ def rows_before(conn: Connection, analysis_id: str, moment: int) -> int:
         shards.c.finished_at < moment,
     )
     return int(conn.execute(rows).scalar_one())
-
-
-def _is_planned(extended_at: int | None) -> ColumnElement[bool]:
-    """Whether a shard is of the plan as it stands: none that was dropped before an extension."""
-    if extended_at is None:
-        return true()
-    dropped = [ShardState.CANCELLED.value, ShardState.EXPIRED.value]
-    return or_(shards.c.state.not_in(dropped), shards.c.created_at >= extended_at)
 
 
 def drawn_tokens(conn: Connection, analysis_id: str) -> int:
@@ -84,8 +96,6 @@ def usage(conn: Connection, analysis_id: str) -> dict[str, Any]:
         ``samples``, ``sampled_tokens``, ``scored_tokens``, ``cached_samples`` (counts) and
         ``engine_seconds``.
     """
-    spent = [func.sum(shards.c.usage[name].as_integer()) for name in COUNTS]
-    seconds = func.sum(sql_cast(shards.c.usage["engine_seconds"].as_float(), Float))
-    row = conn.execute(select(*spent, seconds).where(shards.c.analysis_id == analysis_id)).one()
+    row = conn.execute(_USAGE, {"of": analysis_id}).one()
     totals: dict[str, Any] = {name: int(count or 0) for name, count in zip(COUNTS, row, strict=False)}
     return totals | {"engine_seconds": float(row[-1] or 0.0)}
