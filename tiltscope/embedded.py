@@ -34,6 +34,9 @@ WATCH_SECONDS = 0.2
 START_SECONDS = 120.0
 """Until the gateway must be ready: importing on a slow disk and hashing the first models take a while."""
 
+WORKER_NICENESS = 10
+"""Of workers and their engines: beside them on one machine, the gateway still answers at once."""
+
 STOP_SECONDS = 10.0
 """For a child to end by itself before it is killed."""
 
@@ -221,7 +224,8 @@ class EmbeddedService:
             name = f"worker-{number}"
             command = [*celery, "-n", f"{name}@%h", "--loglevel", "WARNING"]
             release = self._release_leases(env)
-            parts.append(ChildProcess(name, command, env, logs / f"{name}.log", release))
+            log = logs / f"{name}.log"
+            parts.append(ChildProcess(name, command, env, log, release, niceness=WORKER_NICENESS))
         return parts
 
     def _release_leases(self, env: dict[str, str]) -> Callable[[str], None]:

@@ -18,10 +18,11 @@ RAPID_DEATHS = 4
 """Rapid deaths in a row after which restarting is no cure and the log has to be read."""
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def _prepared(parent: int, niceness: int) -> Callable[[], None]:
     libc = ctypes.CDLL(None, use_errno=True)
 
     def prepare() -> None:
+        os.nice(niceness)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before prctl took effect
             os._exit(1)
@@ -38,6 +39,7 @@ class ChildProcess:
         env: Its whole environment; `TILTSCOPE_BOOT_ID` is added, new at every start.
         log: File that receives its output.
         on_death: Called with the boot id of a dead run, before the next start.
+        niceness: How far it and its children stand back where processors are short.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class ChildProcess:
         env: Mapping[str, str],
         log: Path,
         on_death: Callable[[str], None] = lambda _: None,
+        niceness: int = 0,
     ) -> None:
         self.name = name
         self.log = log
         self._command = list(command)
         self._env = dict(env)
         self._on_death = on_death
+        self._niceness = niceness
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._rapid_deaths = 0
@@ -70,7 +74,7 @@ class ChildProcess:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(os.getpid()),
+                preexec_fn=_prepared(os.getpid(), self._niceness),
             )
 
     @property

@@ -16,6 +16,7 @@ import pytest
 from embedded_stack import PATIENCE, EmbeddedStack, end_all, logs_of, processes_of
 
 from tiltscope.broker import free_port
+from tiltscope.embedded import WORKER_NICENESS
 
 GONE_SECONDS = 20.0
 """Generous: the kernel kills the parts with their parent, and engines with theirs, at once."""
@@ -170,6 +171,22 @@ def test_accepted_work_goes_on_after_a_killed_launcher(up: Up, comparison: dict[
     again.await_all_parts()
     again.until(lambda: httpx.get(f"{again.url}{path}").json()["finished_at"], "the analysis ends")
     assert httpx.get(f"{again.url}{path}").json()["status"] == "succeeded"
+
+
+def test_workers_and_their_engines_stand_back_behind_the_gateway(stack: EmbeddedStack) -> None:
+    niceness: dict[str, int] = {}
+
+    def complete() -> bool:
+        for process in processes_of(stack.home):
+            for part in PARTS:
+                if part in _command(process):
+                    niceness[part] = process.nice() - os.nice(0)
+        return set(niceness) == set(PARTS)
+
+    stack.until(complete, "every part runs")
+    back = {part for part, value in niceness.items() if value == WORKER_NICENESS}
+    assert back == {"celery", "workers.host.main"}
+    assert {niceness[part] for part in set(PARTS) - back} == {0}
 
 
 def test_a_broker_that_is_nowhere(

@@ -49,6 +49,15 @@ def test_a_child_that_cannot_start_is_hopeless_and_its_log_says_why(tmp_path):
     assert "no such database" in part.last_words()
 
 
+def test_a_child_stands_back_with_all_that_it_starts(tmp_path):
+    code = "import subprocess; print(subprocess.check_output(['nice'], text=True), flush=True)"
+    command = [sys.executable, "-c", code]
+    part = ChildProcess("part", command, dict(os.environ), tmp_path / "part.log", niceness=3)
+    part.start()
+    part.wait(30)
+    assert int(part.last_words()) == os.nice(0) + 3
+
+
 def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
     pid_file = tmp_path / "pid"
     parent = subprocess.Popen(
