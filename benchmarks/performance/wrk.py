@@ -47,7 +47,7 @@ def send(url: str, *, seconds: int, connections: int, pause_ms: int = 0, body: P
     """
     if shutil.which("wrk") is None:
         raise CheckFailed("wrk is not installed: apt-get install wrk")
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(SCRIPT), url]
     told = [str(pause_ms), secrets.token_hex(4), *([] if body is None else [str(body)])]
     found = subprocess.run([*command, "--", *told], capture_output=True, text=True, check=False)
     if found.returncode != 0:
