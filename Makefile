@@ -8,7 +8,7 @@ CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos example-smollm2 test test-all lint faults contract calibration bench mutations
+.PHONY: help setup demo demo-chaos example-smollm2 test test-services test-units test-all lint faults contract calibration bench mutations
 .PHONY: examples openapi clean
 
 help: ## what can be made
@@ -44,8 +44,21 @@ lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Tests of the service wait most of their time and unit tests compute: side by side they take as long as one.
+# What the unit tests print is kept until they end, so that two rows of dots do not mix.
+SERVICES := tests/faults tests/integration
+UNITS := $(addprefix --ignore=,$(SERVICES))
+UNITS_LOG := .pytest_cache/units.log
+
 test: lint ## lint and the test suite, with a real Redis
-	@$(BIN)/pytest -q -m "not slow"
+	@$(MAKE) --no-print-directory -j2 test-services test-units
+
+test-services: setup
+	@$(BIN)/pytest -q -m "not slow" $(SERVICES)
+
+test-units: setup
+	@mkdir -p $(dir $(UNITS_LOG))
+	@$(BIN)/pytest -q -m "not slow" $(UNITS) >$(UNITS_LOG) 2>&1; status=$$?; cat $(UNITS_LOG); exit $$status
 
 test-all: lint ## the slow studies too
 	@$(BIN)/pytest -q
