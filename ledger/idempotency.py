@@ -1,23 +1,25 @@
 """Responses kept under their idempotency keys, per tenant and route."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ledger.clock import now_us
 from ledger.errors import Conflict
 from ledger.tables import idempotency
 
+_ONE: Final = select(idempotency).where(
+    idempotency.c.tenant_id == bindparam("tenant"),
+    idempotency.c.route == bindparam("route"),
+    idempotency.c.key == bindparam("key"),
+)
+
 
 def find(conn: Connection, tenant_id: str, route: str, key: str) -> Row[Any] | None:
     """The stored answer: ``request_sha256``, ``status``, ``response``, ``analysis_id``; None if new."""
-    return conn.execute(
-        select(idempotency).where(
-            idempotency.c.tenant_id == tenant_id, idempotency.c.route == route, idempotency.c.key == key
-        )
-    ).one_or_none()
+    return conn.execute(_ONE, {"tenant": tenant_id, "route": route, "key": key}).one_or_none()
 
 
 def store(

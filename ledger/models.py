@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from ledger.clock import now_us
 from ledger.tables import models, registry_scans
 
 COLUMNS: Final = frozenset(models.c.keys()) - {"tenant_id", "scanned_at"}
+
+_ONE: Final = select(models).where(models.c.tenant_id == bindparam("tenant"), models.c.id == bindparam("id"))
 
 
 def upsert(conn: Connection, tenant_id: str, record: Mapping[str, Any]) -> None:
@@ -33,9 +35,7 @@ def upsert(conn: Connection, tenant_id: str, record: Mapping[str, Any]) -> None:
 
 def get(conn: Connection, tenant_id: str, model_id: str) -> Row[Any] | None:
     """One entry; None if the tenant has none of that id."""
-    return conn.execute(
-        select(models).where(models.c.tenant_id == tenant_id, models.c.id == model_id)
-    ).one_or_none()
+    return conn.execute(_ONE, {"tenant": tenant_id, "id": model_id}).one_or_none()
 
 
 def list_page(
