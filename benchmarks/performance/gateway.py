@@ -25,8 +25,8 @@ def run(session: Session) -> Outcome:
         gateway_alone(session.scratch / "ours") as ours,
         bare_routes(session.scratch / "bare") as bare,
     ):
-        body = _whole_request(ours, session.scratch / "request.json")
-        ids = _same_work(session, ours, bare, body)
+        body = whole_request(ours, session.scratch / "request.json")
+        ids = same_work(session, ours, bare, body)
         reads = session.compare("reads", *(_reads(session, *one) for one in ids), blocks=4)
         submits = session.compare(
             "submits", *(_submits(session, server, body) for server in (ours, bare)), blocks=4
@@ -47,7 +47,7 @@ def run(session: Session) -> Outcome:
     )
 
 
-def _whole_request(ours: Server, file: Path) -> Path:
+def whole_request(ours: Server, file: Path) -> Path:
     """A request with every default filled in, so that both keep the same; its seed differs each time."""
     with httpx.Client(base_url=ours.url) as client:
         answer = client.post(PATH, json=comparison("tiny-grpo", "basin_tail", seed=SEED))
@@ -60,7 +60,7 @@ SEED = 987_654_321
 """Found again in the text of a request, which has no other such number."""
 
 
-def _same_work(
+def same_work(
     session: Session, ours: Server, bare: Server, body: Path
 ) -> tuple[tuple[Server, str], tuple[Server, str]]:
     """Submit once to each; what is written and what is read must be alike."""

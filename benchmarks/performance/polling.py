@@ -17,7 +17,7 @@ PAUSE_MS = 5
 
 PATIENCE_SECONDS = 60.0
 
-LONG = 8_192
+LONG = 20_480
 """Samples a prompt and side: far more than are drawn while it is looked at; then it is cancelled."""
 
 
