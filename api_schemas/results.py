@@ -363,6 +363,9 @@ class PromptRow(SparseDocument):
     behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
     arms: list[ArmRow] | None = None
+    deciding_arm: Annotated[
+        str | None, Field(description="The arm that decides the regime; null where the own policy does.")
+    ] = None
     demonstrations: list[DemonstrationRow] | None = None
     support_zeros: SupportZeros | None = None
     weights: Annotated[

@@ -1030,6 +1030,8 @@ class PromptRow(Document):
     behaviours: list[BehaviourRow] | None = None
     log_partition: list[FreeEnergyRow] | None = None
     arms: list[ArmRow] | None = None
+    deciding_arm: str | None = None
+    """The arm that decides the regime; null where the own policy does."""
     demonstrations: list[DemonstrationRow] | None = None
     support_zeros: SupportZeros | None = None
     weights: WeightsRow | None = None

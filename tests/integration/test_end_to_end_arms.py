@@ -45,3 +45,29 @@ def test_an_arms_samples_are_kept_under_its_name_and_counted_in_its_row(found):
         assert arm["samples"] == sum(
             a["samples"] for r in found.rows for a in r["arms"] if a["arm"] == arm["arm"]
         )
+
+
+def test_a_barrier_on_the_shipped_models(stack, prompts):
+    """Any number counts. The base leaves these prompts unanswered, and answers once a sum follows them."""
+    body = {
+        "kind": "capability",
+        "reference": {"source": "model", "model": "tiny-base"},
+        "candidate": {"source": "model", "model": "tiny-new"},
+        "prompts": {"inline": [{**one, "metadata": {"sum": "12+3="}} for one in prompts("new_rule", 6, 12)]},
+        "signal": {"kind": "regex", "pattern": "[0-9]{2,5}"},
+        "policy": {"max_new_tokens": 8},
+        "arms": [
+            {"name": "sum", "role": "assisted", "template": "{prompt}{metadata.sum}"},
+        ],
+        "budget": {**BUDGET, "max_samples_per_prompt": 512},
+        "seed": 5,
+    }
+    rows = [PromptRow.model_validate(row) for row in stack.findings(stack.submit(body)).rows]
+    barriers = [row for row in rows if row.regime == "barrier"]
+    assert len(barriers) >= 3  # the base answers some of the others unaided
+    for row in barriers:
+        classes = {arm.arm: arm.class_at_k_probe for arm in row.arms}
+        assert (classes, row.deciding_arm) == ({"sum": "in"}, "sum")
+        # Samples of the other prompts answer this one as well: chance explains it, and nothing is confirmed.
+        assert not row.confirmed
+        assert "above_chance_floor" in {check.check for check in row.confirmation if not check.passed}

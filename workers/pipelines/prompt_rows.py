@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from workers.estimators.deciding_arm import deciding_arm
 from workers.estimators.estimate import Estimate
 from workers.estimators.evidence import SideEvidence
 from workers.estimators.gain import PromptRecord
@@ -36,15 +37,18 @@ def prompt_rows(
         records: The same as the verdict sees them; None without a candidate.
     """
     if records is None:
-        return [_row(spec, result, None, _to_settle(result.reference.probe)) for result in results]
+        return [_row(spec, result, None, _to_settle(result.reference.probe), None) for result in results]
     evidences = [record.evidence for record in records]
     decision = spec.thresholds
     needs = samples_to_settle_prompts(evidences, alpha=decision.alpha, reach=decision.reach)
     regimes = [classify_regime(one) for one in evidences]
-    return [_row(spec, *one) for one in zip(results, regimes, needs, strict=True)]
+    arms = [deciding_arm(one, regime.name) for one, regime in zip(evidences, regimes, strict=True)]
+    return [_row(spec, *one) for one in zip(results, regimes, needs, arms, strict=True)]
 
 
-def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: int | None) -> Json:
+def _row(
+    spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: int | None, arm: str | None
+) -> Json:
     prompt = result.observed
     row: Json = {
         "prompt_id": result.spec.id,
@@ -70,7 +74,7 @@ def _row(spec: AnalysisSpec, result: PromptResult, regime: Regime | None, more: 
             ],
         }
     if arms := arm_rows(spec, result):
-        row["arms"] = arms
+        row |= {"arms": arms, "deciding_arm": arm}
     zeros = support_zeros(prompt.pair)
     if zeros is not None and (zeros.causes or zeros.edge):
         row["support_zeros"] = {

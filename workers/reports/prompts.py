@@ -137,10 +137,13 @@ def _reading(estimate: Json | None, notes: Footnotes, *, signed: bool = False, g
 
 
 def _confirmed(row: Json) -> str:
-    """For created prompts, whether the claim is confirmed."""
-    if not row.get("confirmation"):
-        return ""
-    return "confirmed" if row.get("confirmed") else "not confirmed"
+    """For created prompts, whether the claim is confirmed; and the arm that decided, where one did."""
+    words = []
+    if row.get("confirmation"):
+        words.append("confirmed" if row.get("confirmed") else "not confirmed")
+    if row.get("deciding_arm"):
+        words.append(f"by arm {row['deciding_arm']}")
+    return ", ".join(words)
 
 
 def _facts(row: Json, sides: Sequence[str]) -> list[str]:
