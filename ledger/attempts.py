@@ -11,16 +11,15 @@ from ledger.workers import WorkerIdentity
 
 def begin(conn: Connection, *, shard_id: str, epoch: int, tenant_id: str, worker: WorkerIdentity) -> None:
     """Record that ``worker`` holds the shard under ``epoch``."""
-    conn.execute(
-        insert(attempts).values(
-            shard_id=shard_id,
-            epoch=epoch,
-            tenant_id=tenant_id,
-            worker_id=worker.id,
-            boot_id=worker.boot_id,
-            started_at=now_us(conn),
-        )
-    )
+    row = {
+        "shard_id": shard_id,
+        "epoch": epoch,
+        "tenant_id": tenant_id,
+        "worker_id": worker.id,
+        "boot_id": worker.boot_id,
+        "started_at": now_us(conn),
+    }
+    conn.execute(insert(attempts), row)
 
 
 def end(

@@ -5,15 +5,20 @@ Both come from an index, so it costs the same whether ten shards wait or ten tho
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     FromClause,
     Row,
     Select,
+    Text,
     and_,
+    bindparam,
     exists,
     false,
     func,
@@ -36,6 +41,12 @@ small model. Then its turn counts as if its models were loaded too."""
 _GOING_ON: Final = (AnalysisStatus.QUEUED.value, AnalysisStatus.RUNNING.value)
 _ENDING: Final = (AnalysisStatus.RUNNING.value, AnalysisStatus.CANCELLING.value)
 _COUNTED: Final = (Work.PLAN.value, Work.FINALISE.value)
+
+Time = int | BindParameter[int]
+"""Microseconds, the database's clock; a parameter in statements that are built once: a claim needs several,
+and building one takes longer than running it."""
+
+_NOW: Final[BindParameter[int]] = bindparam("now", type_=BigInteger)
 
 waiting: Final = shards.join(analyses, shards.c.analysis_id == analyses.c.id)
 """Shards beside their analysis: what `claimable` speaks of."""
@@ -67,6 +78,24 @@ def deserving(
     Returns:
         Rows with ``id``, at most `CONSIDERED`.
     """
+    wanted = tuple(sorted(works))
+    found = conn.execute(_ranked(wanted), {"now": now}).all()
+    if len(found) < 2 or not resident:
+        return found
+    late = now - microseconds(STEAL_SECONDS)
+
+    def place(row: Row[Any]) -> tuple[Any, ...]:
+        waited = max(row.claimed_at, row.created_at) < late
+        missing = 0 if waited or row.plans else _fewest_missing(conn, now, row.id, wanted, resident)
+        peers = (row.tenant_running, -row.priority, row.running, not row.plans)
+        return (*peers, missing, row.tenant_served, row.claimed_at, row.created_at, row.id)
+
+    return sorted(found, key=place)
+
+
+@cache
+def _ranked(works: tuple[str, ...]) -> Select[Any]:
+    """Analyses with a shard of these works to claim, in order, as far as SQL can tell."""
     of_tenant, of_analysis = _running_by(shards.c.tenant_id), _running_by(shards.c.analysis_id)
     others = analyses.alias("others")
     served = (
@@ -82,7 +111,7 @@ def deserving(
             func.coalesce(of_tenant.c.running, 0).label("tenant_running"),
             analyses.c.priority,
             func.coalesce(of_analysis.c.running, 0).label("running"),
-            _has_ready(now, [work for work in _COUNTED if work in works]).label("plans"),
+            _has_ready(_NOW, [work for work in _COUNTED if work in works]).label("plans"),
             served.label("tenant_served"),
         )
         .select_from(
@@ -93,14 +122,14 @@ def deserving(
         .where(
             analyses.c.status.in_([status.value for status in LIVE_STATUSES]),
             or_(
-                and_(_goes_on(now), _has_ready(now, works)),
-                and_(_ends(), _has_ready(now, [work for work in works if work == Work.FINALISE])),
+                and_(_goes_on(_NOW), _has_ready(_NOW, works)),
+                and_(_ends(), _has_ready(_NOW, [work for work in works if work == Work.FINALISE])),
             ),
         )
     )
     candidates = query.subquery()
     rank = candidates.c
-    first = (
+    return (
         select(candidates)
         .order_by(
             rank.tenant_running,
@@ -114,18 +143,6 @@ def deserving(
         )
         .limit(CONSIDERED)
     )
-    found = conn.execute(first).all()
-    if len(found) < 2 or not resident:
-        return found
-    late = now - microseconds(STEAL_SECONDS)
-
-    def place(row: Row[Any]) -> tuple[Any, ...]:
-        waited = max(row.claimed_at, row.created_at) < late
-        missing = 0 if waited or row.plans else _fewest_missing(conn, now, row.id, works, resident)
-        peers = (row.tenant_running, -row.priority, row.running, not row.plans)
-        return (*peers, missing, row.tenant_served, row.claimed_at, row.created_at, row.id)
-
-    return sorted(found, key=place)
 
 
 def next_shard(
@@ -153,34 +170,42 @@ def next_shard(
     def place(row: Row[Any]) -> tuple[Any, ...]:
         return (row.work not in _COUNTED, row.crashes, _missing(row, resident), row.round, row.idx)
 
-    return min(_firsts(conn, now, analysis.id, works), key=place, default=None)
+    return min(_firsts(conn, now, analysis.id, tuple(sorted(works))), key=place, default=None)
 
 
-def _firsts(conn: Connection, now: int, analysis_id: str, works: Collection[str]) -> Iterator[Row[Any]]:
+def _firsts(conn: Connection, now: int, analysis_id: str, works: tuple[str, ...]) -> Iterator[Row[Any]]:
     """The first READY shard of every work and set of models, each found by a step along the index."""
-    # Two single columns rather than one comparison of pairs, for which SQLite reads all equal rows.
-    found = _first(conn, now, analysis_id, works, shards.c.work > "")
+
+    def first(work: str, wants: str | None = None) -> Row[Any] | None:
+        told = {"now": now, "analysis_id": analysis_id, "work": work}
+        told |= {} if wants is None else {"wants": wants}
+        return conn.execute(_first(works, wants is not None), told).one_or_none()
+
+    found = first("")
     while found is not None:
         yield found
-        same_work = and_(shards.c.work == found.work, shards.c.wants > found.wants)
-        found = _first(conn, now, analysis_id, works, same_work) or _first(
-            conn, now, analysis_id, works, shards.c.work > found.work
-        )
+        found = first(found.work, found.wants) or first(found.work)
 
 
-def _first(
-    conn: Connection, now: int, analysis_id: str, works: Collection[str], beyond: ColumnElement[bool]
-) -> Row[Any] | None:
+@cache
+def _first(works: tuple[str, ...], in_work: bool) -> Select[Any]:
+    """The first READY shard beyond a work, or beyond a set of models within it."""
+    work: BindParameter[str] = bindparam("work", type_=Text)
+    # Two single columns rather than one comparison of pairs, for which SQLite reads all equal rows.
+    within = and_(shards.c.work == work, shards.c.wants > bindparam("wants", type_=Text))
     columns = [shards.c[name] for name in ("id", "epoch", "work", "wants", "crashes", "round", "idx")]
-    query: Select[Any] = select(*columns).where(
-        shards.c.analysis_id == analysis_id, _ready(now), shards.c.work.in_(list(works)), beyond
+    query = select(*columns).where(
+        shards.c.analysis_id == bindparam("analysis_id", type_=Text),
+        _ready(_NOW),
+        shards.c.work.in_(works),
+        within if in_work else shards.c.work > work,
     )
     order = (shards.c.work, shards.c.wants, shards.c.crashes, shards.c.round, shards.c.idx)
-    return conn.execute(query.order_by(*order).limit(1)).one_or_none()
+    return query.order_by(*order).limit(1)
 
 
 def _fewest_missing(
-    conn: Connection, now: int, analysis_id: str, works: Collection[str], resident: Collection[str]
+    conn: Connection, now: int, analysis_id: str, works: tuple[str, ...], resident: Collection[str]
 ) -> int:
     return min((_missing(row, resident) for row in _firsts(conn, now, analysis_id, works)), default=0)
 
@@ -189,17 +214,17 @@ def _missing(row: Row[Any], resident: Collection[str]) -> int:
     return len({key for key in row.wants.split(",") if key} - set(resident))
 
 
-def _ready(now: int) -> ColumnElement[bool]:
+def _ready(now: Time) -> ColumnElement[bool]:
     return and_(
         shards.c.state == ShardState.READY.value, shards.c.blocked == false(), shards.c.not_before <= now
     )
 
 
-def _has_ready(now: int, works: Collection[str]) -> ColumnElement[bool]:
+def _has_ready(now: Time, works: Collection[str]) -> ColumnElement[bool]:
     return exists().where(shards.c.analysis_id == analyses.c.id, _ready(now), shards.c.work.in_(list(works)))
 
 
-def _goes_on(now: int) -> ColumnElement[bool]:
+def _goes_on(now: Time) -> ColumnElement[bool]:
     in_time = or_(analyses.c.deadline_at.is_(None), analyses.c.deadline_at > now)
     return and_(analyses.c.status.in_(_GOING_ON), analyses.c.finish_as.is_(None), in_time)
 

@@ -1,13 +1,16 @@
 """The only statements that change a state: conditional updates along the tables of ledger.states."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, bindparam, select, update
 
 from ledger.errors import IllegalTransition
 from ledger.states import ANALYSIS_TRANSITIONS, SHARD_TRANSITIONS, AnalysisStatus, ShardState
 from ledger.tables import analyses, shards
+
+_BY_ID: Final = select(analyses).where(analyses.c.id == bindparam("locked_id", type_=Text))
+_LOCKS: Final = {skips: _BY_ID.with_for_update(skip_locked=skips) for skips in (False, True)}
 
 
 def lock_analysis(conn: Connection, analysis_id: str, *, skip_locked: bool = False) -> Row[Any] | None:
@@ -18,8 +21,7 @@ def lock_analysis(conn: Connection, analysis_id: str, *, skip_locked: bool = Fal
     Every verb that moves shards of an analysis takes this lock first, so that two of them never
     wait for each other in a ring. SQLite holds its one write lock already.
     """
-    row = select(analyses).where(analyses.c.id == analysis_id)
-    return conn.execute(row.with_for_update(skip_locked=skip_locked)).one_or_none()
+    return conn.execute(_LOCKS[skip_locked], {"locked_id": analysis_id}).one_or_none()
 
 
 def move_shards(
