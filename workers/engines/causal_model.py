@@ -15,6 +15,7 @@ from workers.engines.lean_cache import LeanCache, continued
 from workers.engines.lean_linear import NotPlain
 from workers.engines.lean_model import LeanModel, is_lean
 from workers.engines.prefix_memory import Prefix, PrefixMemory
+from workers.engines.products import product
 from workers.engines.state_memory import StateMemory
 
 # The head applied apart from the model must give the model's own logits, up to rounding of their scale.
@@ -205,8 +206,12 @@ class CausalModel:
         return self is other or mine == (other.identity, other.dtype, other.device, other.eos_ids)
 
     def _scores(self, hidden: Tensor, rows: int | None = None) -> Tensor:
-        bias = None if self._bias is None else self._bias[:rows]
-        scores = torch.nn.functional.linear(hidden.to(self.head.dtype), self.head[:rows], bias)
+        head = self.head[:rows]
+        flat = hidden.reshape(-1, hidden.shape[-1]).to(self.head.dtype)
+        scores = product(flat, head, flat.new_empty((len(flat), len(head))))
+        scores = scores.view(*hidden.shape[:-1], len(head))
+        if self._bias is not None:
+            scores += self._bias[:rows]
         if self._softcap is not None:
             scores = torch.tanh(scores / self._softcap) * self._softcap
         return scores

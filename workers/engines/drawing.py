@@ -11,7 +11,9 @@ from workers.engines.policy import Policy, policy_log_probs
 # Elements of a law held at a time on a CPU: temporaries stay in the cache then, and need no fresh pages from
 # the system, which cost more than the arithmetic.
 _CPU_ELEMENTS: Final = 1 << 18
-_BLOCK: Final = 256
+_BLOCKS: Final = {True: 256, False: 64}
+"""Tokens whose masses are summed before a block of them is chosen, in large vocabularies and in others."""
+_LARGE: Final = 8_192
 
 
 @torch.inference_mode()
@@ -80,11 +82,12 @@ def _drawn(scores: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Te
 
 def _weighted(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens in proportion to float32 weights ``(b, v)``, and the sum of these in float64 ``(b, 1)``."""
-    if weights.shape[-1] <= 2 * _BLOCK:
+    block_size = _BLOCKS[weights.shape[-1] > _LARGE]
+    if weights.shape[-1] <= 2 * block_size:
         probs = weights.double()
         cdf = probs.cumsum(dim=-1)
         return _searched(probs, cdf, uniforms.unsqueeze(-1)).squeeze(-1), cdf[:, -1:]
-    masses, total = _block_masses(weights)
+    masses, total = _block_masses(weights, block_size)
     block = _inverse(total, uniforms.unsqueeze(-1))
     cumulative = total.cumsum(dim=-1)
     whole = cumulative[:, -1:]
@@ -93,14 +96,14 @@ def _weighted(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     held = inside.sum(dim=-1, keepdim=True)
     # A fraction below 1, so that rounding of `before` cannot lead past the block.
     share = ((uniforms.unsqueeze(-1) * whole - before) / held).clamp_(0.0, 1.0 - 2**-53)
-    return (block * _BLOCK + _inverse(inside, share)).squeeze(-1), whole
+    return (block * block_size + _inverse(inside, share)).squeeze(-1), whole
 
 
-def _block_masses(weights: Tensor) -> tuple[Tensor, Tensor]:
+def _block_masses(weights: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
     """Weights in blocks of tokens, and each block's sum in float64. Shapes ``(b, n, w)``, ``(b, n)``."""
-    missing = -weights.shape[-1] % _BLOCK
+    missing = -weights.shape[-1] % block_size
     blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
-    blocks = blocks.view(len(weights), -1, _BLOCK)
+    blocks = blocks.view(len(weights), -1, block_size)
     return blocks, blocks.sum(dim=-1, dtype=torch.float64)
 
 

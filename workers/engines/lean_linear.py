@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from workers.engines.products import product
+
 
 class NotPlain(Exception):
     """A layer that is more than a linear one with a LoRA."""
@@ -38,14 +40,18 @@ class StackedLinear:
     lowering: Tensor | None = None
     raising: tuple[_Raise, ...] = ()
 
-    def __call__(self, inputs: Tensor, onto: Tensor | None = None) -> Tensor:
-        """Apply to ``(n, in)``; the result ``(n, out)`` is added to `onto`, which is not kept."""
+    def room(self, inputs: Tensor) -> Tensor:
+        """Memory for the result of as many inputs ``(n, in)``. Shape ``(n, out)``."""
+        return inputs.new_empty((len(inputs), len(self.weight)))
+
+    def __call__(self, inputs: Tensor, *, out: Tensor | None = None, onto: Tensor | None = None) -> Tensor:
+        """Apply to ``(n, in)``; the result ``(n, out)`` is written to `out`, or added to `onto`."""
         if onto is None:
-            outputs = nn.functional.linear(inputs, self.weight, self.bias)
+            outputs = product(inputs, self.weight, self.room(inputs) if out is None else out)
         else:
             outputs = onto.addmm_(inputs, self.weight.t())
-            if self.bias is not None:
-                outputs += self.bias
+        if self.bias is not None:
+            outputs += self.bias
         if self.lowering is not None:
             low = nn.functional.linear(inputs, self.lowering)
             for part in self.raising:

@@ -21,6 +21,9 @@ FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 _ROTARY: Final = frozenset({"default", "linear", "llama3", "yarn"})
 """Rotary embeddings whose angles are a function of the position alone."""
 
+_WIDE_BLOCK: Final = 32
+"""Rows of a block from which on a call a block costs less than copies for one call in all."""
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -77,8 +80,11 @@ class LeanModel:
         attend = _Attention(cache, count, self._scaling)
         hidden = torch.nn.functional.embedding(token_ids.reshape(-1), self._embedding)
         heads, key_heads, depth = self._heads, self._key_heads, self._depth
+        # Layers use the same memory one after another.
+        room = [layer.room(hidden) for layer in (self._layers[0].attention_in, self._layers[0].mlp_in)]
         for number, layer in enumerate(self._layers):
-            inner = layer.attention_in(_normed(hidden, layer.before_attention, self._epsilon))
+            normed = _normed(hidden, layer.before_attention, self._epsilon)
+            inner = layer.attention_in(normed, out=room[0])
             inner = inner.view(rows, count, heads + 2 * key_heads, depth)
             if layer.query_norm is not None and layer.key_norm is not None:
                 inner[:, :, :heads] = _normed(inner[:, :, :heads], layer.query_norm, self._epsilon)
@@ -90,9 +96,9 @@ class LeanModel:
             cache.own(number)[1][:, :, span] = inner[:, :, heads + key_heads :].transpose(1, 2)
             mixed = attend(number, turned[:, :, :heads])
             hidden = layer.attention_out(mixed.reshape(rows * count, heads * depth), onto=hidden)
-            inner = layer.mlp_in(_normed(hidden, layer.before_mlp, self._epsilon))
+            inner = layer.mlp_in(_normed(hidden, layer.before_mlp, self._epsilon), out=room[1])
             gate, up = inner.chunk(2, dim=-1)
-            hidden = layer.mlp_out(functional.silu(gate).mul_(up), onto=hidden)
+            hidden = layer.mlp_out(functional.silu(gate, inplace=True).mul_(up), onto=hidden)
         cache.used += count
         return _normed(hidden, self._norm, self._epsilon).view(rows, count, -1)
 
@@ -173,19 +179,15 @@ class _Attention:
     def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """One token a row: a product with the prompt for all rows of a block at once."""
         rows, _, heads, depth = queries.shape
-        key_heads, prompt_keys, prompt_values = keys.shape[1], *self._cache.blocks[layer]
-        blocks, _, length, _ = prompt_keys.shape
-        each, group = rows // blocks, heads // key_heads
+        key_heads, prompt = keys.shape[1], self._cache.blocks[layer]
+        length, group = prompt.shape[-2], heads // key_heads
         scaled = queries.reshape(rows, key_heads, group, depth) * self._scaling
         weights: Tensor = scaled.new_empty((rows, key_heads, group, length + self._columns))
         if length:
-            together = scaled.view(blocks, each, key_heads, group, depth).transpose(1, 2)
-            together = together.reshape(blocks * key_heads, each * group, depth)
-            scores = torch.bmm(together, prompt_keys.flatten(0, 1).transpose(1, 2))
-            scores = scores.view(blocks, key_heads, each, group, length)
+            self._attend_prompt(scaled, prompt[0].transpose(-1, -2), weights[..., :length], beta=0)
             if self._prompt_mask is not None:
-                scores += self._prompt_mask.view(blocks, 1, 1, 1, length)
-            weights.view(blocks, each, key_heads, group, -1)[..., :length] = scores.transpose(1, 2)
+                seen = self._prompt_mask.repeat_interleave(self._cache.rows_per_block, dim=0)
+                weights[..., :length] += seen.view(rows, 1, 1, length)
         flat_keys, flat_values = keys.flatten(0, 1), values.flatten(0, 1)
         own = torch.bmm(scaled.view(rows * key_heads, group, depth), flat_keys.transpose(1, 2))
         own = own.view(rows, key_heads, group, self._columns)
@@ -196,12 +198,36 @@ class _Attention:
         mixed = torch.bmm(weights[..., length:].flatten(0, 1), flat_values)
         mixed = mixed.view(rows, key_heads, group, depth)
         if length:
-            together = weights[..., :length].view(blocks, each, key_heads, group, length).transpose(1, 2)
-            together = together.reshape(blocks * key_heads, each * group, length)
-            shared = torch.bmm(together, prompt_values.flatten(0, 1))
-            shared = shared.view(blocks, key_heads, each, group, depth).transpose(1, 2)
-            mixed.view(blocks, each, key_heads, group, depth).add_(shared)
+            self._attend_prompt(weights[..., :length], prompt[1], mixed, beta=1)
         return mixed.view(rows, 1, heads, depth)
+
+    def _attend_prompt(self, rows: Tensor, prompt: Tensor, out: Tensor, *, beta: int) -> None:
+        """Products of rows with their blocks' prompts, onto `beta` times what `out` holds.
+
+        Args:
+            rows: Shape ``(n * r, heads, group, k)``.
+            prompt: Shape ``(n, heads, k, m)``.
+            out: Shape ``(n * r, heads, group, m)``.
+            beta: 0 or 1.
+        """
+        blocks, key_heads, inner, outer = prompt.shape
+        each, group = len(rows) // blocks, rows.shape[2]
+        if group == 1 and each >= _WIDE_BLOCK:
+            # A head's rows stand apart in memory as those of a matrix may: nothing need be copied.
+            for number in range(blocks):
+                mine = slice(number * each, (number + 1) * each)
+                place = out[mine, :, 0].transpose(0, 1)
+                place.baddbmm_(rows[mine, :, 0].transpose(0, 1), prompt[number], beta=beta)
+            return
+        together = rows.view(blocks, each, key_heads, group, inner).transpose(1, 2)
+        together = together.reshape(blocks * key_heads, each * group, inner)
+        found = torch.bmm(together, prompt.flatten(0, 1))
+        found = found.view(blocks, key_heads, each, group, outer).transpose(1, 2)
+        place = out.view(blocks, each, key_heads, group, outer)
+        if beta:
+            place.add_(found)
+        else:
+            place.copy_(found)
 
     def _with_prompt(self, layer: int, side: int, own: Tensor) -> Tensor:
         prompt = self._cache.blocks[layer, side]

@@ -107,7 +107,10 @@ def _untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: 
     shifted, weights, total = _shifted(mine, temperature)
     log_total = total.log()
     own = _at(shifted, ids) - log_total
-    entropy = log_total - (shifted * weights).nan_to_num_(nan=0.0).sum(-1, dtype=torch.float64) / total
+    mean = (shifted * weights).sum(-1, dtype=torch.float64)
+    if bool(mean.isnan().any()):  # a token whose score is -inf
+        mean = (shifted * weights).nan_to_num_(nan=0.0).sum(-1, dtype=torch.float64)
+    entropy = log_total - mean / total
     if theirs is None:
         return torch.stack([own, own, torch.zeros_like(own), entropy])
     other, _, other_total = _shifted(theirs, temperature)

@@ -38,6 +38,7 @@ LLAMA3 = {
 MODELS = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE)),
     "llama-biases": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, attention_bias=True, mlp_bias=True)),
+    "llama-every-head-has-keys": lambda: LlamaForCausalLM(LlamaConfig(**{**SHAPE, "num_key_value_heads": 4})),
     "llama-3": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=LLAMA3)),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=None)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SHAPE)),
@@ -118,6 +119,12 @@ def test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids):
         close(
             got, torch.stack([want[row, place : place + count] for row, place in zip(rows, at, strict=True)])
         )
+
+
+def test_wide_blocks_are_computed_alike(model, ids, monkeypatch):
+    """Their prompts are attended to block by block, in place."""
+    monkeypatch.setattr("workers.engines.lean_model._WIDE_BLOCK", 1)
+    test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids)
 
 
 def test_rows_can_be_selected_with_repeats(model, ids):
