@@ -52,6 +52,8 @@ def run(session: Session) -> Outcome:
         "speed",
         _draws(adapted, prompt, uniforms, policy),
         _draws(whole, prompt, uniforms, policy),
+        blocks=6,
+        patience=2,
         clock=time.process_time,
     )
     extra = adapted.parameters / base.parameters - 1
@@ -98,6 +100,7 @@ def _draws(
     engine: TransformersEngine, prompt: list[int], uniforms: np.ndarray, policy: Policy
 ) -> Callable[[], float]:
     def work() -> float:
+        engine.prefixes.clear()
         engine.sample(prompt, uniforms, policy, len(uniforms))
         return float(uniforms.size)
 

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ MOST_FOREIGN = 0.05
 LEAST_QUIET = 3
 """Blocks below which a median says nothing; then all blocks count and the figure is called noisy."""
 PATIENCE = 3
-"""Blocks are tried up to this many times the number wanted."""
+"""Blocks are tried up to this many times the number wanted, unless a comparison says otherwise."""
 
 Work = Callable[[], float]
 """Does a fixed piece of work and returns how many units (tokens, rows, requests) it came to."""
@@ -90,11 +91,13 @@ class Session:
         theirs: Work,
         *,
         blocks: int = 8,
+        patience: float = PATIENCE,
         usage: Callable[[], Usage] = Usage.now,
         clock: Callable[[], float] = time.perf_counter,
     ) -> Timed:
         """Rates of two pieces of work in interleaved ABBA blocks; see `compare_all`."""
-        return self.compare_all(name, ours, {name: theirs}, blocks=blocks, usage=usage, clock=clock)[name]
+        how: dict[str, Any] = {"blocks": blocks, "patience": patience, "usage": usage, "clock": clock}
+        return self.compare_all(name, ours, {name: theirs}, **how)[name]
 
     def compare_all(
         self,
@@ -103,13 +106,14 @@ class Session:
         others: Mapping[str, Work],
         *,
         blocks: int = 8,
+        patience: float = PATIENCE,
         usage: Callable[[], Usage] = Usage.now,
         clock: Callable[[], float] = time.perf_counter,
     ) -> dict[str, Timed]:
         """Rates of our work and several comparators' in interleaved blocks, after one warm-up of each.
 
         A block in which other processes take more than `MOST_FOREIGN` of the machine is dropped, counted
-        and tried again. If fewer than `LEAST_QUIET` are quiet after `PATIENCE` times the number wanted, all
+        and tried again. If fewer than `LEAST_QUIET` are quiet after `patience` times the number wanted, all
         count, and the comparison is called noisy.
 
         Args:
@@ -117,6 +121,7 @@ class Session:
             ours: Our work.
             others: The comparators'.
             blocks: Quiet blocks wanted.
+            patience: Blocks are tried up to this many times the number wanted: less where one takes a minute.
             usage: Reads who uses the machine.
             clock: Reads seconds.
 
@@ -131,7 +136,7 @@ class Session:
         for work in works:
             work()  # warm-up: caches, lazy imports, allocator
         done: list[tuple[float, _Block]] = []
-        for number in range(PATIENCE * wanted):
+        for number in range(round(patience * wanted)):
             before = usage()
             block = _block(works, clock, swapped=bool(order.integers(2)))
             spent = usage().since(before)
