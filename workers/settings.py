@@ -167,6 +167,12 @@ class Settings(BaseSettings):
         "progress is durable. Half a minute of a small model on one CPU thread.",
     )
 
+    shard_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="Engine time a shard is planned for, by the pace its models drew at lately, up to "
+        "`shard_tokens`. 0 is `shard_tokens` always: then equal requests are cut alike, to the last bit.",
+    )
     sample_cache: bool = Field(
         default=True,
         description="Whether samples that a tenant's other analyses drew are read instead of drawn again: "

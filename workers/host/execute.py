@@ -19,6 +19,7 @@ from workers.host.means import lent_means
 from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
 from workers.host.reward_room import RewardRoom
+from workers.host.shard_size import shard_tokens
 from workers.host.sides import sides_of
 from workers.host.storage import store_file
 from workers.pipelines.audit import audited
@@ -222,23 +223,24 @@ def _score(shard: Shard) -> Reply:
 
 
 def _plan(shard: Shard) -> Reply:
-    spec, shard_tokens = shard.spec, shard.context.settings.shard_tokens
+    spec, settings = shard.spec, shard.context.settings
+    tokens = shard_tokens(settings.shard_tokens, settings.shard_seconds, shard.message.get("pace"))
     if shard.row["round"] == 0:
         lengths = prompt_lengths(spec, shard.room, shard.participants)
-        plan = plan_pilot(spec, shard.participants, lengths, shard_tokens=shard_tokens)
+        plan = plan_pilot(spec, shard.participants, lengths, shard_tokens=tokens)
     else:
         plan = plan_missing(
             spec,
             shard.participants,
             shard.message["inputs"],
             shard.message["failures"],
-            shard_tokens=shard_tokens,
+            shard_tokens=tokens,
         ) or plan_following(
             audited(spec, shard.judge),
             shard.participants,
             shard.committed(with_samples=False),
             sampled_tokens=shard.message["analysis"]["drawn_tokens"],
-            shard_tokens=shard_tokens,
+            shard_tokens=tokens,
         )
     return {
         "artefact": None,

@@ -12,6 +12,7 @@ from ledger.sample_cache import draw_keys, find
 from ledger.shards import Claim, failures_for, inputs_for
 from ledger.states import AnalysisStatus, Work
 from ledger.tables import shards
+from ledger.throughput import recent_pace
 from workers.engines.digests import model_key
 from workers.errors import AnalysisFault
 from workers.host.protocol import RUN, Message
@@ -79,6 +80,7 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
         # Summed over every shard: only for those who report it.
         spent = usage(conn, analysis["id"]) if collects else {}
         tokens = drawn_tokens(conn, analysis["id"]) if collects else 0
+        pace = pace_of(conn, analysis["tenant_id"], found) if shard["work"] == Work.PLAN else None
         # Beside a log, prompts are numbered as the sides share them: the request cannot say which is which.
         cacheable = shard["work"] == Work.SAMPLE and not imported
         cache = _cache(conn, claim, found, use_cache) if cacheable else {}
@@ -105,9 +107,17 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
         "imports": imported,
         "inputs": inputs,
         "failures": failures,
+        "pace": pace,
         "partial": analysis["finish_as"] is not None or bool(failures),
         **cache,
     }
+
+
+def pace_of(conn: Connection, tenant_id: str, found: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """New tokens a second that workers drew lately from the models of an analysis."""
+    keys = {model_key(model["weights_digest"], model["adapter_digest"]) for model in found.values()}
+    pace = recent_pace(conn, tenant_id, Work.SAMPLE, frozenset(keys))
+    return pace.tokens / pace.seconds if pace is not None and pace.same_model and pace.tokens else None
 
 
 def _cache(

@@ -1,9 +1,10 @@
 import pytest
 
 from ledger.commits import commit
+from ledger.database import read
 from ledger.recovery import close_rounds
 from workers.errors import AnalysisFault
-from workers.supervisor.run_message import run_message
+from workers.supervisor.run_message import pace_of, run_message
 
 SPEC = {"reference": {"source": "model", "model": "tiny"}, "candidate": None, "prompts": {"inline": []}}
 SAMPLE = {"idx": 0, "work": "sample", "stream": "reference", "items": [[0, 0, 4]], "model_keys": ["d1"]}
@@ -42,6 +43,24 @@ def test_a_finalise_shard_gets_every_committed_artefact(engine, register, submit
     message = run_message(engine, claim())
     assert [source["artefact_key"] for source in message["inputs"]] == ["default/anl_1/a"]
     assert message["analysis"]["usage"]["samples"] == 4
+
+
+def test_a_plan_shard_is_told_how_fast_its_models_drew(engine, register, submit, claim):
+    register()
+    submit()
+    first = claim()
+    assert run_message(engine, first)["pace"] is None
+    assert commit(engine, first, artefact=None, usage={}, next_shards=[SAMPLE])
+    sample = claim()
+    assert run_message(engine, sample)["pace"] is None
+    artefact = {"key": "default/anl_1/a", "sha256": "s", "n_rows": 4}
+    usage = {"samples": 4, "sampled_tokens": 300, "engine_seconds": 2.0}
+    assert commit(engine, sample, artefact=artefact, usage=usage)
+    close_rounds(engine)
+    assert run_message(engine, claim())["pace"] == 150.0
+    with read(engine) as conn:
+        other = {"reference": {"weights_digest": "d2", "adapter_digest": None}}
+        assert pace_of(conn, "default", other) is None
 
 
 def test_a_model_that_left_ends_the_analysis(engine, register, submit, claim):
