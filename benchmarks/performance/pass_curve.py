@@ -56,8 +56,8 @@ def run(session: Session) -> Outcome:
                 at_least=30,
                 limit="pass@k has no unbiased estimate from fewer than k draws: at least 1,024 a prompt",
                 holds_back=(
-                    "four tokens a draw of the pilot, and below about 10 effective successes a price is not "
-                    "trusted: it falls back to the pilot's rate or a bound"
+                    "four tokens a draw of the pilot; below about 10 effective successes and without a "
+                    "success of the reference a price is a bound"
                 ),
             ),
         ),

@@ -94,7 +94,8 @@ def run(session: Session) -> Outcome:
         notes=(
             f"Fixed pilots, both sides drawn and both scored, so 4 tokens a draw and side; root mean square "
             f"error of log10 of the pooled point over {seeds} seeds. (A row's price is that point where the "
-            "weights are sound, else the pilot's rate or a bound.) Brute force is computed: at 1e-6 it takes "
+            "weights are sound or the pilot has a success, else a bound, with its grade.) Brute "
+            "force is computed: at 1e-6 it takes "
             f"{brute_draws(1e-6, RMSE):,} draws. Real pairs have longer tails of p/q than six planted "
             "modes: expect less, and read the diagnostics of the weights beside each price.",
             "Elsewhere, mean tokens beyond the pilot (K_probe 256, pilot 64) until the class is settled, "
