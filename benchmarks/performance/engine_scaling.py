@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +17,12 @@ from workers.engines.policy import Policy
 from workers.engines.scoring import score_pair
 from workers.engines.transformers_engine import TransformersEngine
 
-LENGTHS = (8, 16, 32, 64, 128, 256)
+LENGTHS = (8, 16, 32, 64, 128)
 VOCABULARIES = (512, 2_048, 8_192, 32_768)
 PROMPT, ROWS, NEW = 64, 256, 32
 REPEATS = 3
+LEAST_MEMORY = 0.1
+"""MiB below which the resident set says nothing, and a logarithmic plot shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,19 @@ def engine_scaling(session: Session) -> tuple[list[Figure], list[Curve]]:
     session.report(f"by length: {by_length}, by vocabulary: {by_vocabulary}")
     return (
         [
-            _growth(
+            figure(
                 "CPU time of a drawn token, longest completions over shortest",
-                [cost.draw for cost in by_length.values()],
+                [by_length[max(by_length)].draw / by_length[min(by_length)].draw],
+                "cases",
+                from_clocks=True,
                 limit="below 1 while few tokens share a prompt; then attention to what was drawn",
             ),
-            _growth(
-                "memory of scoring, longest completions over shortest",
-                [cost.memory for cost in by_length.values()],
-                limit="1: a fixed number of tokens is read together",
-            ),
-            _growth(
-                "memory of scoring, largest vocabulary over smallest",
-                [cost.memory for cost in by_vocabulary.values()],
-                limit="1: a fixed number of logits exists at a time, beyond the least of 16 rows",
+            figure(
+                "extra memory of scoring, any length and vocabulary",
+                [cost.memory for cost in (*by_length.values(), *by_vocabulary.values())],
+                "cases",
+                unit="MiB",
+                limit="a fixed number of tokens is read together, and of logits exists at a time",
             ),
         ],
         [
@@ -95,10 +95,6 @@ def engine_scaling(session: Session) -> tuple[list[Figure], list[Curve]]:
             ),
         ],
     )
-
-
-def _growth(name: str, values: list[float], **about: Any) -> Figure:
-    return figure(name, [values[-1] / values[0]], "cases", from_clocks=True, **about)
 
 
 def _by_length(session: Session) -> dict[int, _Cost]:
@@ -141,7 +137,7 @@ def _cost(session: Session, one: TransformersEngine, two: TransformersEngine, le
     return _Cost(
         draw=_microseconds(lambda: _draw(session, one, length, rows)) / tokens,
         score=_microseconds(score) / tokens,
-        memory=peak_memory(score) / 2**20,
+        memory=max(LEAST_MEMORY, peak_memory(score) / 2**20),
     )
 
 
