@@ -87,6 +87,7 @@ class CausalModel:
         self.identity = identity
         self.prefixes = PrefixMemory()
         self.states = StateMemory()
+        self._room: Tensor | None = None
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
         self.edge_tolerance = EDGE_TOLERANCE[self.dtype]
@@ -176,16 +177,18 @@ class CausalModel:
         return hidden
 
     @torch.inference_mode()
-    def scores(self, hidden: Tensor) -> Tensor:
+    def scores(self, hidden: Tensor, *, in_room: bool = False) -> Tensor:
         """Scores over the tokenizer's vocabulary, in the precision of the head: float32 at least.
 
         Args:
             hidden: Final hidden states. Shape ``(..., h)``.
+            in_room: Whether they are written where the last ones so asked for stood. A block as large as
+                this, freed and asked for anew, would each time be found to be in use in part.
 
         Raises:
             NonFiniteLogits: if a score is NaN or +inf.
         """
-        scores = self._scores(hidden, self.vocabulary_size)
+        scores = self._scores(hidden, self.vocabulary_size, in_room)
         # One reduction finds both: NaN propagates through a maximum.
         if scores.numel() and not bool(scores.amax().isfinite()):
             raise NonFiniteLogits("the model returned logits that are NaN or infinite")
@@ -205,16 +208,24 @@ class CausalModel:
         mine = (self.identity, self.dtype, self.device, self.eos_ids)
         return self is other or mine == (other.identity, other.dtype, other.device, other.eos_ids)
 
-    def _scores(self, hidden: Tensor, rows: int | None = None) -> Tensor:
+    def _scores(self, hidden: Tensor, rows: int | None = None, in_room: bool = False) -> Tensor:
         head = self.head[:rows]
         flat = hidden.reshape(-1, hidden.shape[-1]).to(self.head.dtype)
-        scores = product(flat, head, flat.new_empty((len(flat), len(head))))
+        out = self._room_for(len(flat)) if in_room else flat.new_empty((len(flat), len(head)))
+        scores = product(flat, head, out)
         scores = scores.view(*hidden.shape[:-1], len(head))
         if self._bias is not None:
             scores += self._bias[:rows]
         if self._softcap is not None:
-            scores = torch.tanh(scores / self._softcap) * self._softcap
+            scores = scores.div_(self._softcap).tanh_().mul_(self._softcap)
         return scores
+
+    def _room_for(self, rows: int) -> Tensor:
+        """Memory for so many rows of scores, the same as long as they fit. Shape ``(rows, v)``."""
+        if self._room is None or len(self._room) < rows:
+            self._room = None  # before the larger one exists
+            self._room = self.head.new_empty((rows, self.vocabulary_size))
+        return self._room[:rows]
 
     @torch.inference_mode()
     def _check_architecture(self) -> None:

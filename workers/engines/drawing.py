@@ -34,7 +34,7 @@ def draw(model: CausalModel, hidden: Tensor, policy: Policy, uniforms: Tensor) -
     """
     drawn = []
     for lo in range(0, len(hidden), model.head_rows):
-        scores = model.scores(hidden[lo : lo + model.head_rows])
+        scores = model.scores(hidden[lo : lo + model.head_rows], in_room=True)
         rows = len(scores) if scores.is_cuda else max(1, _CPU_ELEMENTS // scores.shape[-1])
         for start in range(0, len(scores), rows):
             part = scores[start : start + rows]

@@ -53,8 +53,10 @@ def position_numbers(
     tables, causes = [], []
     for lo in range(0, len(tokens), rows):
         part = tokens[lo : lo + rows]
-        mine = sampler.scores(hidden[0][lo : lo + rows])
-        theirs = None if sampler is scorer else scorer.scores(hidden[1][lo : lo + rows]).to(mine.device)
+        mine = sampler.scores(hidden[0][lo : lo + rows], in_room=True)
+        theirs = None
+        if sampler is not scorer:
+            theirs = scorer.scores(hidden[1][lo : lo + rows], in_room=True).to(mine.device)
         fine = len(part) if mine.is_cuda else max(1, _CPU_ELEMENTS // mine.shape[-1])
         for start in range(0, len(part), fine):
             cut = slice(start, start + fine)
@@ -63,7 +65,6 @@ def position_numbers(
             )
             tables.append(found.table)
             causes += found.causes
-        del mine, theirs  # else the next rows' logits would exist beside these
     return Numbers(torch.cat(tables, dim=1), causes)
 
 

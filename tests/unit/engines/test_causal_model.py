@@ -103,3 +103,16 @@ def test_half_precision_weights_keep_a_float32_head(folders):
     # Single tokens of bfloat16 engines drift by some hundredths; that is what the column is for.
     assert 0 < scores.max_token_diff.max() < 0.2
     assert not engine.is_same_law(load_engine(folders / "reference"))
+
+
+def test_scores_in_room_stand_where_the_last_ones_stood_and_others_do_not(reference):
+    width = reference.head.shape[1]
+    hidden = torch.randn((9, width), generator=torch.Generator().manual_seed(2))
+    plain = reference.scores(hidden)
+    first = reference.scores(hidden, in_room=True)
+    assert torch.equal(first, plain)
+    second = reference.scores(-hidden[:4], in_room=True)
+    assert second.data_ptr() == first.data_ptr()
+    assert torch.equal(second, reference.scores(-hidden[:4]))
+    assert torch.equal(reference.scores(hidden), plain)
+    assert plain.data_ptr() != first.data_ptr()

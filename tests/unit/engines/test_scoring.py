@@ -135,7 +135,9 @@ def test_equal_completions_are_computed_once_and_kept_in_order(candidate, refere
     batch = drawn(candidate, policy, 200)
     hidden = []
     scores = CausalModel.scores
-    monkeypatch.setattr(CausalModel, "scores", lambda self, h: hidden.append(len(h)) or scores(self, h))
+    monkeypatch.setattr(
+        CausalModel, "scores", lambda self, h, **how: hidden.append(len(h)) or scores(self, h, **how)
+    )
     got = scored(candidate, reference, policy, batch)
     distinct = len({row.tobytes() for row in batch.token_ids})
     assert sum(hidden) == 2 * distinct < 2 * 200
