@@ -71,5 +71,5 @@ def _save(canvas: Canvas, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     canvas.tight_layout()
     # No date and no version in the file: the same outcomes give the same bytes.
-    canvas.savefig(path, dpi=110, metadata={"Software": None})
+    canvas.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
     plt.close(canvas)
