@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from workers.estimators.scored_round import ScoredRound
 from workers.pipelines.committed import Committed
-from workers.pipelines.observations import observe, proposal_round
+from workers.pipelines.observations import observe, proposal_rounds
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import RoundPlan, plan_more, plan_next
 from workers.pipelines.scored_topup import prompts_to_score
@@ -112,16 +112,12 @@ def _beside(spec: AnalysisSpec, committed: Committed, stream: str) -> tuple[tupl
     """The other checkpoints' pilots as proposals, by prompt; none unless the request shares them."""
     if not spec.share_proposals:
         return ()
-    others = [one for one in spec.checkpoints if one != stream]
-    tables = committed.outcomes, committed.scores
-    return tuple(
-        tuple(
-            found
-            for one in others
-            if (found := proposal_round(*tables, one, prompt.index, spec.pilot(one, prompt.index)))
-        )
-        for prompt in spec.prompts
-    )
+    found = [
+        proposal_rounds(committed.outcomes, committed.scores, one, spec.pilots(one))
+        for one in spec.checkpoints
+        if one != stream
+    ]
+    return tuple(tuple(one for one in rounds if one) for rounds in zip(*found, strict=True))
 
 
 def _as_candidate(table: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:

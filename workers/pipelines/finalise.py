@@ -1,6 +1,5 @@
 """From committed artefacts to the result document: a pure function, rerunnable."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from workers.pipelines.diagnostics_section import diagnostics_section, draws_of,
 from workers.pipelines.document import Json
 from workers.pipelines.findings_section import movement_findings
 from workers.pipelines.free_energy_section import free_energy_section
+from workers.pipelines.generators import generator
 from workers.pipelines.judge import Judge
 from workers.pipelines.observations import PromptObservations, observe
 from workers.pipelines.participants import Participant, share_tokenizer
@@ -133,7 +133,7 @@ def finalise(
         estimate_prompt(
             spec,
             prompt,
-            _generator(spec, f"estimates/{spec.prompts[prompt.index].id}"),
+            generator(spec, f"estimates/{spec.prompts[prompt.index].id}"),
             missing_scores=missing_scores,
         )
         for prompt in observed
@@ -166,7 +166,7 @@ def _assemble(
     usage: Json,
     judge: Judge,
 ) -> Findings:
-    rng = _generator(spec, "sections")
+    rng = generator(spec, "sections")
     observed = [result.observed for result in results]
     nulls = _nulls(spec, observed)
     checks = []
@@ -192,18 +192,18 @@ def _assemble(
         regimes = [regime_of(record) for record in records]
         if spec.kind == "capability":
             failed = [check.check for check in checks if check.blocking and not check.passed]
-            movement = movement_findings(spec, results, _generator(spec, "findings"))
-            verdict = verdict_of(spec, records, curve, nulls, failed, movement, _generator(spec, "verdict"))
+            movement = movement_findings(spec, results, generator(spec, "findings"))
+            verdict = verdict_of(spec, records, curve, nulls, failed, movement, generator(spec, "verdict"))
             document |= {"verdict": verdict_json(verdict), "gain": gain_json(verdict)}
     document["support"] = support_section(spec, results, regimes, rng)
     if spec.kind != "support":
-        raw = untruncated_kl(spec, committed.scores, lambda name: _generator(spec, name))
+        raw = untruncated_kl(spec, committed.scores, lambda name: generator(spec, name))
         document["free_energy"] = free_energy_section(spec, results, checks, rng, untruncated=raw)
     demonstrated: dict[str, PromptDemonstrations] = {}
     if DEMONSTRATIONS in spec.streams:
         indices = [result.spec.index for result in results]
         shown = read_demonstrations(spec, committed.samples, committed.scores, indices)
-        document["demonstrations"] = demonstrations_section(spec, shown, _generator(spec, DEMONSTRATIONS))
+        document["demonstrations"] = demonstrations_section(spec, shown, generator(spec, DEMONSTRATIONS))
         demonstrated = {one.prompt.id: one for one in shown}
     drawing = [name for name in spec.streams if name != DEMONSTRATIONS]
     draws = {stream: draws_of(committed.samples, stream) for stream in drawing}
@@ -294,12 +294,6 @@ def _further_judges(spec: AnalysisSpec) -> Json:
     return found
 
 
-def _generator(spec: AnalysisSpec, purpose: str) -> np.random.Generator:
-    """Resampling that depends on the request's seed and on what it is for, not on what ran before."""
-    digest = hashlib.sha256(f"{spec.seed}/{purpose}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16]))
-
-
 def _nulls(spec: AnalysisSpec, observed: Sequence[PromptObservations]) -> list[NullResult]:
     settings = NullSettings(
         k_use=spec.budget.k_use,
@@ -310,13 +304,13 @@ def _nulls(spec: AnalysisSpec, observed: Sequence[PromptObservations]) -> list[N
     judged = [p for p in observed if p.reference.pilot_n]
     c = np.array([p.reference.pilot_successes for p in judged], dtype=np.int64)
     n = np.array([p.reference.pilot_n for p in judged], dtype=np.int64)
-    nulls = [aa_null(c, n, settings, _generator(spec, "null/aa"))]
+    nulls = [aa_null(c, n, settings, generator(spec, "null/aa"))]
     if CANDIDATE in spec.streams:
         sides = [p.candidate for p in judged]
         both = np.array([side is not None and side.pilot_n > 0 for side in sides], dtype=np.bool_)
         rates = np.array([s.pilot_successes / s.pilot_n for s in sides if s is not None and s.pilot_n])
-        nulls.append(tilt_null(c[both], n[both], rates, settings, _generator(spec, "null/tilt")))
-    nulls.append(planted_null(c, n, settings, _generator(spec, "null/planted")))
+        nulls.append(tilt_null(c[both], n[both], rates, settings, generator(spec, "null/tilt")))
+    nulls.append(planted_null(c, n, settings, generator(spec, "null/planted")))
     return nulls
 
 

@@ -237,20 +237,26 @@ def _before(scored: pa.Table, size: int) -> pa.Table:
     return scored.filter(pc.field("index") < size)
 
 
-def proposal_round(
-    outcomes: pa.Table, scores: pa.Table, stream: str, prompt: int, pilot: int
-) -> ScoredRound | None:
-    """One stream's pilot of a prompt as a round of its own, scored by the reference; None if it was not.
+def proposal_rounds(
+    outcomes: pa.Table, scores: pa.Table, stream: str, pilots: Sequence[int]
+) -> list[ScoredRound | None]:
+    """One stream's pilots as rounds of their own, by prompt; None where the reference scored nothing.
 
     Args:
-        outcomes: All outcomes.
-        scores: All scores.
+        outcomes: All outcomes, sorted by stream, prompt and sample.
+        scores: All scores, sorted likewise.
         stream: Who drew.
-        prompt: The prompt's index.
-        pilot: Size of the pilot.
+        pilots: Size of each prompt's pilot. Shape ``(M,)``.
     """
-    mine = (pc.field("stream") == stream) & (pc.field("prompt_index") == prompt) & (pc.field("index") < pilot)
-    rows, judged = _decided(outcomes.filter(mine), scores.filter(mine & (pc.field("scorer") == REFERENCE)))
+    judged = _by_prompt(outcomes, stream, len(pilots))
+    scored = _by_prompt(scores.filter(pc.field("scorer") == REFERENCE), stream, len(pilots))
+    return [
+        _proposal_round(stream, *_decided(mine, _before(theirs, pilot)))
+        for mine, theirs, pilot in zip(judged, scored, pilots, strict=True)
+    ]
+
+
+def _proposal_round(stream: str, rows: pa.Table, judged: pa.Table) -> ScoredRound | None:
     if not rows.num_rows:
         return None
     return ScoredRound(

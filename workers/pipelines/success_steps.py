@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -46,16 +45,8 @@ def _ratios(spec: AnalysisSpec, committed: Committed, drawn_by: str, scorer: str
         both[name].to_numpy() for name in ("prompt_index", "index", "logprob", "own_logprob")
     )
     pilots = np.array(spec.pilots(drawn_by), dtype=np.int64)
-    scored = _scored_prompts(scores, len(pilots))
     kept = index < pilots[prompt]
-    return [
-        (log_scorer - log_own)[kept & (prompt == place)] if scored[place] else None
-        for place in range(len(pilots))
-    ]
-
-
-def _scored_prompts(scores: pa.Table, prompts: int) -> NDArray[np.bool_]:
-    """Which prompts have a score at all. Shape ``(prompts,)``."""
-    found = np.zeros(prompts, dtype=np.bool_)
-    found[scores["prompt_index"].to_numpy()] = True
-    return found
+    edges = np.searchsorted(prompt[kept], np.arange(1, len(pilots)))
+    scored = set(scores["prompt_index"].unique().to_pylist())
+    ratios = np.split((log_scorer - log_own)[kept], edges)
+    return [ratio if place in scored else None for place, ratio in enumerate(ratios)]

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.estimate import Estimate
 from workers.estimators.findings import select_lost
@@ -16,6 +14,7 @@ from workers.pipelines.checkpoints import CheckpointView, checkpoint_view
 from workers.pipelines.committed import Committed
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.finalise import Findings, finalise, frame
+from workers.pipelines.generators import generator
 from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant, are_identical
 from workers.pipelines.plan import Notice
@@ -28,9 +27,6 @@ OWN_PARTS = ("verdict", "gain", "free_energy", "support", "nulls", "diagnostics"
 
 OF_THE_REFERENCE = ("aa", "planted")
 """Nulls that the reference's samples alone decide: the same for every checkpoint."""
-
-STEP_STREAM = 1
-"""Of the seed: the bootstrap of mean steps."""
 
 SHARES = ("truncated_share", "unparsed_share", "duplicate_share")
 
@@ -73,8 +69,9 @@ def finalise_analysis(
         _Checkpoint(*one)
         for one in zip(spec.checkpoints, spec.steps, views, found, losses, steps, strict=True)
     ]
+    place = {prompt.id: prompt.index for prompt in spec.prompts}
     rows = [
-        {**row, "checkpoint": index, **_step_of(spec, one, row)}
+        {**row, "checkpoint": index, **_step_of(one, place[row["prompt_id"]])}
         for index, one in enumerate(checkpoints)
         for row in one.found.rows
     ]
@@ -82,12 +79,9 @@ def finalise_analysis(
     return Findings(document, rows, found[-1].verdict)
 
 
-def _step_of(spec: AnalysisSpec, one: _Checkpoint, row: Json) -> Json:
-    """The row's own step; nothing where neighbours were not scored."""
-    if not one.steps:
-        return {}
-    place = next(prompt.index for prompt in spec.prompts if prompt.id == row["prompt_id"])
-    return {"success_step": estimate_json(one.steps[place])}
+def _step_of(one: _Checkpoint, prompt: int) -> Json:
+    """A prompt's own step; nothing where neighbours were not scored."""
+    return {"success_step": estimate_json(one.steps[prompt])} if one.steps else {}
 
 
 def _mean_step(spec: AnalysisSpec, one: _Checkpoint) -> Json:
@@ -97,7 +91,7 @@ def _mean_step(spec: AnalysisSpec, one: _Checkpoint) -> Json:
     seen = {row["prompt_id"] for row in one.found.rows}
     kept = sorted((p for p in spec.prompts if p.id in seen), key=lambda p: p.id)
     families = [f"\0{p.id}" if p.family is None else p.family for p in kept]
-    rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(STEP_STREAM,)))
+    rng = generator(spec, "steps")
     mean = mean_over_prompts([one.steps[p.index] for p in kept], rng, CONFIDENCE, families=families)
     return {"success_step": mean_json(mean)}
 

@@ -8,12 +8,11 @@ from sqlalchemy import Connection, Engine, Row, select
 from ledger import datasets, imports, models
 from ledger.database import read
 from ledger.progress import drawn_tokens, usage
-from ledger.sample_cache import draw_keys, find
+from ledger.sample_cache import draw_keys, find, model_key
 from ledger.shards import Claim, failures_for, inputs_for
 from ledger.states import AnalysisStatus, Work
 from ledger.tables import shards
 from ledger.throughput import recent_pace
-from workers.engines.digests import model_key
 from workers.errors import AnalysisFault
 from workers.host.protocol import RUN, Message
 
@@ -115,7 +114,7 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
 
 def pace_of(conn: Connection, tenant_id: str, found: Mapping[str, Mapping[str, Any]]) -> float | None:
     """New tokens a second that workers drew lately from the models of an analysis."""
-    keys = {model_key(model["weights_digest"], model["adapter_digest"]) for model in found.values()}
+    keys = {model_key(model) for model in found.values()}
     pace = recent_pace(conn, tenant_id, Work.SAMPLE, frozenset(keys))
     return pace.tokens / pace.seconds if pace is not None and pace.same_model and pace.tokens else None
 
@@ -224,7 +223,7 @@ def _planned_keys(conn: Connection, shard: Mapping[str, Any]) -> set[str]:
 
 def _check_digests(planned: set[str], found: Mapping[str, Mapping[str, Any]]) -> None:
     """Samples of two different models must never end in one result because a folder was replaced."""
-    present = {model_key(model["weights_digest"], model["adapter_digest"]) for model in found.values()}
+    present = {model_key(model) for model in found.values()}
     if missing := planned - present:
         names = ", ".join(f"`{model['id']}`" for model in found.values())
         raise AnalysisFault(

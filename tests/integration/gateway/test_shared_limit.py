@@ -7,15 +7,11 @@ from itertools import cycle, islice
 
 import httpx
 import pytest
+from api_key import PEPPER, make_key
 from gateway_process import PATIENCE, Process
 from sqlalchemy import Engine
 
-from ledger import api_keys
-from ledger.database import write
-from service.auth.keys import ApiKey
-
 LIMIT = 20
-PEPPER = "0123456789abcdef" * 2
 
 
 @pytest.fixture
@@ -40,18 +36,7 @@ def caller(engine: Engine) -> Callable[[str], dict[str, str]]:
     """Makes a key of a tenant, as the header that names it."""
 
     def make(tenant: str) -> dict[str, str]:
-        key = ApiKey.generate()
-        with write(engine) as conn:
-            api_keys.create(
-                conn,
-                key_id=key.id,
-                tenant_id=tenant,
-                name="test",
-                keyed_hash=key.keyed_hash(PEPPER),
-                scopes=("read",),
-                lifetime_seconds=None,
-            )
-        return {"Authorization": f"Bearer {key.text}"}
+        return {"Authorization": f"Bearer {make_key(engine, tenant, ['read'])}"}
 
     return make
 

@@ -5,7 +5,8 @@ import pytest
 from ledger import analyses
 from ledger.commits import commit
 from ledger.database import read, write
-from ledger.sample_cache import count_present, draw_key, find
+from ledger.sample_cache import count_present, draw_key, find, model_key
+from workers.engines import digests
 
 SPEC = {"policy": {"temperature": 1.0}, "seed": 7}
 MODEL = {"weights_digest": "w", "adapter_digest": None, "tokenizer_digest": "t"}
@@ -104,3 +105,9 @@ class TestFinding:
         drawn = [(f"key-{number}", 0, 2) for number in range(1200)]
         draw(bench, drawn)
         assert found(bench, {name: (0, 2) for name, _, _ in drawn})[1] == 2400
+
+
+@pytest.mark.parametrize("adapter", [None, "a"])
+def test_the_ledger_names_a_model_as_its_shards_do(adapter):
+    # Engines may not know the ledger, so the rule stands twice.
+    assert model_key(MODEL | {"adapter_digest": adapter}) == digests.model_key("w", adapter)

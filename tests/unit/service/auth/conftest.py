@@ -4,37 +4,22 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import api_key
 import pytest
 from sqlalchemy import Engine
 
-from ledger import api_keys
-from ledger.database import write
-from service.auth.keys import ApiKey
 from service.settings import Settings
-
-PEPPER = "pepper-of-the-tests-" + "0123456789abcdef"
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return Settings(**{**settings.model_dump(), "auth": "required", "key_pepper": PEPPER})
+    return Settings(**{**settings.model_dump(), "auth": "required", "key_pepper": api_key.PEPPER})
 
 
 @pytest.fixture
 def make_key(engine: Engine) -> Callable[..., str]:
     def make(tenant: str, *scopes: str, lifetime: float | None = None) -> str:
-        key = ApiKey.generate()
-        with write(engine) as conn:
-            api_keys.create(
-                conn,
-                key_id=key.id,
-                tenant_id=tenant,
-                name="test",
-                keyed_hash=key.keyed_hash(PEPPER),
-                scopes=scopes or ("read", "write", "admin"),
-                lifetime_seconds=lifetime,
-            )
-        return key.text
+        return api_key.make_key(engine, tenant, scopes or ("read", "write", "admin"), lifetime)
 
     return make
 
