@@ -5,6 +5,7 @@ import pytest
 from planted import PlantedPrompt, law_with, planted_run
 
 from workers.pipelines.checkpoints import checkpoint_view
+from workers.pipelines.observations import proposal_rounds
 
 BUDGET = {"samples_per_prompt": 64, "max_samples_per_prompt": 64, "k_probe": 64}
 ANSWERS = ("00", "11")
@@ -57,3 +58,14 @@ def test_a_proposal_is_the_other_checkpoints_whole_pilot(runs):
     assert np.array_equal(one.is_correct, right)
     assert one.log_p[right] == pytest.approx(np.log([REFERENCE.joint[i, j] for i, j in texts[right]]))
     assert one.log_proposals[0, right] == pytest.approx(np.log([EARLY.joint[i, j] for i, j in texts[right]]))
+
+
+def test_what_was_scored_after_the_pilot_is_no_part_of_it(runs):
+    # How much came later depends on what was seen, so the round would have no fixed size.
+    run = runs[0][True]
+    committed = run.committed(with_samples=False)
+    pilots = [40, *[64] * 7]
+    first, second, *_ = proposal_rounds(committed.outcomes, committed.scores, "candidate:0", pilots)
+    assert (first.sizes, second.sizes) == ((40,), (64,))
+    whole, *_ = proposal_rounds(committed.outcomes, committed.scores, "candidate:0", [64] * 8)
+    assert np.array_equal(first.log_p, whole.log_p[:40])
