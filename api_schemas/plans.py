@@ -35,7 +35,14 @@ class AnalysisPlan(Document):
     object: Literal["analysis.plan"]
     prompts: int
     samples: Annotated[PlannedRange, Field(description="Over all prompts and sides.")]
-    tokens: Annotated[PlannedRange, Field(description="If every sample were as long as it may be.")]
+    tokens: Annotated[PlannedRange, Field(description="New ones, if every sample were as long as it may be.")]
+    scored_tokens: Annotated[
+        PlannedRange,
+        Field(
+            description="Tokens that a model reads without having drawn them: samples of other models, each "
+            "once by every model that scores it, and demonstrations. If each were as long as it may be."
+        ),
+    ]
     cached_samples: Annotated[
         int,
         Field(

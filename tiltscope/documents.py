@@ -805,7 +805,11 @@ class AnalysisPlan(Document):
     samples: PlannedRange
     """Over all prompts and sides."""
     tokens: PlannedRange
-    """If every sample were as long as it may be."""
+    """New ones, if every sample were as long as it may be."""
+    scored_tokens: PlannedRange
+    """Tokens that a model reads without having drawn them: samples of other models, each once by every
+    model that scores it, and demonstrations. If each were as long as it may be.
+    """
     cached_samples: int
     """Of the sides' pilots: samples that an earlier analysis drew, so that they are read instead. Arms are
     not counted, nor what is beyond the pilot.

@@ -12,13 +12,13 @@ from api_schemas.requests import AnalysisRequest
 from ledger import workers
 from ledger.throughput import Pace, recent_pace
 from service.analyses.cached import cached_samples
-from service.analyses.model_checks import sides
 from service.analyses.plan_checks import (
     arm_lengths,
     arms_have_pilots,
     side_lengths,
     untruncated_draws,
 )
+from service.analyses.scored_tokens import scored_tokens
 
 POWER: Final = 0.8
 """Chance of noticing the smallest detectable gain: what plans of experiments customarily ask for."""
@@ -36,6 +36,7 @@ def plan_of(
     prompts: int,
     models: Models,
     *,
+    demonstrations: int = 0,
     reuses: bool = True,
 ) -> AnalysisPlan:
     """The plan of a request that would be accepted.
@@ -46,6 +47,7 @@ def plan_of(
         request: The request.
         prompts: How many prompts it has.
         models: Registry rows of its models, by id.
+        demonstrations: How many demonstrations these have together, where the signal reads them.
         reuses: Whether workers read what was drawn before.
     """
     budget = request.budget
@@ -63,21 +65,17 @@ def plan_of(
     tokens = PlannedRange(pilot=pilot, maximum=most if limit is None else min(most, limit))
     cached = cached_samples(conn, tenant, request, prompts, models) if reuses else 0
     found = cached * request.policy.max_new_tokens
+    scored = scored_tokens(request, prompts, demonstrations, models)
     return AnalysisPlan(
         object="analysis.plan",
         prompts=prompts,
         samples=samples,
         tokens=tokens,
+        scored_tokens=scored,
         cached_samples=cached,
-        seconds=_seconds(conn, tenant, request, models, samples.pilot, tokens.pilot - found, samples.pilot),
+        seconds=_seconds(conn, tenant, models, samples.pilot, tokens.pilot - found, scored.pilot),
         maximum_seconds=_seconds(
-            conn,
-            tenant,
-            request,
-            models,
-            samples.maximum,
-            max(0, tokens.maximum - found),
-            samples.pilot + _scored_later(request, prompts * (each - budget.samples_per_prompt)),
+            conn, tenant, models, samples.maximum, max(0, tokens.maximum - found), scored.maximum
         ),
         smallest_detectable=SmallestDetectable(gain=_gain(request, prompts), success=_success(request)),
     )
@@ -86,7 +84,6 @@ def plan_of(
 def _seconds(
     conn: Connection,
     tenant: str,
-    request: AnalysisRequest,
     models: Models,
     samples: int,
     tokens: int,
@@ -94,28 +91,21 @@ def _seconds(
 ) -> PlannedFigure:
     """Engine time by the pace of the newest shards, shared by the workers seen lately.
 
-    Tokens are those that have to be drawn; samples, found or drawn, are all judged.
-    Scored are the pilot, each sample under the other side's model, and at most all later candidate samples.
+    Tokens are those that have to be drawn; samples, found or drawn, are all judged; scored are tokens too.
     """
-    compared = [models[model_id] for model_id in sides(request).values()]
-    keys = frozenset(row.weights_digest for row in compared)
+    keys = frozenset(row.weights_digest for row in models.values())
     sampling = recent_pace(conn, tenant, "sample", keys)
     verifying = recent_pace(conn, tenant, "verify", frozenset())
     if sampling is None or verifying is None or sampling.tokens == 0:
         return _unknown_pace("sampled")
     total = tokens * sampling.seconds / sampling.tokens + samples * verifying.seconds / verifying.rows
-    if len(sides(request)) > 1 and len({row.tokenizer_digest for row in compared}) == 1:
+    if scored:
         scoring = recent_pace(conn, tenant, "score", keys)
         if scoring is None or scoring.tokens == 0:
             return _unknown_pace("scored")
-        total += scored * request.policy.max_new_tokens * scoring.seconds / scoring.tokens
+        total += scored * scoring.seconds / scoring.tokens
     hands = max(1, len(workers.live(conn)))
     return PlannedFigure(value=total / hands, unit="s", reason=_basis(sampling, hands))
-
-
-def _scored_later(request: AnalysisRequest, further: int) -> int:
-    """The most samples that later rounds may score: every candidate's; `free_energy` has no later rounds."""
-    return 0 if request.kind == "free_energy" else further * (len(sides(request)) - 1)
 
 
 def _unknown_pace(work: str) -> PlannedFigure:

@@ -19,6 +19,7 @@ from ledger.ids import new_id
 from service.analyses.admission import admit
 from service.analyses.model_checks import imported_sides
 from service.analyses.planning import plan_of
+from service.analyses.prompt_source import PromptSource
 from service.analyses.quotas import require_place
 from service.analyses.representation import represent
 from service.errors import Conflict
@@ -83,8 +84,16 @@ def plan(resources: Resources, request: AnalysisRequest) -> AnalysisPlan:
             complete,
             admitted.source.count,
             admitted.models,
+            demonstrations=_demonstrations(resources, complete, admitted.source),
             reuses=resources.settings.sample_cache,
         )
+
+
+def _demonstrations(resources: Resources, request: AnalysisRequest, source: PromptSource) -> int:
+    """Demonstrations that are scored; those of prompts whose signal does not read them are not."""
+    if request.signal.kind != "demonstrations":
+        return 0
+    return sum(len(prompt.demonstrations or ()) for prompt in source.prompts(resources))
 
 
 def _commit(resources: Resources, request: AnalysisRequest, key: str | None, digest: str) -> Analysis:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select, update
 
-from api_schemas.plans import AnalysisPlan
-from ledger import models, workers
+from api_schemas.plans import AnalysisPlan, PlannedRange
+from ledger import models, tables, workers
 from ledger.commits import commit
 from ledger.database import read, write
 from ledger.sample_cache import draw_keys
@@ -63,6 +63,56 @@ def test_a_fixed_plan_has_no_more_than_its_pilot(plan: Any) -> None:
 
 def test_a_token_budget_is_the_most(plan: Any) -> None:
     assert plan(budget={"max_total_tokens": 2000}).tokens.maximum == 2000
+
+
+def as_range(found: PlannedRange) -> tuple[int, int]:
+    return found.pilot, found.maximum
+
+
+class TestScoredTokens:
+    """One prompt, pilots of 64, up to 8 tokens a text."""
+
+    def test_each_sides_pilot_is_read_by_the_other(self, plan: Any) -> None:
+        """128 texts, and at most 4,032 further ones of the candidate; `free_energy` has no later rounds."""
+        assert as_range(plan().scored_tokens) == (128 * 8, (128 + 4032) * 8)
+        assert as_range(plan(kind="free_energy").scored_tokens) == (128 * 8, 128 * 8)
+
+    def test_one_model_alone_scores_nothing(self, plan: Any) -> None:
+        assert as_range(plan(kind="support", candidate=None).scored_tokens) == (0, 0)
+
+    def test_nothing_is_scored_across_tokenizers(self, plan: Any, engine: Engine) -> None:
+        with write(engine) as conn:
+            conn.execute(
+                update(tables.models)
+                .where(tables.models.c.id == "tiny-grpo")
+                .values(tokenizer_digest="0" * 64)
+            )
+        assert as_range(plan().scored_tokens) == (0, 0)
+
+    def test_untruncated_draws_are_read_too(self, plan: Any) -> None:
+        assert plan(policy={"top_p": 0.9}).scored_tokens.pilot == (128 + 64) * 8
+
+    def test_every_checkpoint_reads_the_references_pilot(self, plan: Any) -> None:
+        """Four pilots' worth of two checkpoints, and two more where neighbours read one another."""
+        run = {"kind": "trajectory", "candidate": None}
+        run["candidates"] = [{"model": "tiny-base"}, {"model": "tiny-grpo"}]
+        assert plan(**run).scored_tokens.pilot == 4 * 64 * 8
+        assert plan(**run, score_neighbours=True).scored_tokens.pilot == 6 * 64 * 8
+
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_demonstrations_are_read_by_both_models(self, gateway: Any, plan: Any, kept: bool) -> None:
+        shown = [{"text": text} for text in ("1", "2", "3")]
+        prompts = [{"id": f"p{n}", "prompt": "1+1=", "demonstrations": shown[n:]} for n in (0, 1)]
+        source: dict[str, Any] = {"inline": prompts}
+        if kept:
+            lines = b"".join(json.dumps(prompt).encode() + b"\n" for prompt in prompts)
+            answer = gateway.post(
+                "/v1/datasets", content=lines, headers={"Content-Type": "application/jsonl"}
+            )
+            source = {"dataset": answer.json()["id"]}
+        asked = {"kind": "free_energy", "signal": {"kind": "demonstrations"}, "prompts": source}
+        assert plan(**asked).scored_tokens.pilot == (2 * 128 + 5 * 2) * 8
+        assert plan(prompts=source, signal={"kind": "regex", "pattern": "1"}).scored_tokens.pilot == 2048
 
 
 def test_prompts_of_a_data_set_count(gateway: Any, plan: Any) -> None:

@@ -1,0 +1,46 @@
+"""Tokens that an analysis has models read although they did not draw them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from api_schemas.plans import PlannedRange
+from api_schemas.requests import AnalysisRequest
+from service.analyses.model_checks import sides
+from service.analyses.plan_checks import untruncated_draws
+
+
+def scored_tokens(
+    request: AnalysisRequest, prompts: int, demonstrations: int, models: Mapping[str, Row[Any]]
+) -> PlannedRange:
+    """Tokens that are scored, if every text is as long as it may be.
+
+    Each pilot is read once by every model that scores it, and each demonstration by all models. Later rounds
+    score candidates' samples at most; `free_energy` has none.
+
+    Args:
+        request: The request.
+        prompts: How many prompts it has.
+        demonstrations: How many demonstrations these have together, where the signal reads them.
+        models: Registry rows of its models, by id.
+    """
+    budget, candidates = request.budget, _candidates(request, models)
+    pilot = prompts * budget.samples_per_prompt
+    beside = 2 * (candidates - 1) if request.score_neighbours and candidates else 0
+    readings = pilot * (2 * candidates + beside)
+    readings += prompts * untruncated_draws(request) * min(candidates, 1)
+    readings += demonstrations * (1 + candidates)
+    adaptive = budget.adaptive and request.kind != "free_energy"
+    further = prompts * (budget.max_samples_per_prompt - budget.samples_per_prompt) if adaptive else 0
+    length = request.policy.max_new_tokens
+    return PlannedRange(pilot=readings * length, maximum=(readings + candidates * further) * length)
+
+
+def _candidates(request: AnalysisRequest, models: Mapping[str, Row[Any]]) -> int:
+    """Candidates that share the reference's tokenizer; nothing is scored across two."""
+    named = sides(request)
+    if "/reference/model" not in named:
+        return 0
+    tokenizer = models[named.pop("/reference/model")].tokenizer_digest
+    return sum(models[model_id].tokenizer_digest == tokenizer for model_id in named.values())
