@@ -35,11 +35,12 @@ def draw_key(
     Args:
         spec: The request with every default filled in; its policy and seed count.
         stream: The stream's name.
-        participant: The request's description of who draws; the model's id and place do not count.
+        participant: The request's description of who draws; neither the model's id and place nor a
+            checkpoint's step counts.
         model: The model's digests.
         prompt: The request's prompt; its id, answers and labels do not count.
     """
-    named = {name: value for name, value in participant.items() if name not in ("source", "model")}
+    named = {name: value for name, value in participant.items() if name not in ("source", "model", "step")}
     parts = {
         "digests": [model[name] for name in DIGESTS],
         "participant": named,
@@ -68,9 +69,10 @@ def draw_keys(
         model: Digests of the stream's own model; of the reference's, where it has none.
         prompts: Indices of the prompts.
     """
-    participant = {"weights": list(weights), **(spec.get(stream) or {})}
+    name, declared = _drawn_as(spec, stream)
+    participant = {"weights": list(weights), **declared}
     return [
-        draw_key(spec, stream=stream, participant=participant, model=model, prompt=_prompt(spec, index))
+        draw_key(spec, stream=name, participant=participant, model=model, prompt=_prompt(spec, index))
         for index in prompts
     ]
 
@@ -138,6 +140,17 @@ def count_present(conn: Connection, tenant_id: str, wanted: Mapping[str, Range])
         counts[key] += max(0, last - max(reached[key], row.lo))
         reached[key] = max(reached[key], last)
     return counts
+
+
+def _drawn_as(spec: Mapping[str, Any], stream: str) -> tuple[str, Mapping[str, Any]]:
+    """Whose draws a stream's are, and how the request describes who draws.
+
+    A checkpoint of a trajectory draws what it draws as the candidate of an analysis of its own.
+    """
+    side, _, number = stream.partition(":")
+    if side == "candidate" and number:
+        return side, spec["candidates"][int(number)]
+    return stream, spec.get(stream) or {}
 
 
 def _prompt(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:

@@ -72,3 +72,18 @@ def test_a_budget_of_tokens_is_planned_as_if_all_were_drawn(warm, comparison):
     found_again = warm.findings(warm.submit({**comparison, "seed": 5, "budget": budget}))
     assert draws(found_again.samples) == draws(found.samples)
     assert differences(unspent(found_again), unspent(found), 0.0) == []
+
+
+def test_a_checkpoint_draws_what_it_drew_as_a_candidate(warm, comparison):
+    alone = fixed({**comparison, "seed": 6}, 16)
+    prompts, candidate = len(comparison["prompts"]["inline"]), alone.pop("candidate")
+    # First in the run a checkpoint that is new, so that its place does not give the name away.
+    run = {**alone, "kind": "trajectory", "candidates": [{"model": "tiny-new"}, candidate]}
+    warm.ended(warm.submit({**alone, "candidate": candidate}))
+    assert planned(warm, run) == 2 * prompts * 16
+    along = warm.submit(run)
+    assert spent(warm, along) == (prompts * 16, 2 * prompts * 16)
+    # And the other way round.
+    other = {**alone, "candidate": {"model": "tiny-new"}}
+    assert planned(warm, other) == 2 * prompts * 16
+    assert spent(warm, warm.submit(other)) == (0, 2 * prompts * 16)

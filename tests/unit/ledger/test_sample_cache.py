@@ -56,6 +56,7 @@ class TestKey:
         "changes",
         [
             {"participant": {"source": "model", "model": "the-same-under-another-name"}},
+            {"participant": {"source": "model", "model": "m", "step": 500}},
             {"prompt": PROMPT | {"id": "p9", "answer": "3"}},
             {"spec": SPEC | {"budget": {"k_use": 4}}},
         ],
