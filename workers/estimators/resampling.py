@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from workers.estimators.counts import clopper_pearson
 from workers.estimators.families import family_means, family_totals, linearised
 from workers.numerics.checks import FloatVector, count_vectors, open_unit
 
@@ -121,9 +122,10 @@ def bounded_interval(
 
     With weights uniform on the simplex (spacings of uniforms), the lower end is a quantile of the weighted
     mean of the values and one more at 0, the upper end of the same with one more at 1 (Gaffke 2005; no
-    counter-example to its coverage is known: Learned-Miller & Thomas 2019). For values that are all 0 or all
-    1 it is Clopper and Pearson's. Student's t and the bootstrap see no spread in what few prompts show:
-    among twenty prompts near 1 they hold the mean of Beta(2, 2) prompts at k = 64 once in sixty times.
+    counter-example to its coverage is known: Learned-Miller & Thomas 2019). For values that are 0 or 1 it is
+    Clopper and Pearson's, which needs no weights. Student's t and the bootstrap see no spread in what few
+    prompts show: among twenty prompts near 1 they hold the mean of Beta(2, 2) prompts at k = 64 once in
+    sixty times.
 
     Args:
         values: One number per prompt, in [0, 1]. Shape ``(M,)``, M >= 1.
@@ -139,6 +141,8 @@ def bounded_interval(
     units = np.sort(linearised(values, families))
     if units.size == 0:
         raise ValueError("there is no value to make an interval of")
+    if np.isin(units, (0.0, 1.0)).all():
+        return clopper_pearson(int(units.sum()), units.size, confidence)
     if np.ptp(units) < EQUAL:
         left = tail ** (1.0 / units.size)  # the weight of the one more is Beta(1, F)
         return float(units[0] * left), float(1.0 - (1.0 - units[-1]) * left)

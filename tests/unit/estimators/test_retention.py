@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
+from workers.estimators.counts import clopper_pearson
 from workers.estimators.retention import retention, retention_null, solved_within
 
 
@@ -72,10 +74,22 @@ def test_null_matches_enumeration() -> None:
     assert retention_null(none, none, 2, rng()).srr.reason == "no prompts"
 
 
+def test_shares_are_clopper_and_pearsons_given_their_denominator() -> None:
+    # P = 6 and S = 3: 6 of 9; P = 6 and E = 2: 2 of 8. What neither side solved says nothing.
+    got = retention(*sides(6, 2, 3, 40), rng())
+    for metric, (hits, of) in ((got.srr, (6, 9)), (got.ndr, (2, 8))):
+        low, high = clopper_pearson(hits, of, 0.95)
+        assert metric.ci_low == pytest.approx(low)
+        assert metric.ci_high == pytest.approx(high)
+    srr, ndr = clopper_pearson(6, 9, 0.975), clopper_pearson(2, 8, 0.975)
+    for end, box in ((got.sds.ci_low, 0), (got.sds.ci_high, 1)):
+        assert end == pytest.approx(2 * srr[box] * ndr[box] / (srr[box] + ndr[box]))
+
+
 def test_a_cell_without_a_prompt_is_not_proved_empty() -> None:
-    # 20 of 20 preserved: up to 1 - 0.05^(1/20) = 13.9 % may be something else.
+    # 20 of 20 preserved: up to 1 - 0.025^(1/20) = 16.8 % may be something else.
     got = retention(*sides(20, 0, 0, 3), rng())
-    missed = 1 - 0.05 ** (1 / 20)
+    missed = 1 - 0.025 ** (1 / 20)
     assert (got.srr.value, got.ndr.value, got.nscr.value) == (1.0, 0.0, 0.0)
     assert got.srr.ci_low == pytest.approx(1 - missed)
     assert got.ndr.ci_high == pytest.approx(missed)
@@ -83,8 +97,25 @@ def test_a_cell_without_a_prompt_is_not_proved_empty() -> None:
     assert (got.srr.ci_high, got.ndr.ci_low) == (1.0, 0.0)
     # Prompts of one family are one witness.
     one = retention(*sides(20, 0, 0, 3), rng(), families=["f"] * 23)
-    assert one.srr.ci_low == pytest.approx(0.05)
+    assert one.srr.ci_low == pytest.approx(0.025)
     assert one.srr.status == "unreliable"
+
+
+@pytest.mark.parametrize("prompts", [10, 40])
+def test_intervals_hold_the_population(prompts: int) -> None:
+    """NDR and SDS are ratios of small counts, where resampling fails: P, E, S, O at 0.5, 0.1, 0.1, 0.3."""
+    law = [0.5, 0.1, 0.1, 0.3]
+    srr, ndr = 0.5 / 0.6, 0.1 / 0.6
+    truths = {"srr": srr, "ndr": ndr, "sds": 2 * srr * ndr / (srr + ndr), "nscr": 0.0}
+    generator, missed, runs = rng(prompts), dict.fromkeys(truths, 0), 1000
+    for _ in range(runs):
+        got = retention(*sides(*generator.multinomial(prompts, law)), generator)
+        for name, truth in truths.items():
+            metric = getattr(got, name)
+            if metric.ci_low is not None:
+                missed[name] += not metric.ci_low <= truth <= metric.ci_high
+    most = stats.binom.ppf(0.999, runs, 0.05)
+    assert max(missed.values()) <= most, missed
 
 
 def test_families_are_resampled_whole() -> None:
