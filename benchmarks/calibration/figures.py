@@ -28,7 +28,7 @@ def draw_coverage(found: Sequence[Coverage], path: Path) -> None:
         )
         cells = [other.covered for other in found if other.interval == one.interval and other.cell != ALL]
         axes.plot(cells, [row] * len(cells), "|", color=MUTED, ms=9)
-        axes.plot(one.covered, row, "o", color=BAD if one.failed else INK, ms=5)
+        axes.plot(one.covered, row, "o", color=BAD if one.fails() else INK, ms=5)
     axes.axvline(1 - ALPHA, color=INK, lw=0.8, ls="--")
     axes.set_yticks(range(len(whole)), [one.interval for one in reversed(whole)])
     axes.set_xlim(min(0.9, *(one.covered - 0.01 for one in whole)), 1.003)

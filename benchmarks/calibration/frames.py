@@ -34,4 +34,5 @@ def spec_of(
         "inverse_temperatures": list(inverse_temperatures),
         "audit": {"counts": audit} if audit else None,
     }
-    return AnalysisSpec.from_request(AnalysisRequest.model_validate(body).model_dump(mode="json"))
+    request = AnalysisRequest.model_validate(body).completed()
+    return AnalysisSpec.from_request(request.model_dump(mode="json"))

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def publish(store: Store, size: Size, out: Path) -> list[str]:
     for name in INTERVALS:
         if rows := store.rows(CATALOGUE[name], size):
             found = coverages(rows)
-            failures += _failed_coverage(found)
+            failures += failed_coverage(found)
             draw_coverage(found, out / f"{name}.png")
             _add(page, out, name, _coverage_table(found), figure=True)
     if rows := store.rows(CATALOGUE["nulls"], size):
@@ -63,11 +64,14 @@ def publish(store: Store, size: Size, out: Path) -> list[str]:
     return failures
 
 
-def _failed_coverage(found: Sequence[Coverage]) -> list[str]:
+def failed_coverage(found: Sequence[Coverage]) -> list[str]:
+    """Types that fall short in all cells together or in one: wide cells must not hide a narrow one."""
+    cells = Counter(one.interval for one in found if one.cell != ALL)
     return [
-        f"{one.interval}: {one.covered:.2%} of {one.n} hold, nominal {one.nominal:.1%}, p = {one.p_value:.1g}"
+        f"{one.interval}, {one.cell}: {one.covered:.2%} of {one.n} hold, nominal {one.nominal:.1%}, "
+        f"p = {one.p_value:.1g}"
         for one in found
-        if one.failed and one.cell == ALL
+        if one.fails(1 if one.cell == ALL else cells[one.interval])
     ]
 
 

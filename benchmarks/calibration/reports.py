@@ -53,8 +53,9 @@ class Report:
 
     @property
     def samples(self) -> int:
-        """Samples of both sides."""
-        return sum(o.reference.n + (o.candidate.n if o.candidate else 0) for o in self.observations)
+        """Samples of both sides and of the arms."""
+        sides = sum(o.reference.n + (o.candidate.n if o.candidate else 0) for o in self.observations)
+        return sides + sum(arm.n for o in self.observations for arm in o.arms.values())
 
     def verdict(self, rng: np.random.Generator) -> Verdict:
         """The verdict, without its curve over K_probe."""
@@ -95,12 +96,18 @@ def report_of(
     draws = [Draws(world, rng, errors) for world in worlds]
     pilot = spec.budget.samples_per_prompt
     drawn = {stream: [pilot] * len(worlds) for stream in (REFERENCE, CANDIDATE)}
+    drawn |= {arm.name: [0] * len(worlds) for arm in spec.elicitation}
     further: list[list[tuple[int, int]]] = [[] for _ in worlds]
 
     def seen(changed: set[int], before: list[PromptObservations]) -> list[PromptObservations]:
         return [
             draw.observe(
-                i, (drawn[REFERENCE][i], drawn[CANDIDATE][i]), pilot, scored=scored, further=further[i]
+                i,
+                (drawn[REFERENCE][i], drawn[CANDIDATE][i]),
+                pilot,
+                scored=scored,
+                further=further[i],
+                arms={arm.name: drawn[arm.name][i] for arm in spec.elicitation},
             )
             if i in changed
             else before[i]

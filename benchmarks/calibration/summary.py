@@ -48,10 +48,9 @@ class Coverage:
     width: float | None
     ratio: float | None
 
-    @property
-    def failed(self) -> bool:
-        """Whether coverage is below nominal beyond chance."""
-        return self.p_value < LEVEL and not self.interval.endswith(UNRELIABLE)
+    def fails(self, looks: int = 1) -> bool:
+        """Whether coverage is below nominal beyond chance, this line being one of so many (Bonferroni)."""
+        return self.p_value < LEVEL / looks and not self.interval.endswith(UNRELIABLE)
 
 
 def coverages(rows: Mapping[str, Sequence[Row]]) -> list[Coverage]:

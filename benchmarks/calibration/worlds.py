@@ -1,7 +1,7 @@
 """Laws small enough to enumerate: a completion is a pair of tokens, and every truth is a finite sum."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,13 @@ class World:
         p: Law of the reference. Shape ``(v·v,)``.
         q: Law of the candidate. Shape ``(v·v,)``.
         correct: The correct set. Shape ``(v·v,)``.
+        untruncated: Law of the reference without truncation, where its policy truncates. Shape ``(v·v,)``.
     """
 
     p: Floats
     q: Floats
     correct: Bools
+    untruncated: Floats | None = None
 
     @property
     def a(self) -> float:
@@ -98,6 +100,12 @@ def mode_world(a: float, b: float, *, covered: float = 1.0, spread: tuple[float,
     return World(p, q, correct)
 
 
+def hidden_world(a: float, b: float) -> World:
+    """A correct set that truncation removes from the reference: p(C) is 0, and without truncation a."""
+    seen, whole = mode_world(0.0, b), mode_world(a, b)
+    return World(seen.p, seen.q, seen.correct, untruncated=whole.p)
+
+
 def bernoulli_kl(b: float, a: float) -> float:
     """d(b‖a), nats."""
     return _kl(np.array([b, 1 - b]), np.array([a, 1 - a]))
@@ -137,6 +145,8 @@ class Errors:
         }
 
 
+_SIDES = ("reference", "candidate", "untruncated reference")
+
 NEVER = Errors()
 """A verifier that does not err."""
 
@@ -157,15 +167,17 @@ class Draws:
 
     def __post_init__(self) -> None:
         """No sample yet."""
-        self.completions: list[Ints] = [np.zeros(0, np.int64), np.zeros(0, np.int64)]
-        self.judged: list[Bools] = [np.zeros(0, np.bool_), np.zeros(0, np.bool_)]
+        self.completions: list[Ints] = [np.zeros(0, np.int64) for _ in _SIDES]
+        self.judged: list[Bools] = [np.zeros(0, np.bool_) for _ in _SIDES]
 
     def extend(self, side: int, n: int) -> None:
-        """Have n samples of a side: 0 the reference, 1 the candidate."""
+        """Have n samples of a side: 0 the reference, 1 the candidate, 2 the untruncated reference."""
         more = n - self.completions[side].size
         if more <= 0:
             return
-        law = (self.world.p, self.world.q)[side]
+        law = (self.world.p, self.world.q, self.world.untruncated)[side]
+        if law is None:
+            raise ValueError("this world has no untruncated law")
         drawn = self.rng.choice(law.size, size=more, p=law)
         correct = self.errors.judged(self.world.correct[drawn], self.rng)
         self.completions[side] = np.concatenate([self.completions[side], drawn])
@@ -179,6 +191,7 @@ class Draws:
         *,
         scored: bool,
         further: Sequence[tuple[int, int]] = (),
+        arms: Mapping[str, int] | None = None,
     ) -> PromptObservations:
         """What an analysis sees of the first n samples of each side.
 
@@ -188,15 +201,20 @@ class Draws:
             pilot: How many of them are the pilot.
             scored: Whether the pilot is scored.
             further: Candidate samples of later rounds that are scored too, a half-open range a round.
+            arms: Samples of the untruncated reference, by stream: one arm at most.
         """
         for side in (0, 1):
             self.extend(side, n[side])
+        drawn = {name: count for name, count in (arms or {}).items() if count}
+        for count in drawn.values():
+            self.extend(2, count)
         return PromptObservations(
             index=index,
             reference=self._side(0, n[0], pilot),
             candidate=self._side(1, n[1], pilot),
             pair=self._pair(pilot) if scored else None,
             further_rounds=tuple(self._round(low, high) for low, high in further) if scored else (),
+            arms={name: self._side(2, count, pilot) for name, count in drawn.items()},
         )
 
     def _round(self, low: int, high: int) -> ScoredRound:

@@ -136,7 +136,7 @@ def _sampling(part: object, truth: float) -> Interval:
 CURVES = Experiment(
     name="curves",
     title="Support curves and metrics",
-    cells={f"M = {m}": {"prompts": m} for m in (10, 20, 40)},
+    cells={f"M = {m}": {"prompts": m} for m in (10, 20, 40, 100)},
     replicate=curves,
     full=1700,
     quick=20,

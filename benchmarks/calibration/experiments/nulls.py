@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.calibration.experiment import Experiment, Row, Settings
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.reports import report_of
-from benchmarks.calibration.worlds import Errors, World, mode_world, tilted
+from benchmarks.calibration.worlds import Errors, World, hidden_world, mode_world, tilted
 from workers.estimators.counts import epsilon
 
 B = 0.9
@@ -54,8 +54,7 @@ def _world(rng: np.random.Generator, cell: Settings, threshold: float) -> World:
         case "collapsed":
             return mode_world(cell["times"] * threshold, B, covered=0.01)
         case "truncated":
-            # The nucleus removes every correct completion: the untruncated reference has a = 5 eps.
-            return mode_world(0.0, B)
+            return hidden_world(cell["times"] * threshold, B)
     raise ValueError(f"no family {cell['family']}")
 
 
@@ -64,7 +63,12 @@ NULLS = Experiment(
     title="False creation per report",
     cells={
         "tilt at a = ε, counts": {"family": "threshold", "scored": False, "replicates": 1500},
-        "tilt at a = ε, counts, K_probe = 64": {"family": "threshold", "scored": False, "k_probe": 64},
+        "tilt at a = ε, counts, K_probe = 64": {
+            "family": "threshold",
+            "scored": False,
+            "k_probe": 64,
+            "replicates": 2000,
+        },
         "tilt at a = ε, counts, K_probe = 1024": {"family": "threshold", "scored": False, "k_probe": 1024},
         "tilt at a = ε, counts, M = 60": {
             "family": "threshold",
@@ -79,7 +83,16 @@ NULLS = Experiment(
         "collapsed, a = 2ε": {"family": "collapsed", "times": 2, "prompts": 10},
         "collapsed, a = 5ε": {"family": "collapsed", "times": 5, "prompts": 10},
         "tilt, verifier wrong 1 %": {"family": "tilt", "scored": False, **WRONG},
-        "top-p hides C": {"family": "truncated", "top_p": TRUNCATING, "scored": False, "prompts": 10},
+        **{
+            f"top-p hides C, untruncated a = {name}": {
+                "family": "truncated",
+                "times": times,
+                "top_p": TRUNCATING,
+                "scored": False,
+                "prompts": 10,
+            }
+            for name, times in (("ε", 1), ("5ε", 5))
+        },
         "tilt, verifier wrong 1 %, audit of 500 + 500": {
             "family": "tilt",
             "scored": False,

@@ -101,7 +101,7 @@ PROMPTS = Experiment(
     title="Intervals of a prompt's row",
     cells={
         "n = 8, fixed, counts": {"n": 8, "adaptive": False, "scored": False},
-        "n = 16, fixed": {"n": 16, "adaptive": False},
+        "n = 16, fixed": {"n": 16, "adaptive": False, "replicates": 1900},
         "n = 64, adaptive": {"n": 64, "adaptive": True, "replicates": 2600},
         "n = 128, fixed": {"n": 128, "adaptive": False, "replicates": 2600},
     },

@@ -9,10 +9,12 @@ import pytest
 
 from benchmarks.calibration.catalogue import CATALOGUE
 from benchmarks.calibration.experiment import Experiment, interval
-from benchmarks.calibration.publish import publish
+from benchmarks.calibration.frames import spec_of
+from benchmarks.calibration.publish import failed_coverage, publish
+from benchmarks.calibration.reports import report_of
 from benchmarks.calibration.store import Store
 from benchmarks.calibration.summary import ALL, coverages, false_creation
-from benchmarks.calibration.worlds import Draws, Errors, mode_world, random_world
+from benchmarks.calibration.worlds import Draws, Errors, hidden_world, mode_world, random_world
 from workers.estimators.estimate import Estimate
 
 
@@ -67,10 +69,19 @@ def test_undercoverage_is_found_and_doubtful_intervals_are_counted_apart() -> No
     bad, doubtful = {"a": [0.0, 1.0, None, 1.0]}, {"a": [0.0, 1.0, None, 0.0]}
     found = coverages({"cell": [good] * 900 + [bad] * 100 + [doubtful] * 50})
     by_name = {one.interval: one for one in found if one.cell == ALL}
-    assert (by_name["a"].n, by_name["a"].covered, by_name["a"].failed) == (1000, 0.9, True)
+    assert (by_name["a"].n, by_name["a"].covered, by_name["a"].fails()) == (1000, 0.9, True)
     apart = by_name["a, graded unreliable"]
-    assert (apart.n, apart.covered, apart.failed) == (50, 0.0, False)
-    assert not coverages({"cell": [good] * 94 + [bad] * 6})[0].failed
+    assert (apart.n, apart.covered, apart.fails()) == (50, 0.0, False)
+    assert not coverages({"cell": [good] * 94 + [bad] * 6})[0].fails()
+
+
+def test_a_wide_cell_does_not_hide_a_narrow_one() -> None:
+    good, bad = {"a": [1.0, 1.0, None, 1.0]}, {"a": [0.0, 1.0, None, 1.0]}
+    found = coverages({"M = 10": [good] * 1000, "M = 40": [good] * 910 + [bad] * 90})
+    whole = next(one for one in found if one.cell == ALL)
+    assert whole.covered > 0.95
+    (failure,) = failed_coverage(found)
+    assert failure.startswith("a, M = 40: 91.00% of 1000 hold")
 
 
 def test_parts_are_judged_against_their_mean() -> None:
@@ -139,3 +150,14 @@ def test_draws_extend_what_was_drawn() -> None:
     later = draws.observe(0, (20, 8), 8, scored=True)
     assert (later.reference.correct[:8] == first.reference.correct).all()
     assert (later.reference.n, later.reference.pilot_n, first.pair.n_p) == (20, 8, 8)
+
+
+def test_what_truncation_hides_is_found_by_the_arm_that_always_counts() -> None:
+    spec, generator = spec_of(3, k_probe=64, most=2048, top_p=0.95), np.random.default_rng(4)
+    hidden = report_of(spec, [hidden_world(0.2, 0.9)] * 3, generator, scored=False)
+    assert [regime.name for regime in hidden.regimes] == ["tail"] * 3
+    assert all(
+        o.reference.successes == 0 and o.arms["arm:untruncated"].successes for o in hidden.observations
+    )
+    taught = report_of(spec, [hidden_world(1e-9, 0.9)] * 3, generator, scored=False)
+    assert taught.created == [True] * 3
