@@ -7,6 +7,7 @@ from benchmarks.performance.outcome import Outcome
 from benchmarks.performance.service import comparison, running
 from benchmarks.performance.session import Session, figure
 from benchmarks.performance.trees import TreePair, drifted, tilted
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.kl import sequence_kl
 
 PAIRS = ("tiny-sft", "tiny-grpo", "tiny-new")
@@ -75,7 +76,9 @@ def _off_the_mean(session: Session, pair: TreePair, number: int) -> float:
     rng = session.rng("draws", number)
     drawn = rng.choice(pair.law.size, size=DRAWS, p=pair.law)
     lengths = np.full(DRAWS, pair.paths.shape[1], dtype=np.int64)
-    found = sequence_kl(pair.kl_along[drawn], (pair.log_q - pair.log_p)[drawn], lengths, rng)
+    found = sequence_kl(
+        pair.kl_along[drawn], (pair.log_q - pair.log_p)[drawn], lengths, BootstrapWeights(rng)
+    )
     if found.rb.value is None:
         raise ValueError(found.rb.reason)
     return abs(found.rb.value / float(pair.kl_along[drawn].mean()) - 1)

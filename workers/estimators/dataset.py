@@ -30,7 +30,6 @@ class PromptMean(NamedTuple):
 
 def mean_over_prompts(
     estimates: Sequence[Estimate],
-    rng: np.random.Generator,
     confidence: float = 0.95,
     *,
     least: float = -math.inf,
@@ -48,7 +47,6 @@ def mean_over_prompts(
 
     Args:
         estimates: One per prompt, all in one unit.
-        rng: Source of the bootstrap weights.
         confidence: Nominal coverage of the population interval.
         least: Known lower bound of the figure: no end lies below.
         most: Known upper bound of the figure: no end lies above.
@@ -73,7 +71,7 @@ def mean_over_prompts(
     if families is not None:
         labels = [f for f, estimate in zip(families, estimates, strict=True) if estimate.value is not None]
     units = linearised(values, labels)
-    mean = mean_estimate(units, rng, unit=unit, confidence=confidence, unseen_tail=False)
+    mean = mean_estimate(units, None, unit=unit, confidence=confidence)
     only = kept[0] if len(kept) == 1 else None
     weakness = _weakness(mean, values.size, only=only is not None)
     reasons = [text for text in (excluded, _unreliable(kept), weakness) if text]

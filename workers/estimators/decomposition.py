@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.escape import escape_parts
 from workers.estimators.estimate import Estimate
 from workers.estimators.inside_tilt import InsideTilt, binary_tilt
@@ -106,7 +107,7 @@ def decompose(
     kl: Estimate,
     reference: Estimate,
     reach: Reach,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     *,
     leans_out: bool = False,
     confidence: float = 0.95,
@@ -124,7 +125,7 @@ def decompose(
             missing). Its upper end must come from reference samples.
         reach: Class of the reference at K_probe: `out` means O = C, `in` means O = ∅. For `undetermined` the
             value is that of the likelier reading and the interval the union of both.
-        rng: Source of the intervals' bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         leans_out: The likelier reading of an undetermined prompt.
         confidence: Nominal coverage of each term's interval.
 
@@ -138,8 +139,8 @@ def decompose(
     if spent > (1 - confidence) / 2 + 1e-12:
         raise ValueError("the reference interval may spend at most half of the error")
     readings = {
-        "in": lambda: _inside(scores, kl, reference, rng, error),
-        "out": lambda: _outside(scores, kl, reference, rng, error),
+        "in": lambda: _inside(scores, kl, reference, weights, error),
+        "out": lambda: _outside(scores, kl, reference, weights, error),
     }
     leaning: Reach = ("out" if leans_out else "in") if reach == "undetermined" else reach
     reading = readings[leaning]()
@@ -154,7 +155,7 @@ def decompose_readings(
     scores: CandidateScores,
     kl: Estimate,
     supports: Sequence[SupportReading],
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     *,
     confidence: float = 0.95,
     reference_error: float = 0.0,
@@ -166,7 +167,7 @@ def decompose_readings(
         kl: As in `decompose`.
         supports: Readings of what is out of reach, the likelier first: the value is its, the interval the
             union of all.
-        rng: Source of the intervals' bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         confidence: Nominal coverage of each term's interval.
         reference_error: What the intervals in `supports` may miss together.
 
@@ -177,7 +178,7 @@ def decompose_readings(
     if not supports or reference_error >= 1 - confidence:
         raise ValueError("a decomposition needs a reading of the support and an error to spend")
     error = (1 - confidence - reference_error) / 3  # of c, of the mean and of the tilt's own
-    found = [_support_reading(scores, kl, support, rng, error) for support in supports]
+    found = [_support_reading(scores, kl, support, weights, error) for support in supports]
     first = supports[0]
     is_retreat = (
         first.out_mass is not None
@@ -188,7 +189,7 @@ def decompose_readings(
 
 
 def _support_reading(
-    scores: CandidateScores, kl: Estimate, support: SupportReading, rng: np.random.Generator, error: float
+    scores: CandidateScores, kl: Estimate, support: SupportReading, weights: BootstrapWeights, error: float
 ) -> Reading:
     if scores.kl_rb.size < 2:
         return Reading(support.tilt.term, FEW, FEW, support.tilt.beta, 0.0)
@@ -198,7 +199,7 @@ def _support_reading(
         if isinstance(found, str):
             return Reading(support.tilt.term, found, found, support.tilt.beta, 0.0)
         parts = found
-    return combined(scores, kl, parts, support.tilt, rng, error)
+    return combined(scores, kl, parts, support.tilt, weights, error)
 
 
 def decomposition(
@@ -221,7 +222,7 @@ def decomposition(
 
 
 def _inside(
-    scores: CandidateScores, kl: Estimate, reference: Estimate, rng: np.random.Generator, error: float
+    scores: CandidateScores, kl: Estimate, reference: Estimate, weights: BootstrapWeights, error: float
 ) -> Reading:
     """O = ∅: escape = 0, tilt = d(b‖a), drift = KL - tilt."""
     n = scores.is_success.size
@@ -229,11 +230,11 @@ def _inside(
         nothing = Term(0.0, 0.0, 0.0, 0.0)
         return Reading(FEW, FEW, nothing, Estimate.undefined(FEW, "1/reward", n), 0.0)
     tilt = binary_tilt(scores.is_success, None, reference, error)
-    return combined(scores, kl, None, tilt, rng, error)
+    return combined(scores, kl, None, tilt, weights, error)
 
 
 def _outside(
-    scores: CandidateScores, kl: Estimate, reference: Estimate, rng: np.random.Generator, error: float
+    scores: CandidateScores, kl: Estimate, reference: Estimate, weights: BootstrapWeights, error: float
 ) -> Reading:
     """O = C: tilt = 0, escape = E_q[1_C·log q/p] + (1-b)·log((1-b)/(1-a)), drift = KL - escape."""
     none = Term(0.0, 0.0, 0.0, 0.0)
@@ -246,4 +247,4 @@ def _outside(
     parts = escape_parts(scores.is_success, scores.log_ratio, reference, error)
     if isinstance(parts, str):
         return Reading(none, parts, parts, beta, 0.0)
-    return combined(scores, kl, parts, InsideTilt(none, beta, np.zeros(n), 0.0), rng, error)
+    return combined(scores, kl, parts, InsideTilt(none, beta, np.zeros(n), 0.0), weights, error)

@@ -85,7 +85,6 @@ def collapse(
     max_share: float,
     confidence: float,
     families: Sequence[str],
-    rng: np.random.Generator,
 ) -> Finding | None:
     """The candidate keeps at most a share of the entropy that a tilt to its success rate would have kept.
 
@@ -96,9 +95,8 @@ def collapse(
         max_share: Share at or below which it has collapsed.
         confidence: Of the two-sided interval whose upper end must lie below.
         families: A family a prompt.
-        rng: Source of resampling.
     """
-    if not _is_surely_negative(candidate - max_share * tilted, confidence, families, rng):
+    if not _is_surely_negative(candidate - max_share * tilted, confidence, families):
         return None
     kept = float(candidate.mean() / tilted.mean())
     return Finding(
@@ -117,7 +115,6 @@ def drift_dominated(
     min_nats: float,
     confidence: float,
     families: Sequence[str],
-    rng: np.random.Generator,
 ) -> Finding | None:
     """Most of KL(q||p) is neither what the signal asked for nor an escape.
 
@@ -128,11 +125,10 @@ def drift_dominated(
         min_nats: Mean drift below which it is no news, whatever its share.
         confidence: Of the two-sided interval whose lower end must exceed it.
         families: A family a prompt.
-        rng: Source of resampling.
     """
     if not drift.size or drift.mean() < min_nats:
         return None
-    if not _is_surely_negative(min_share * kl - drift, confidence, families, rng):
+    if not _is_surely_negative(min_share * kl - drift, confidence, families):
         return None
     share = float(drift.mean() / kl.mean())
     return Finding(
@@ -148,7 +144,6 @@ def format_repair(
     *,
     max_share: float,
     confidence: float,
-    rng: np.random.Generator,
 ) -> Finding | None:
     """The gain mostly vanishes when truncated and unparsed samples of both sides are left out.
 
@@ -160,7 +155,6 @@ def format_repair(
         gain: Their gain split.
         max_share: Share of the gain, at most, that parsed samples may show.
         confidence: Of the two-sided interval whose upper end must lie below.
-        rng: Source of resampling.
     """
     low, total = gain.total.sampling_low, gain.total.estimate.value
     usable = [p for p in prompts if p.reference.pilot.size and p.candidate.pilot.size]
@@ -169,7 +163,7 @@ def format_repair(
     gains = np.array([float(p.candidate.pilot.mean() - p.reference.pilot.mean()) for p in usable])
     parsed = np.array([_parsed_gain(p) for p in usable])
     families = [p.family if p.family is not None else f"\0{p.prompt_id}" for p in usable]
-    if not _is_surely_negative(parsed - max_share * gains, confidence, families, rng):
+    if not _is_surely_negative(parsed - max_share * gains, confidence, families):
         return None
     return Finding(
         "format_repair",
@@ -188,12 +182,10 @@ def _parsed_gain(prompt: PromptRecord) -> float:
     return rates[0] - rates[1]
 
 
-def _is_surely_negative(
-    values: Floats, confidence: float, families: Sequence[str], rng: np.random.Generator
-) -> bool:
+def _is_surely_negative(values: Floats, confidence: float, families: Sequence[str]) -> bool:
     """Whether the mean over the population of prompts has an upper bound below 0; never from few families."""
     if len(set(families)) < LEAST_UNITS:
         return False
     estimates = [Estimate(value=float(value), n=1, unit="nats") for value in values]
-    mean = mean_over_prompts(estimates, rng, confidence, families=families).population
+    mean = mean_over_prompts(estimates, confidence, families=families).population
     return mean.ci_high is not None and mean.ci_high < 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.partition import dense_log_partition, log_partition, success_ends
@@ -99,7 +100,7 @@ def dense_tilt(
     rewards: Floats,
     within: Bools | None,
     reference: Floats,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     error: float,
     *,
     reward_range: tuple[float, float] = (-math.inf, math.inf),
@@ -113,7 +114,7 @@ def dense_tilt(
         rewards: r of candidate samples. Shape ``(n,)``.
         within: Which of them lie in S; None if S is everything. Shape ``(n,)``.
         reference: r of a fixed number of reference samples that lie in S. Shape ``(n_p,)``.
-        rng: Source of bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         error: What all intervals may miss together.
         reward_range: Known bounds of r.
     """
@@ -131,10 +132,10 @@ def dense_tilt(
         )
     share, mean = kept.size / n, float(kept.mean())
     share_box = (1.0, 1.0) if within is None else clopper_pearson(kept.size, n, 1 - error / 4)
-    ends = mean_interval(kept, rng, 1 - error / 4)
+    ends = mean_interval(kept, weights, 1 - error / 4)
     targets = [min(max(end, reward_range[0]), reward_range[1]) for end in (ends[0], mean, ends[1])]
-    costs = [_cost(reference, m, rng, error / 2, reward_range) for m in targets]
-    overlap = _overlap(reference, ends, rng, error / 4)
+    costs = [_cost(reference, m, weights, error / 2, reward_range) for m in targets]
+    overlap = _overlap(reference, ends, weights, error / 4)
     low = 0.0 if overlap else min(cost.low for cost in costs)
     bounds = share_box[0] * low, share_box[1] * max(cost.high for cost in costs)
     slope, cost = matched_tilt(reference, mean)
@@ -187,7 +188,7 @@ def _dense(
 def _cost(
     reference: Floats,
     mean: float,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     error: float,
     reward_range: tuple[float, float],
 ) -> Term:
@@ -200,15 +201,15 @@ def _cost(
         hits = int(np.sum(reference == extreme))
         low, high = clopper_pearson(hits, reference.size, 1 - error)
         return Term(cost, -math.log(high), -math.log(low), None)
-    found = dense_log_partition(reference, slope, rng, reward_range=reward_range, confidence=1 - error)
+    found = dense_log_partition(reference, slope, weights, reward_range=reward_range, confidence=1 - error)
     low = -math.inf if found.ci_high is None else slope * mean - found.ci_high
     high = math.inf if found.ci_low is None else slope * mean - found.ci_low
     return Term(cost, max(low, 0.0), high, None)
 
 
-def _overlap(reference: Floats, ends: tuple[float, float], rng: np.random.Generator, error: float) -> bool:
+def _overlap(reference: Floats, ends: tuple[float, float], weights: BootstrapWeights, error: float) -> bool:
     """Whether the mean rewards of both sides may be equal: then the tilt may be nothing."""
-    low, high = mean_interval(reference, rng, 1 - error)
+    low, high = mean_interval(reference, weights, 1 - error)
     return low <= ends[1] and ends[0] <= high
 
 

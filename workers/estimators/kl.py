@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.sample_mean import mean_estimate, standard_error
@@ -59,7 +60,7 @@ def sequence_kl(
     kl_rb: Floats,
     log_ratio: Floats,
     lengths: NDArray[np.int64],
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     confidence: float = 0.95,
 ) -> KLResult:
     """Estimate KL(q‖p) from candidate samples.
@@ -69,7 +70,7 @@ def sequence_kl(
             Shape ``(n,)``.
         log_ratio: Per sample, log q(y) - log p(y), in nats; +inf where p(y) = 0. Shape ``(n,)``.
         lengths: Tokens per sample, EOS included. Shape ``(n,)``.
-        rng: Source of the intervals' bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         confidence: Nominal coverage of each interval.
 
     Raises:
@@ -87,10 +88,10 @@ def sequence_kl(
         per_token = Estimate.undefined(TRUNCATED_SUPPORT, "nats per token", n)
         return KLResult(nats, nats, per_token, nats, singular)
     return KLResult(
-        rb=mean_estimate(rb, rng, unit="nats", confidence=confidence, floor=0.0),
-        k1=mean_estimate(k1, rng, unit="nats", confidence=confidence),
-        per_token=_per_token(rb, lengths, rng, confidence),
-        difference=mean_estimate(rb - k1, rng, unit="nats", confidence=confidence),
+        rb=mean_estimate(rb, weights, unit="nats", confidence=confidence, floor=0.0),
+        k1=mean_estimate(k1, weights, unit="nats", confidence=confidence),
+        per_token=_per_token(rb, lengths, weights, confidence),
+        difference=mean_estimate(rb - k1, weights, unit="nats", confidence=confidence),
         singular_mass=singular,
     )
 
@@ -162,13 +163,13 @@ def _position(values: Floats) -> Estimate:
 
 
 def _per_token(
-    kl_rb: Floats, lengths: NDArray[np.int64], rng: np.random.Generator, confidence: float
+    kl_rb: Floats, lengths: NDArray[np.int64], weights: BootstrapWeights, confidence: float
 ) -> Estimate:
     """Ratio of means; its interval is that of the residual kl - ratio·length, whose true mean is about 0."""
     unit = "nats per token"
     mean_length = float(lengths.mean())
     ratio = max(float(kl_rb.mean()) / mean_length, 0.0)
-    residual = mean_estimate(kl_rb - ratio * lengths, rng, unit=unit, confidence=confidence)
+    residual = mean_estimate(kl_rb - ratio * lengths, weights, unit=unit, confidence=confidence)
     if residual.ci_low is None or residual.ci_high is None:
         return Estimate(value=ratio, n=residual.n, unit=unit, status="unreliable", reason=residual.reason)
     return Estimate(

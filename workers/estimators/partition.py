@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.estimate import Estimate
 from workers.estimators.sample_mean import (
     LARGEST_SHARE,
@@ -81,7 +82,7 @@ def binary_log_partition(reference: Estimate, beta: float) -> Estimate:
 def dense_log_partition(
     rewards: Floats,
     beta: float,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     *,
     reward_range: tuple[float, float] = (-math.inf, math.inf),
     confidence: float = 0.95,
@@ -91,7 +92,7 @@ def dense_log_partition(
     Args:
         rewards: r of samples y ~ p. Shape ``(n,)``.
         beta: Finite inverse temperature.
-        rng: Source of the interval's bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         reward_range: Known bounds of r; they bound the interval.
         confidence: Nominal coverage.
 
@@ -106,21 +107,21 @@ def dense_log_partition(
         return Estimate.undefined("no samples", NATS)
     bounds = sorted((_scaled(beta, bottom), _scaled(beta, top)))
     shift = float((beta * r).max())
-    weights = np.exp(beta * r - shift)
-    value = shift + math.log(float(weights.mean()))
+    factors = np.exp(beta * r - shift)
+    value = shift + math.log(float(factors.mean()))
     if r.size == 1:
         return Estimate(value=value, n=1, unit=NATS, status="unreliable", reason=SINGLE)
-    low, high = mean_interval(weights, rng, confidence)
+    low, high = mean_interval(factors, weights, confidence)
     log_low = shift + math.log(low) if low > 0 else -math.inf
     ends = max(min(log_low, value), bounds[0]), min(max(shift + math.log(high), value), bounds[1])
-    heavy = float(weights.max()) > LARGEST_SHARE * float(weights.sum())
+    heavy = float(factors.max()) > LARGEST_SHARE * float(factors.sum())
     return Estimate.from_interval(
         value,
         *ends,
         confidence=confidence,
         n=r.size,
         unit=NATS,
-        std_error=standard_error(weights) / float(weights.mean()),
+        std_error=standard_error(factors) / float(factors.mean()),
         reason="one sample carries most of Z" if heavy else "",
         status="unreliable" if heavy else None,
     )

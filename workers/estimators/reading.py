@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.escape import EscapeParts
 from workers.estimators.estimate import Estimate
 from workers.estimators.inside_tilt import InsideTilt
@@ -50,7 +51,7 @@ def combined(
     kl: Estimate,
     escape: EscapeParts | None,
     tilt: InsideTilt,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     error: float,
 ) -> Reading:
     """Put escape and tilt together and give drift the rest.
@@ -63,7 +64,7 @@ def combined(
         kl: KL(q‖p) of the same samples.
         escape: None where O is empty.
         tilt: The tilt inside S.
-        rng: Source of bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         error: What the interval of a mean may miss.
     """
     nothing = Term(0.0, 0.0, 0.0, 0.0)
@@ -75,11 +76,11 @@ def combined(
     spent = min(max(parts.value, 0.0), kl.value)
     found = nothing
     if escape is not None:
-        low, high = mean_interval(parts.per_sample, rng, 1 - error)
+        low, high = mean_interval(parts.per_sample, weights, 1 - error)
         spread = math.hypot(standard_error(parts.per_sample), parts.reference_error)
         found = cover(Term(spent, max(low - parts.below, 0.0), high + parts.above, spread))
     rest = scores.kl_rb - parts.per_sample
-    low, high = mean_interval(rest, rng, 1 - error)
+    low, high = mean_interval(rest, weights, 1 - error)
     low, high = max(low - parts.above, 0.0), max(high + parts.below, 0.0)
     if isinstance(tilt.term, str):
         return Reading(tilt.term, tilt.term, found, tilt.beta, abs(spent - parts.value))

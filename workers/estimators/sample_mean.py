@@ -5,13 +5,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.estimate import Estimate
 
 Floats = NDArray[np.float64]
 
-RESAMPLES: Final = 1999
 #: The unseen end of a tail is placed at the quantile that one value in `TAIL_FACTOR`·n exceeds.
 TAIL_FACTOR: Final = 8.0
 #: Never further than this many times the largest value seen.
@@ -30,9 +30,7 @@ LEAST_SHIFT: Final = 0.01
 SINGLE: Final = "one sample has no error bar"
 
 
-def mean_interval(
-    values: Floats, rng: np.random.Generator, confidence: float, *, unseen_tail: bool = True
-) -> tuple[float, float]:
+def mean_interval(values: Floats, weights: BootstrapWeights | None, confidence: float) -> tuple[float, float]:
     """Two-sided interval for the mean: the union of two intervals for skewed data.
 
     1. Hall's cubic transformation of Student's t (P. Hall 1992, J. R. Stat. Soc. B 54, 221), which corrects
@@ -49,10 +47,10 @@ def mean_interval(
 
     Args:
         values: Independent values, finite. Shape ``(n,)``, n >= 2.
-        rng: Source of the bootstrap weights. The order of `values` does not matter.
+        weights: Of the Bayesian bootstrap; the order of `values` does not matter. None for the first interval
+            alone: per-sample divergences need the second; means of prompts, which are averages already, do
+            not, and it would double their width.
         confidence: Nominal coverage.
-        unseen_tail: Whether to take the union with the second interval. Per-sample divergences need it; means
-            of prompts, which are averages already, do not, and it would double their width.
 
     Raises:
         ValueError: Fewer than two values, or one is not finite.
@@ -63,32 +61,30 @@ def mean_interval(
     if x[0] == x[-1]:
         return float(x[0]), float(x[0])
     hall_low, hall_high = hall_interval(x, confidence)
-    if not unseen_tail:
+    if weights is None:
         # Few values show their own skewness badly: Hall's interval of ten gamma values holds 93.7 % at 95 %.
         mean, stretch = _mean(x), math.sqrt((x.size + 1) / (x.size - 1))
         return mean - stretch * (mean - hall_low), mean + stretch * (hall_high - mean)
-    boot_low, boot_high = _extended_bootstrap(x, rng, confidence)
+    boot_low, boot_high = _extended_bootstrap(x, weights, confidence)
     return min(hall_low, boot_low), max(hall_high, boot_high)
 
 
 def mean_estimate(
     values: Floats,
-    rng: np.random.Generator,
+    weights: BootstrapWeights | None,
     *,
     unit: str,
     confidence: float = 0.95,
     floor: float = -math.inf,
-    unseen_tail: bool = True,
 ) -> Estimate:
     """Mean of independent values with `mean_interval`, and a grade.
 
     Args:
         values: Finite values. Shape ``(n,)``.
-        rng: See `mean_interval`.
+        weights: See `mean_interval`.
         unit: Unit of the values.
         confidence: Nominal coverage.
         floor: Known lower bound of the true mean (0 for a divergence); value and ends are raised to it.
-        unseen_tail: See `mean_interval`.
 
     Raises:
         ValueError: A value is not finite.
@@ -101,8 +97,8 @@ def mean_estimate(
     value = max(_mean(x), floor)
     if x.size == 1:
         return Estimate(value=value, n=1, unit=unit, status="unreliable", reason=SINGLE)
-    low, high = mean_interval(x, rng, confidence, unseen_tail=unseen_tail)
-    reason = weakness(x, FEW if unseen_tail else FEW_AVERAGES)
+    low, high = mean_interval(x, weights, confidence)
+    reason = weakness(x, FEW_AVERAGES if weights is None else FEW)
     return Estimate(
         value=value,
         std_error=standard_error(x),
@@ -153,7 +149,7 @@ def hall_interval(x: Floats, confidence: float) -> tuple[float, float]:
     if se == 0:
         return float(x[0]), float(x[-1])
     skew = _skewness(x)
-    t = float(stats.t.ppf(0.5 + confidence / 2, n - 1))
+    t = float(special.stdtrit(n - 1, 0.5 + confidence / 2))
     mean = _mean(x)
     return mean - _hall_inverse(t, skew, n) * se, mean - _hall_inverse(-t, skew, n) * se
 
@@ -176,17 +172,12 @@ def _hall_inverse(z: float, skew: float, n: int) -> float:
     return float((np.cbrt(1 + 3 * c * (z - c / 2)) - 1) / c)
 
 
-def _extended_bootstrap(x: Floats, rng: np.random.Generator, confidence: float) -> tuple[float, float]:
+def _extended_bootstrap(x: Floats, weights: BootstrapWeights, confidence: float) -> tuple[float, float]:
     median = float(np.median(x))
     top = median + _tail_reach(x - median)
     bottom = median - _tail_reach(median - x)
-    means, extra = np.empty(RESAMPLES), np.empty(RESAMPLES)
-    step = max(1, 500_000 // (x.size + 1))  # bounds the memory of one block of weights
-    for start in range(0, RESAMPLES, step):
-        weights = rng.standard_exponential((min(step, RESAMPLES - start), x.size + 1))
-        total = weights.sum(axis=1)
-        means[start : start + step] = weights[:, :-1] @ x / total
-        extra[start : start + step] = weights[:, -1] / total
+    rows = [(block[:, :-1] @ x, block[:, -1]) for block in weights.blocks(x.size)]
+    means, extra = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     tail = (1 - confidence) / 2
     return float(np.quantile(means + extra * bottom, tail)), float(np.quantile(means + extra * top, 1 - tail))
 

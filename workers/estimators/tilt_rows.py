@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
 from workers.estimators.partition import equilibrium, positive
@@ -53,7 +54,7 @@ def tilt_rows(
     rewards: Floats,
     kl_rb: Floats,
     kl: Estimate,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     confidence: float = 0.95,
 ) -> list[TiltRow]:
     """Rows of `by_inverse_temperature` for one prompt.
@@ -67,7 +68,7 @@ def tilt_rows(
         rewards: r of candidate samples. Shape ``(n,)``.
         kl_rb: Σ_t KL(q_t‖p_t) of the same samples, nats. Shape ``(n,)``.
         kl: Their `KLResult.rb`; where it is undefined so are free energy and gap, for its reason.
-        rng: Source of the intervals' bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         confidence: Nominal coverage of each interval of free energy and gap.
 
     Raises:
@@ -81,14 +82,15 @@ def tilt_rows(
             rows.append(TiltRow(beta, log_z, least, missing, missing))
             continue
         per_sample = np.asarray(kl_rb, dtype=np.float64) / beta - np.asarray(rewards, dtype=np.float64)
-        energy = mean_estimate(per_sample, rng, unit=REWARD, confidence=confidence)
-        rows.append(TiltRow(beta, log_z, least, energy, _gap_estimate(per_sample, least, rng, confidence)))
+        energy = mean_estimate(per_sample, weights, unit=REWARD, confidence=confidence)
+        rows.append(
+            TiltRow(beta, log_z, least, energy, _gap_estimate(per_sample, least, weights, confidence))
+        )
     return rows
 
 
 def mean_tilt_rows(
     prompts: Sequence[Sequence[TiltRow]],
-    rng: np.random.Generator,
     confidence: float = 0.95,
     *,
     families: Sequence[str] | None = None,
@@ -97,7 +99,6 @@ def mean_tilt_rows(
 
     Args:
         prompts: The rows of each prompt.
-        rng: Source of the bootstrap weights.
         confidence: Nominal coverage of the population intervals.
         families: See `mean_over_prompts`.
 
@@ -106,7 +107,7 @@ def mean_tilt_rows(
     """
 
     def mean(estimates: Sequence[Estimate], least: float = -math.inf) -> PromptMean:
-        return mean_over_prompts(estimates, rng, confidence, least=least, families=families)
+        return mean_over_prompts(estimates, confidence, least=least, families=families)
 
     means = []
     for rows in zip(*prompts, strict=True):
@@ -142,7 +143,7 @@ def _equilibrium_estimate(log_z: Estimate, beta: float) -> Estimate:
 
 
 def _gap_estimate(
-    per_sample: Floats, least: Estimate, rng: np.random.Generator, confidence: float
+    per_sample: Floats, least: Estimate, weights: BootstrapWeights, confidence: float
 ) -> Estimate:
     """F - F*, raised to the 0 that the exact gap cannot fall below."""
     if least.value is None:
@@ -150,7 +151,7 @@ def _gap_estimate(
     spent = 0.0 if least.confidence is None else 1 - least.confidence
     if spent >= 1 - confidence:
         raise ValueError("the log-partition's interval must be at a higher confidence than the gap's")
-    energy = mean_estimate(per_sample, rng, unit=REWARD, confidence=confidence + spent)
+    energy = mean_estimate(per_sample, weights, unit=REWARD, confidence=confidence + spent)
     if energy.value is None:
         return energy
     high = math.inf if energy.ci_high is None or least.ci_low is None else energy.ci_high - least.ci_low

@@ -112,7 +112,7 @@ def decide(
         same = judged is prompts  # one seed: judging them again would say the same again
         other = main if same else _judge_with_sensitivity(judged, decision, seed, blocking)
         points.append(CurvePoint(k_probe, other.label, other.share.lower, other.share.upper))
-    findings = (*_findings(prompts, main.gain, decision, np.random.default_rng(seed)), *movement)
+    findings = (*_findings(prompts, main.gain, decision), *movement)
     news, others = ([f.detail for f in findings if (f.finding in NEWS) is lead] for lead in (True, False))
     return Verdict(
         label=main.label,
@@ -247,9 +247,7 @@ def _certified(prompts: Sequence[PromptRecord]) -> tuple[int, int]:
     return elicited, sum(classify_regime(prompt.evidence).confirmed for prompt in prompts)
 
 
-def _findings(
-    prompts: Sequence[PromptRecord], gain: GainSplit, decision: Decision, rng: np.random.Generator
-) -> list[Finding]:
+def _findings(prompts: Sequence[PromptRecord], gain: GainSplit, decision: Decision) -> list[Finding]:
     found = [
         shrinkage(prompts, decision.alpha),
         regression(gain),
@@ -258,7 +256,6 @@ def _findings(
             gain,
             max_share=decision.format_repair_max_share,
             confidence=1 - decision.alpha,
-            rng=rng,
         ),
     ]
     return [finding for finding in found if finding is not None]

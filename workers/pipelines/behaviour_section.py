@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.estimate import Estimate
 from workers.estimators.unseen import NATS, PROBABILITY, behaviour_entropy, novel_mass, unseen_mass
@@ -71,23 +69,19 @@ def side_behaviours(result: PromptResult, stream: str) -> SideBehaviours:
     return SideBehaviours(entropy, unseen_mass(pilot, CONFIDENCE, known=(None,)), novel, counts)
 
 
-def behaviours_json(
-    spec: AnalysisSpec, results: Sequence[PromptResult], stream: str, rng: np.random.Generator
-) -> Json:
+def behaviours_json(spec: AnalysisSpec, results: Sequence[PromptResult], stream: str) -> Json:
     """A side's `behaviour_entropy`, `unseen_mass` and, the candidate's, `novel_mass`: means over prompts."""
     names = {"behaviour_entropy": NATS, "unseen_mass": PROBABILITY}
     names |= {"novel_mass": PROBABILITY} if stream == CANDIDATE else {}
     if not is_labelled(spec):
-        return {
-            name: _mean_json([Estimate.undefined(NO_LABELLER, unit)], rng) for name, unit in names.items()
-        }
+        return {name: _mean_json([Estimate.undefined(NO_LABELLER, unit)]) for name, unit in names.items()}
     found = [side_behaviours(result, stream) for result in results if _side(result, stream) is not None]
     columns = {
         "behaviour_entropy": [one.entropy for one in found],
         "unseen_mass": [one.unseen for one in found],
         "novel_mass": [one.novel for one in found if one.novel is not None],
     }
-    return {name: _mean_json(columns[name], rng) for name in names}
+    return {name: _mean_json(columns[name]) for name in names}
 
 
 def row_behaviours_json(result: PromptResult, stream: str) -> Json:
@@ -107,8 +101,8 @@ def _side(result: PromptResult, stream: str) -> SideObservations | None:
     return result.observed.reference if stream == REFERENCE else result.observed.candidate
 
 
-def _mean_json(estimates: Sequence[Estimate], rng: np.random.Generator) -> Json:
+def _mean_json(estimates: Sequence[Estimate]) -> Json:
     if len(estimates) == 1 and estimates[0].value is None:
         return {**estimate_json(estimates[0]), "sampling_std_error": None}
     most = 1.0 if estimates and estimates[0].unit == PROBABILITY else math.inf
-    return mean_json(mean_over_prompts(estimates, rng, CONFIDENCE, least=0.0, most=most))
+    return mean_json(mean_over_prompts(estimates, CONFIDENCE, least=0.0, most=most))

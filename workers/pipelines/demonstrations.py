@@ -211,16 +211,12 @@ def _prices(scored: ScoredDemonstrations | None, count: int = 0) -> list[Estimat
     return [Estimate(value=-float(one), n=1, unit="nats") for one in scored.log_prob]
 
 
-def demonstrations_section(
-    spec: AnalysisSpec, found: Sequence[PromptDemonstrations], rng: np.random.Generator
-) -> Json:
+def demonstrations_section(spec: AnalysisSpec, found: Sequence[PromptDemonstrations]) -> Json:
     """The result document's `demonstrations`: means over prompts of what their demonstrations show."""
     families = [one.prompt.family or f"\0{one.prompt.id}" for one in found]
 
     def mean(estimates: Sequence[Estimate], least: float = -np.inf, most: float = np.inf) -> Json:
-        return mean_json(
-            mean_over_prompts(estimates, rng, CONFIDENCE, least=least, most=most, families=families)
-        )
+        return mean_json(mean_over_prompts(estimates, CONFIDENCE, least=least, most=most, families=families))
 
     def both(figure: Callable[[ScoredDemonstrations], Estimate], unit: str, **ends: float) -> Json:
         missing = Estimate.undefined(UNSCORED, unit)

@@ -65,7 +65,6 @@ def diagnostics_section(
     draws: Mapping[str, Draws],
     checks: Sequence[Check],
     floors: Mapping[int, ChanceFloor],
-    rng: np.random.Generator,
 ) -> Json:
     """Weight diagnostics, shares of unusable samples, overlap and chance floor."""
     section: Json = {
@@ -86,7 +85,7 @@ def diagnostics_section(
     masses = [r.terms.kl.singular_mass for r in scored if r.terms is not None]
     if masses:
         families = families_of(scored)
-        mean = mean_over_prompts(masses, rng, CONFIDENCE, least=0.0, most=1.0, families=families)
+        mean = mean_over_prompts(masses, CONFIDENCE, least=0.0, most=1.0, families=families)
         section["singular_mass"] = mean_json(mean)
     section |= audit_json(spec)
     if floors:

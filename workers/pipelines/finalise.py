@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.gain import PromptRecord
 from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
 from workers.pipelines.audit import audited
@@ -129,11 +130,12 @@ def finalise(
             )
         )
     missing_scores = _why_unscored(participants)
+    weights = BootstrapWeights(generator(spec, "bootstrap"))
     results = [
         estimate_prompt(
             spec,
             prompt,
-            generator(spec, f"estimates/{spec.prompts[prompt.index].id}"),
+            weights,
             missing_scores=missing_scores,
         )
         for prompt in observed
@@ -147,7 +149,7 @@ def finalise(
         "partial": partial,
         "frame": frame(requested, participants),
     }
-    return _assemble(spec, document, committed, results, notices, dict(usage), judge)
+    return _assemble(spec, document, committed, results, notices, dict(usage), judge, weights)
 
 
 def _why_unscored(participants: Mapping[str, Participant]) -> str:
@@ -165,6 +167,7 @@ def _assemble(
     notices: Sequence[Notice],
     usage: Json,
     judge: Judge,
+    weights: BootstrapWeights,
 ) -> Findings:
     rng = generator(spec, "sections")
     observed = [result.observed for result in results]
@@ -192,25 +195,25 @@ def _assemble(
         regimes = [regime_of(record) for record in records]
         if spec.kind == "capability":
             failed = [check.check for check in checks if check.blocking and not check.passed]
-            movement = movement_findings(spec, results, generator(spec, "findings"))
+            movement = movement_findings(spec, results)
             verdict = verdict_of(spec, records, curve, nulls, failed, movement, generator(spec, "verdict"))
             document |= {"verdict": verdict_json(verdict), "gain": gain_json(verdict)}
     document["support"] = support_section(spec, results, regimes, rng)
     if spec.kind != "support":
-        raw = untruncated_kl(spec, committed.scores, lambda name: generator(spec, name))
-        document["free_energy"] = free_energy_section(spec, results, checks, rng, untruncated=raw)
+        raw = untruncated_kl(spec, committed.scores, weights)
+        document["free_energy"] = free_energy_section(spec, results, checks, rng, weights, untruncated=raw)
     demonstrated: dict[str, PromptDemonstrations] = {}
     if DEMONSTRATIONS in spec.streams:
         indices = [result.spec.index for result in results]
         shown = read_demonstrations(spec, committed.samples, committed.scores, indices)
-        document["demonstrations"] = demonstrations_section(spec, shown, generator(spec, DEMONSTRATIONS))
+        document["demonstrations"] = demonstrations_section(spec, shown)
         demonstrated = {one.prompt.id: one for one in shown}
     drawing = [name for name in spec.streams if name != DEMONSTRATIONS]
     draws = {stream: draws_of(committed.samples, stream) for stream in drawing}
     warnings = [*notices, *warnings_of(spec, results, draws), *opinion_notices(opinions)]
     document |= {
         "nulls": [_null_json(null) for null in nulls],
-        "diagnostics": diagnostics_section(spec, results, draws, checks, floors, rng),
+        "diagnostics": diagnostics_section(spec, results, draws, checks, floors),
         "usage": usage,
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
     }

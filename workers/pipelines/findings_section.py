@@ -12,21 +12,17 @@ from workers.pipelines.prompt_result import PromptResult
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 
 
-def movement_findings(
-    spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator
-) -> list[Finding]:
+def movement_findings(spec: AnalysisSpec, results: Sequence[PromptResult]) -> list[Finding]:
     """Collapse and drift, from the prompts that can show them."""
     found = [
-        _entropy_collapse(spec, results, rng),
-        _behaviour_collapse(spec, results, rng) if is_labelled(spec) else None,
-        _drift(spec, results, rng),
+        _entropy_collapse(spec, results),
+        _behaviour_collapse(spec, results) if is_labelled(spec) else None,
+        _drift(spec, results),
     ]
     return [finding for finding in found if finding is not None]
 
 
-def _entropy_collapse(
-    spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator
-) -> Finding | None:
+def _entropy_collapse(spec: AnalysisSpec, results: Sequence[PromptResult]) -> Finding | None:
     kept, candidate, tilted = [], [], []
     for result in results:
         pair = result.observed.pair
@@ -39,12 +35,10 @@ def _entropy_collapse(
             kept.append(result)
             candidate.append(float(-own_q.mean()))
             tilted.append(expected)
-    return _collapse(spec, kept, candidate, tilted, "sequence entropy", rng)
+    return _collapse(spec, kept, candidate, tilted, "sequence entropy")
 
 
-def _behaviour_collapse(
-    spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator
-) -> Finding | None:
+def _behaviour_collapse(spec: AnalysisSpec, results: Sequence[PromptResult]) -> Finding | None:
     kept, candidate, tilted = [], [], []
     for result in results:
         if result.observed.candidate is None:
@@ -54,7 +48,7 @@ def _behaviour_collapse(
             kept.append(result)
             candidate.append(sides[0])
             tilted.append(sides[1])
-    return _collapse(spec, kept, candidate, tilted, "behaviour entropy of successes", rng)
+    return _collapse(spec, kept, candidate, tilted, "behaviour entropy of successes")
 
 
 def _collapse(
@@ -63,7 +57,6 @@ def _collapse(
     candidate: Sequence[float],
     tilted: Sequence[float],
     what: str,
-    rng: np.random.Generator,
 ) -> Finding | None:
     return collapse(
         np.array(candidate, np.float64),
@@ -72,11 +65,10 @@ def _collapse(
         max_share=spec.thresholds.collapse_max_entropy_share,
         confidence=1 - spec.thresholds.alpha,
         families=families_of(results),
-        rng=rng,
     )
 
 
-def _drift(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator) -> Finding | None:
+def _drift(spec: AnalysisSpec, results: Sequence[PromptResult]) -> Finding | None:
     kept, kls, drifts = [], [], []
     for result in results:
         if result.terms is None:
@@ -93,5 +85,4 @@ def _drift(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.G
         min_nats=spec.thresholds.drift_dominated_min_nats,
         confidence=1 - spec.thresholds.alpha,
         families=families_of(kept),
-        rng=rng,
     )

@@ -6,6 +6,7 @@ from itertools import compress
 
 import numpy as np
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.closure import Check
 from workers.estimators.counts import log_budget
 from workers.estimators.dataset import PromptMean, mean_over_prompts
@@ -36,6 +37,7 @@ def free_energy_section(
     results: Sequence[PromptResult],
     checks: Sequence[Check],
     rng: np.random.Generator,
+    weights: BootstrapWeights,
     *,
     untruncated: Mapping[int, KLResult] | None = None,
 ) -> Json:
@@ -45,7 +47,8 @@ def free_energy_section(
         spec: The analysis.
         results: The prompts.
         checks: The closure checks.
-        rng: Source of bootstrap weights.
+        rng: Source of resamples of prompts.
+        weights: Of the Bayesian bootstrap.
         untruncated: KL from untruncated draws of the candidate, by prompt index.
     """
     terms = terms_of(results)
@@ -53,7 +56,7 @@ def free_energy_section(
 
     def mean(pick: Callable[[FreeEnergyTerms], Estimate], least: float = -math.inf) -> Json:
         picked = [pick(term) for term in terms]
-        return mean_json(mean_over_prompts(picked, rng, CONFIDENCE, least=least, families=families))
+        return mean_json(mean_over_prompts(picked, CONFIDENCE, least=least, families=families))
 
     def nats(pick: Callable[[FreeEnergyTerms], Estimate]) -> Json:
         return mean(pick, least=0.0)
@@ -67,9 +70,9 @@ def free_energy_section(
         "tilt": nats(lambda t: t.decomposition.tilt),
         "drift": nats(lambda t: t.decomposition.drift),
         "escape": nats(lambda t: t.decomposition.escape),
-        "mean_energy": _mean_energy(spec, results, rng),
+        "mean_energy": _mean_energy(spec, results, rng, weights),
         "matched_inverse_temperature": mean(lambda t: t.decomposition.matched_inverse_temperature),
-        "by_inverse_temperature": rows_json([term.rows for term in terms], rng, families),
+        "by_inverse_temperature": rows_json([term.rows for term in terms], families),
         "certificate": _certificate(spec, terms, nats),
         "closure": [check_json(check) for check in checks],
     }
@@ -77,9 +80,9 @@ def free_energy_section(
     if any(retreating):
         retreats = [t.decomposition.escape for t in compress(terms, retreating)]
         left = list(compress(families, retreating))
-        section["retreat"] = mean_json(mean_over_prompts(retreats, rng, CONFIDENCE, least=0.0, families=left))
+        section["retreat"] = mean_json(mean_over_prompts(retreats, CONFIDENCE, least=0.0, families=left))
     if UNTRUNCATED in spec.streams:
-        section["kl_untruncated"] = _untruncated(spec, results, untruncated or {}, rng)
+        section["kl_untruncated"] = _untruncated(spec, results, untruncated or {})
     if any(term.strategies is not None for term in terms):
         section["drift_parts"] = {
             "strategy_level": nats(lambda t: _parts_of_drift(t)[0]),
@@ -87,10 +90,10 @@ def free_energy_section(
         }
         section["behaviours"] = _behaviours(spec, terms)
     if terms:
-        section["response"] = response_json(spec, terms, rng, families)
+        section["response"] = response_json(spec, terms, families)
     if any(result.observed.pair is not None for result in results):
-        section["entropy"] = entropy_json(results, rng)
-        section["by_position"] = positions_json(results, rng)
+        section["entropy"] = entropy_json(results, weights)
+        section["by_position"] = positions_json(results)
     return section
 
 
@@ -106,7 +109,6 @@ def _untruncated(
     spec: AnalysisSpec,
     results: Sequence[PromptResult],
     untruncated: Mapping[int, KLResult],
-    rng: np.random.Generator,
 ) -> Json:
     """KL(q||p) of the models at temperature 1 without truncation, from draws of its own."""
     missing = undefined_kl(NOT_SCORED)
@@ -114,7 +116,7 @@ def _untruncated(
     families = families_of(results)
 
     def mean(estimates: Sequence[Estimate], least: float = -math.inf) -> Json:
-        return mean_json(mean_over_prompts(estimates, rng, CONFIDENCE, least=least, families=families))
+        return mean_json(mean_over_prompts(estimates, CONFIDENCE, least=least, families=families))
 
     return {
         "kl": mean([kl.rb for kl in found], 0.0),
@@ -141,7 +143,9 @@ def _behaviours(spec: AnalysisSpec, terms: Sequence[FreeEnergyTerms]) -> Json:
     }
 
 
-def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
+def _mean_energy(
+    spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.random.Generator, weights: BootstrapWeights
+) -> Json:
     """E = -r of both sides."""
     sides = {
         REFERENCE: [r.observed.reference for r in results],
@@ -150,7 +154,7 @@ def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.ra
     energies = {}
     for stream, observed in sides.items():
         if is_dense(spec):
-            mean = _mean_reward(results, observed, rng)
+            mean = _mean_reward(results, observed, weights)
         else:
             mean = mean_success(results, observed, printed_successes(results, stream), rng)
         energies[stream] = mean_json(PromptMean(_negated(mean.population), mean.sampling_std_error))
@@ -158,12 +162,12 @@ def _mean_energy(spec: AnalysisSpec, results: Sequence[PromptResult], rng: np.ra
 
 
 def _mean_reward(
-    results: Sequence[PromptResult], sides: Sequence[SideObservations], rng: np.random.Generator
+    results: Sequence[PromptResult], sides: Sequence[SideObservations], weights: BootstrapWeights
 ) -> PromptMean:
     """Mean of the pilots' rewards."""
     pilots = [side.rewards[: side.pilot_n] for side in sides]
-    means = [mean_estimate(rewards, rng, unit="reward", confidence=CONFIDENCE) for rewards in pilots]
-    return mean_over_prompts(means, rng, CONFIDENCE, families=families_of(results))
+    means = [mean_estimate(rewards, weights, unit="reward", confidence=CONFIDENCE) for rewards in pilots]
+    return mean_over_prompts(means, CONFIDENCE, families=families_of(results))
 
 
 def _negated(estimate: Estimate) -> Estimate:

@@ -33,7 +33,7 @@ def mean_success(
         estimates: That side's success estimates.
         rng: Source of the resamples.
     """
-    means = mean_over_prompts(estimates, rng, CONFIDENCE, least=0.0, most=1.0)
+    means = mean_over_prompts(estimates, CONFIDENCE, least=0.0, most=1.0)
     judged = [position for position, side in enumerate(sides) if side.pilot_n]
     if len(judged) < len(sides) or len(judged) < 2:
         return means

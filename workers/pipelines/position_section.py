@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
-import numpy as np
-
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.kl import KLResult, by_position
 from workers.estimators.sample_mean import mean_estimate
@@ -17,7 +16,7 @@ POSITIONS = 64
 """Token positions listed: a chart has no room for more, and the prompts' Parquet file has them all."""
 
 
-def entropy_json(results: Sequence[PromptResult], rng: np.random.Generator) -> Json:
+def entropy_json(results: Sequence[PromptResult], weights: BootstrapWeights) -> Json:
     """Mean over prompts of each side's sequence entropy along its own samples."""
     families = families_of([result for result in results if result.observed.pair is not None])
     pairs = [result.observed.pair for result in results if result.observed.pair is not None]
@@ -28,8 +27,7 @@ def entropy_json(results: Sequence[PromptResult], rng: np.random.Generator) -> J
     return {
         side: mean_json(
             mean_over_prompts(
-                [mean_estimate(v, rng, unit="nats", confidence=CONFIDENCE, floor=0.0) for v in values],
-                rng,
+                [mean_estimate(v, weights, unit="nats", confidence=CONFIDENCE, floor=0.0) for v in values],
                 CONFIDENCE,
                 least=0.0,
                 families=families,
@@ -39,10 +37,10 @@ def entropy_json(results: Sequence[PromptResult], rng: np.random.Generator) -> J
     }
 
 
-def positions_json(results: Sequence[PromptResult], rng: np.random.Generator) -> list[Json]:
+def positions_json(results: Sequence[PromptResult]) -> list[Json]:
     """Both KLs by token position, means over the prompts that have them; each adds up to its KL."""
-    forward = _contributions(results, rng, lambda t: t.kl, lambda pair: pair.token_kl)
-    reverse = _contributions(results, rng, lambda t: t.reverse, lambda pair: pair.reverse_token_kl)
+    forward = _contributions(results, lambda t: t.kl, lambda pair: pair.token_kl)
+    reverse = _contributions(results, lambda t: t.reverse, lambda pair: pair.reverse_token_kl)
     return [
         {"position": position, "estimate": there, "reverse": back}
         for position, (there, back) in enumerate(zip_longest(forward, reverse))
@@ -52,7 +50,6 @@ def positions_json(results: Sequence[PromptResult], rng: np.random.Generator) ->
 
 def _contributions(
     results: Sequence[PromptResult],
-    rng: np.random.Generator,
     kl: Callable[[FreeEnergyTerms], KLResult],
     token_kl: Callable[[ScoredPair], Sequence[Floats]],
 ) -> list[Json]:
@@ -63,9 +60,7 @@ def _contributions(
     families = families_of(kept)
     return [
         mean_json(
-            mean_over_prompts(
-                [row.contribution for row in rows], rng, CONFIDENCE, least=0.0, families=families
-            )
+            mean_over_prompts([row.contribution for row in rows], CONFIDENCE, least=0.0, families=families)
         )
         for rows in zip(*found, strict=True)
     ]

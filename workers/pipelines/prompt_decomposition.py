@@ -15,6 +15,7 @@ from workers.estimators.behaviours import (
     strategy_drift,
     within_strategy,
 )
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import epsilon, success_interval
 from workers.estimators.decomposition import Decomposition, SupportReading, decompose, decompose_readings
 from workers.estimators.estimate import Estimate
@@ -50,7 +51,7 @@ def decomposed(
     kl: Estimate,
     success: Estimate,
     reach: PolicyReach,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     *,
     confidence: float,
 ) -> tuple[Decomposition, Strategies | None]:
@@ -64,21 +65,21 @@ def decomposed(
         kl: KL(q‖p) of the pilot.
         success: a, with an interval that spends half of the error.
         reach: The prompt's class at K_probe.
-        rng: Source of bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         confidence: Nominal coverage of each term.
     """
     labelled = _is_labelled(prompt.reference, candidate)
     if not labelled and not is_dense(spec):
         simple = decompose(
-            scores, kl, success, reach.label, rng, leans_out=reach.leans_out, confidence=confidence
+            scores, kl, success, reach.label, weights, leans_out=reach.leans_out, confidence=confidence
         )
         return simple, None
     sides = _Sides(spec, prompt, candidate, success, (1 - confidence) / 2)
     behaviours = sides.behaviours() if labelled else []
     chosen = _chosen(spec, behaviours, prompt.reference, reach)
-    supports = [sides.support(out, rng) for out in chosen]
+    supports = [sides.support(out, weights) for out in chosen]
     found = decompose_readings(
-        scores, kl, supports, rng, confidence=confidence, reference_error=(1 - confidence) / 2
+        scores, kl, supports, weights, confidence=confidence, reference_error=(1 - confidence) / 2
     )
     if not labelled:
         return found, None
@@ -158,13 +159,13 @@ class _Sides:
             alpha=self._spec.thresholds.alpha,
         )
 
-    def support(self, out: frozenset[Label] | None, rng: np.random.Generator) -> SupportReading:
+    def support(self, out: frozenset[Label] | None, weights: BootstrapWeights) -> SupportReading:
         """The reading in which `out` is out of reach; None stands for all of C."""
         there = self._members(self._reference.behaviours, self._reference.correct, out)
         here = self._members(self._labels, self._correct, out)
         mass = self._out_mass(there, out)
         whole = mass is None
-        return SupportReading(here, mass, self._tilt(here, there, mass, rng, whole=whole))
+        return SupportReading(here, mass, self._tilt(here, there, mass, weights, whole=whole))
 
     def strategy(self, out: frozenset[Label] | None, drift: Estimate, confidence: float) -> Estimate:
         """Drift between the behaviours that are left inside the support."""
@@ -195,13 +196,13 @@ class _Sides:
         return self._rate(there, self._reference.pilot_n, None if self._pair is None else self._pooled(out))
 
     def _tilt(
-        self, here: Bools, there: Bools, mass: Estimate | None, rng: np.random.Generator, *, whole: bool
+        self, here: Bools, there: Bools, mass: Estimate | None, weights: BootstrapWeights, *, whole: bool
     ) -> InsideTilt:
         within, error = (None if whole else ~here), self._error / 3
         if is_dense(self._spec):
             pilot = self._reference.pilot_n
             rewards = self._reference.rewards[:pilot][~there[:pilot]]
-            return dense_tilt(self._rewards, within, rewards, rng, error)
+            return dense_tilt(self._rewards, within, rewards, weights, error)
         if mass is None:
             return binary_tilt(self._correct, None, self._success, error)
         inside = self._reference.correct[~there]

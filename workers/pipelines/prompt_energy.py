@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import log_budget
 from workers.estimators.estimate import Estimate
 from workers.estimators.partition import binary_log_partition, dense_log_partition
@@ -33,7 +34,7 @@ def is_dense(spec: AnalysisSpec) -> bool:
 
 
 def log_partitions(
-    spec: AnalysisSpec, prompt: PromptObservations, success: Estimate, rng: np.random.Generator
+    spec: AnalysisSpec, prompt: PromptObservations, success: Estimate, weights: BootstrapWeights
 ) -> list[Estimate]:
     """Log Z of each inverse temperature: exact in a for a verifier, else by log-mean-exp.
 
@@ -44,7 +45,7 @@ def log_partitions(
         return [binary_log_partition(success, beta) for beta in spec.inverse_temperatures]
     rewards = prompt.reference.rewards[: prompt.reference.pilot_n]
     level = success.confidence or 0.975
-    found = [dense_log_partition(rewards, b, rng, confidence=level) for b in spec.inverse_temperatures]
+    found = [dense_log_partition(rewards, b, weights, confidence=level) for b in spec.inverse_temperatures]
     pair = prompt.pair
     if pair is None:
         return found

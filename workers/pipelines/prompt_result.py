@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.certificate import Certificate, certify
 from workers.estimators.counts import log_budget
 from workers.estimators.decomposition import Decomposition
@@ -93,14 +94,14 @@ def terms_of(results: Sequence[PromptResult]) -> list[FreeEnergyTerms]:
 
 
 def estimate_prompt(
-    spec: AnalysisSpec, prompt: PromptObservations, rng: np.random.Generator, *, missing_scores: str
+    spec: AnalysisSpec, prompt: PromptObservations, weights: BootstrapWeights, *, missing_scores: str
 ) -> PromptResult:
     """Classes, bounds and, with a candidate, the free-energy terms of one prompt.
 
     Args:
         spec: The analysis.
         prompt: What was observed.
-        rng: Source of bootstrap weights.
+        weights: Of the Bayesian bootstrap.
         missing_scores: Why there is no scored pair, where there is none.
     """
     reference = assess_reference(spec, prompt)
@@ -115,7 +116,7 @@ def estimate_prompt(
         own = candidate_bounds(spec, prompt.candidate, ALPHA) if anew else candidate.evidence
         printed[CANDIDATE] = own
         if spec.kind != "support":
-            terms = _terms(spec, prompt, prompt.candidate, reference, rng, missing_scores)
+            terms = _terms(spec, prompt, prompt.candidate, reference, weights, missing_scores)
     return PromptResult(spec.prompts[prompt.index], prompt, reference, candidate, printed, terms)
 
 
@@ -146,7 +147,7 @@ def _terms(
     prompt: PromptObservations,
     candidate: SideObservations,
     reference: SideAssessment,
-    rng: np.random.Generator,
+    weights: BootstrapWeights,
     missing_scores: str,
 ) -> FreeEnergyTerms:
     """KL, its decomposition and the free energies of one prompt.
@@ -155,8 +156,8 @@ def _terms(
     """
     half = reference_bounds(spec, prompt, ALPHA / 2)
     success = best_success(half)
-    kl = _kl(prompt.pair, rng, missing_scores)
-    reverse = _reverse_kl(prompt.pair, rng, missing_scores)
+    kl = _kl(prompt.pair, weights, missing_scores)
+    reverse = _reverse_kl(prompt.pair, weights, missing_scores)
     scores = _scores(prompt.pair, candidate)
     decomposition, strategies = decomposed(
         spec,
@@ -166,14 +167,14 @@ def _terms(
         kl.rb,
         success,
         policy_reach(spec, prompt, reference),
-        rng,
+        weights,
         confidence=CONFIDENCE,
     )
-    log_z = log_partitions(spec, prompt, success, rng)
+    log_z = log_partitions(spec, prompt, success, weights)
     rewards = candidate.rewards[: candidate.pilot_n]
     if prompt.pair is not None:
         rewards = prompt.pair.rewards[prompt.pair.n_p :]
-    rows = tilt_rows(spec.inverse_temperatures, log_z, rewards, scores.kl_rb, kl.rb, rng, CONFIDENCE)
+    rows = tilt_rows(spec.inverse_temperatures, log_z, rewards, scores.kl_rb, kl.rb, weights, CONFIDENCE)
     b = candidate_bounds(spec, candidate, ALPHA / 2).success
     budget = log_budget(spec.budget.k_probe, spec.thresholds.reach)
     curve = tuple(response(spec, prompt, success))
@@ -181,19 +182,19 @@ def _terms(
     return FreeEnergyTerms(kl, reverse, decomposition, strategies, tuple(rows), curve, certificate)
 
 
-def _kl(pair: ScoredPair | None, rng: np.random.Generator, missing_scores: str) -> KLResult:
+def _kl(pair: ScoredPair | None, weights: BootstrapWeights, missing_scores: str) -> KLResult:
     """KL(q‖p), y ~ q."""
     if pair is None:
         return undefined_kl(missing_scores)
-    return sequence_kl(pair.kl, pair.candidate_log_ratio, _lengths(pair.token_kl), rng, CONFIDENCE)
+    return sequence_kl(pair.kl, pair.candidate_log_ratio, _lengths(pair.token_kl), weights, CONFIDENCE)
 
 
-def _reverse_kl(pair: ScoredPair | None, rng: np.random.Generator, missing_scores: str) -> KLResult:
+def _reverse_kl(pair: ScoredPair | None, weights: BootstrapWeights, missing_scores: str) -> KLResult:
     """KL(p‖q), y ~ p."""
     if pair is None:
         return undefined_kl(missing_scores)
     lengths = _lengths(pair.reverse_token_kl)
-    return sequence_kl(pair.reverse_kl, pair.reference_log_ratio, lengths, rng, CONFIDENCE)
+    return sequence_kl(pair.reverse_kl, pair.reference_log_ratio, lengths, weights, CONFIDENCE)
 
 
 def _lengths(token_kl: Sequence[Floats]) -> NDArray[np.int64]:

@@ -101,7 +101,7 @@ def _side(
         "coverage": [_coverage(successes[judged], ns[judged], tau, labels[judged], rng) for tau in taus],
         "classes": _classes(spec, stream, sides, results),
         "outcomes": {name: sum(side.outcomes[name] for side in sides) for name in OUTCOME_NAMES},
-        **behaviours_json(spec, results, stream, rng),
+        **behaviours_json(spec, results, stream),
     }
 
 

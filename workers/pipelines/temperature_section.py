@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.estimate import Estimate
 from workers.estimators.tilt_rows import TiltRow, mean_tilt_rows
@@ -25,9 +23,7 @@ def row_json(row: TiltRow) -> Json:
     }
 
 
-def rows_json(
-    prompts: Sequence[Sequence[TiltRow]], rng: np.random.Generator, families: Sequence[str]
-) -> list[Json]:
+def rows_json(prompts: Sequence[Sequence[TiltRow]], families: Sequence[str]) -> list[Json]:
     """Means over prompts of the terms at each inverse temperature."""
     return [
         {
@@ -37,22 +33,19 @@ def rows_json(
             "free_energy": mean_json(row.free_energy),
             "gap": mean_json(row.gap),
         }
-        for row in mean_tilt_rows(prompts, rng, CONFIDENCE, families=families)
+        for row in mean_tilt_rows(prompts, CONFIDENCE, families=families)
     ]
 
 
 def response_json(
     spec: AnalysisSpec,
     terms: Sequence[FreeEnergyTerms],
-    rng: np.random.Generator,
     families: Sequence[str],
 ) -> list[Json]:
     """Means over prompts of the response and the heat capacity at each inverse temperature."""
 
     def mean(estimates: Sequence[Estimate], least: float, most: float) -> Json:
-        return mean_json(
-            mean_over_prompts(estimates, rng, CONFIDENCE, least=least, most=most, families=families)
-        )
+        return mean_json(mean_over_prompts(estimates, CONFIDENCE, least=least, most=most, families=families))
 
     dense = is_dense(spec)
     lowest, highest, capacity = (-math.inf, math.inf, math.inf) if dense else (0.0, 1.0, 0.25)

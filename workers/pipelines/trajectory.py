@@ -14,7 +14,6 @@ from workers.pipelines.checkpoints import CheckpointView, checkpoint_view
 from workers.pipelines.committed import Committed
 from workers.pipelines.document import Json, estimate_json, mean_json
 from workers.pipelines.finalise import Findings, finalise, frame
-from workers.pipelines.generators import generator
 from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant, are_identical
 from workers.pipelines.plan import Notice
@@ -91,8 +90,7 @@ def _mean_step(spec: AnalysisSpec, one: _Checkpoint) -> Json:
     seen = {row["prompt_id"] for row in one.found.rows}
     kept = sorted((p for p in spec.prompts if p.id in seen), key=lambda p: p.id)
     families = [f"\0{p.id}" if p.family is None else p.family for p in kept]
-    rng = generator(spec, "steps")
-    mean = mean_over_prompts([one.steps[p.index] for p in kept], rng, CONFIDENCE, families=families)
+    mean = mean_over_prompts([one.steps[p.index] for p in kept], CONFIDENCE, families=families)
     return {"success_step": mean_json(mean)}
 
 

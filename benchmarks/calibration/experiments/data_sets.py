@@ -9,6 +9,7 @@ from benchmarks.calibration.experiment import Experiment, Interval, Row, Setting
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.reports import report_of
 from benchmarks.calibration.worlds import mode_world
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.coverage import coverage
 from workers.estimators.crossing import crossing_k
 from workers.estimators.dataset import mean_over_prompts
@@ -75,8 +76,8 @@ def means(rng: np.random.Generator, cell: Settings) -> Row:
     prompts = int(cell["prompts"])
     kl = rng.gamma(1.5, 1.0, prompts)
     draws = [rng.gamma(2.0, x / 2.0, N) for x in kl]
-    each = [mean_estimate(values, rng, unit="nats", floor=0.0) for values in draws]
-    found = mean_over_prompts(each, rng, least=0.0)
+    each = [mean_estimate(values, BootstrapWeights(rng), unit="nats", floor=0.0) for values in draws]
+    found = mean_over_prompts(each, least=0.0)
     variance = (1.5 + (1.5 + 1.5**2) / 2 / N) / prompts
     weights = 1.0 / np.arange(1, ALPHABET + 1)
     law = weights / weights.sum()

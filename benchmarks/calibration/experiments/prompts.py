@@ -8,6 +8,7 @@ from benchmarks.calibration.experiment import Experiment, Interval, Row, Setting
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.reports import report_of
 from benchmarks.calibration.worlds import World, random_world
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import epsilon
 from workers.estimators.estimate import Estimate
 from workers.estimators.price import PRICE_TOLERANCE
@@ -26,7 +27,7 @@ def replicate(rng: np.random.Generator, cell: Settings) -> Row:
     )
     world = random_world(rng)
     seen = report_of(spec, [world], rng, scored=cell.get("scored", True)).observations[0]
-    result = estimate_prompt(spec, seen, rng, missing_scores="not scored")
+    result = estimate_prompt(spec, seen, BootstrapWeights(rng), missing_scores="not scored")
     return {**_counts(result, world, n), **_nats(result, world, n)}
 
 

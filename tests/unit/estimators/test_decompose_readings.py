@@ -7,6 +7,7 @@ import pytest
 from enumerated import Pair, divergence, exact_rate, random_pair, within
 
 from workers.estimators.behaviours import strategy_drift, within_strategy
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.decomposition import SupportReading, decompose_readings, exact_terms
 from workers.estimators.estimate import Estimate
 from workers.estimators.inside_tilt import binary_tilt, dense_tilt, missing_tilt
@@ -65,11 +66,11 @@ def decomposed(pair: Pair, out: np.ndarray, seed: int, *, dense: bool, n: int = 
     inside = ~out[here] if out.any() else None
     if dense:
         reference = pair.reward[there][~out[there]]
-        tilt = dense_tilt(pair.reward[here], inside, reference, rng, 0.025 / 3)
+        tilt = dense_tilt(pair.reward[here], inside, reference, BootstrapWeights(rng), 0.025 / 3)
     else:
         tilt = binary_tilt(pair.success[here], inside, rate(pair.success[there][~out[there]]), 0.025 / 3)
     reading = SupportReading(out[here], mass, tilt)
-    return decompose_readings(scores, kl, [reading], rng, reference_error=0.025), tilt
+    return decompose_readings(scores, kl, [reading], BootstrapWeights(rng), reference_error=0.025), tilt
 
 
 def rate(hits: np.ndarray) -> Estimate:
@@ -140,7 +141,9 @@ def test_infinite_beta_conditions_on_the_extreme_reward() -> None:
 
 def test_a_mean_reward_that_the_reference_never_showed_is_only_bounded() -> None:
     rng = np.random.default_rng(0)
-    tilt = dense_tilt(np.full(20, 2.0) + 0.01 * rng.random(20), None, rng.random(50), rng, 0.01)
+    tilt = dense_tilt(
+        np.full(20, 2.0) + 0.01 * rng.random(20), None, rng.random(50), BootstrapWeights(rng), 0.01
+    )
     assert not isinstance(tilt.term, str)
     assert tilt.term.value is None
     assert tilt.term.high == math.inf
@@ -174,21 +177,24 @@ def test_several_readings_unite() -> None:
     pair = random_pair(8)
     rng = np.random.default_rng(0)
     here = pair.draw(pair.q, 64, rng)
-    kl = mean_estimate(pair.scores(here).kl_rb, rng, unit="nats", floor=0.0)
+    kl = mean_estimate(pair.scores(here).kl_rb, BootstrapWeights(rng), unit="nats", floor=0.0)
     readings = []
     for labels in ({"z0"}, {"z0", "z1"}):
         out = pair.members(labels)
         a_inside = float(pair.p[pair.success & ~out].sum() / pair.p[~out].sum())
         tilt = binary_tilt(pair.success[here], ~out[here], exact_rate(a_inside, 0.05), 0.008)
         readings.append(SupportReading(out[here], exact_rate(float(pair.p[out].sum()), 0.02), tilt))
-    alone = [decompose_readings(pair.scores(here), kl, [r], np.random.default_rng(1)) for r in readings]
-    both = decompose_readings(pair.scores(here), kl, readings, np.random.default_rng(1))
+    alone = [
+        decompose_readings(pair.scores(here), kl, [r], BootstrapWeights(np.random.default_rng(1)))
+        for r in readings
+    ]
+    both = decompose_readings(pair.scores(here), kl, readings, BootstrapWeights(np.random.default_rng(1)))
     assert both.escape.value == alone[0].escape.value
     # Escape grows with O: a finer partition tells more.
     assert (alone[1].escape.value or 0) >= (alone[0].escape.value or 0)
     assert (both.escape.ci_high or 0) >= (alone[1].escape.value or 0)
     with pytest.raises(ValueError, match="a reading"):
-        decompose_readings(pair.scores(here), kl, [], rng)
+        decompose_readings(pair.scores(here), kl, [], BootstrapWeights(rng))
 
 
 def test_a_missing_tilt_says_why() -> None:
@@ -197,7 +203,7 @@ def test_a_missing_tilt_says_why() -> None:
     here = pair.draw(pair.q, 64, rng)
     kl = Estimate(value=pair.kl, std_error=0.0, n=64, unit="nats")
     reading = SupportReading(np.zeros(64, bool), None, missing_tilt("no reward", 64))
-    found = decompose_readings(pair.scores(here), kl, [reading], rng)
+    found = decompose_readings(pair.scores(here), kl, [reading], BootstrapWeights(rng))
     assert found.tilt.reason == found.drift.reason == "no reward"
     assert found.escape.value == 0.0
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import rel_entr
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.closure import sum_identity
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.decomposition import Decomposition, decompose, exact_terms
@@ -80,8 +81,8 @@ def random_world(seed: int, shape: tuple[int, int] = (4, 5), concentration: floa
 def run(world: World, seed: int, n: int = 64, n_reference: int = 400, reach: str = "in") -> Decomposition:
     rng = np.random.default_rng(seed)
     scores, reference = world.scores(n, rng), world.reference(n_reference, rng)
-    total = mean_estimate(scores.kl_rb, rng, unit="nats", floor=0.0)
-    return decompose(scores, total, reference, reach, rng)  # type: ignore[arg-type]
+    total = mean_estimate(scores.kl_rb, BootstrapWeights(rng), unit="nats", floor=0.0)
+    return decompose(scores, total, reference, reach, BootstrapWeights(rng))  # type: ignore[arg-type]
 
 
 def as_arrays(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -228,8 +229,8 @@ def test_terms_are_non_negative_and_add_up(seed: int, reach: str, n: int) -> Non
     rng = np.random.default_rng(seed)
     world = random_world(seed)
     scores, reference = world.scores(n, rng), world.reference(50, rng)
-    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(n, 2), rng).rb
-    result = decompose(scores, total, reference, reach, rng, leans_out=seed % 2 == 0)  # type: ignore[arg-type]
+    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(n, 2), BootstrapWeights(rng)).rb
+    result = decompose(scores, total, reference, reach, BootstrapWeights(rng), leans_out=seed % 2 == 0)  # type: ignore[arg-type]
     terms = (result.tilt, result.drift, result.escape)
     for term in terms:
         assert term.value is None or term.value >= 0
@@ -241,7 +242,10 @@ def test_terms_are_non_negative_and_add_up(seed: int, reach: str, n: int) -> Non
         assert result.escape.value == 0.0
     order = rng.permutation(n)
     shuffled = CandidateScores(scores.kl_rb[order], scores.log_ratio[order], scores.is_success[order])
-    again = [decompose(s, total, reference, "in", np.random.default_rng(1)) for s in (scores, shuffled)]
+    again = [
+        decompose(s, total, reference, "in", BootstrapWeights(np.random.default_rng(1)))
+        for s in (scores, shuffled)
+    ]
     assert again[0].drift.ci_high == pytest.approx(again[1].drift.ci_high, rel=1e-9, abs=1e-12)
 
 
@@ -249,10 +253,12 @@ def test_undetermined_holds_both_readings() -> None:
     world = interior_world(0.01, 0.6, 2)
     rng = np.random.default_rng(0)
     scores, reference = world.scores(64, rng), count_estimate(1, 100)
-    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(64, 2), rng).rb
+    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(64, 2), BootstrapWeights(rng)).rb
 
     def under(reach: str, *, leans_out: bool = False) -> Decomposition:
-        return decompose(scores, total, reference, reach, np.random.default_rng(3), leans_out=leans_out)  # type: ignore[arg-type]
+        return decompose(
+            scores, total, reference, reach, BootstrapWeights(np.random.default_rng(3)), leans_out=leans_out
+        )  # type: ignore[arg-type]
 
     inside, outside = under("in"), under("out")
     both, other = under("undetermined"), under("undetermined", leans_out=True)
@@ -268,8 +274,8 @@ def test_no_reference_success_leaves_only_bounds() -> None:
     world = interior_world(1e-6, 0.9, 2)
     rng = np.random.default_rng(0)
     scores = world.scores(64, rng)
-    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(64, 2), rng).rb
-    result = decompose(scores, total, count_estimate(0, 64), "in", rng)
+    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(64, 2), BootstrapWeights(rng)).rb
+    result = decompose(scores, total, count_estimate(0, 64), "in", BootstrapWeights(rng))
     assert (result.tilt.value, result.tilt.status) == (None, "censored")
     assert result.tilt.ci_low is not None
     assert result.tilt.ci_low > 0
@@ -285,13 +291,13 @@ def test_truncated_support_keeps_the_bernoulli_tilt() -> None:
     rng = np.random.default_rng(0)
     scores = cut.scores(200, rng)
     assert np.isposinf(scores.log_ratio).any()
-    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(200, 2), rng).rb
-    inside = decompose(scores, total, count_estimate(60, 200), "in", rng)
+    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(200, 2), BootstrapWeights(rng)).rb
+    inside = decompose(scores, total, count_estimate(60, 200), "in", BootstrapWeights(rng))
     assert (inside.drift.status, inside.drift.reason) == ("undefined", TRUNCATED_SUPPORT)
     assert inside.tilt.value == pytest.approx(0.19, abs=0.15)
     assert inside.tilt.status == "ok"
     assert inside.escape.value == 0.0
-    outside = decompose(scores, total, count_estimate(60, 200), "out", rng)
+    outside = decompose(scores, total, count_estimate(60, 200), "out", BootstrapWeights(rng))
     assert outside.escape.reason == outside.drift.reason == TRUNCATED_SUPPORT
     assert outside.tilt.value == 0.0
 
@@ -315,12 +321,16 @@ def test_all_or_no_successes() -> None:
 def test_refusals() -> None:
     rng = np.random.default_rng(0)
     scores = CandidateScores(np.ones(3), np.ones(3), np.array([True, False, True]))
-    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(3, 2), rng).rb
+    total = sequence_kl(scores.kl_rb, scores.log_ratio, np.full(3, 2), BootstrapWeights(rng)).rb
     with pytest.raises(ValueError, match="half of the error"):
-        decompose(scores, total, count_estimate(1, 9, 0.95), "in", rng)
+        decompose(scores, total, count_estimate(1, 9, 0.95), "in", BootstrapWeights(rng))
     with pytest.raises(ValueError, match="one value per sample"):
         decompose(
-            CandidateScores(np.ones(2), np.ones(3), np.ones(3, bool)), total, count_estimate(1, 9), "in", rng
+            CandidateScores(np.ones(2), np.ones(3), np.ones(3, bool)),
+            total,
+            count_estimate(1, 9),
+            "in",
+            BootstrapWeights(rng),
         )
     with pytest.raises(ValueError, match="NaN"):
         decompose(
@@ -328,7 +338,7 @@ def test_refusals() -> None:
             total,
             count_estimate(1, 9),
             "in",
-            rng,
+            BootstrapWeights(rng),
         )
 
 
@@ -337,8 +347,8 @@ def test_escape_by_hand_when_the_reference_is_not_rare() -> None:
     success = np.array([True, True] + [False] * 6)
     scores = CandidateScores(np.full(8, 5.0), np.array([2.0, -1.0] + [0.3] * 6), success)
     rng = np.random.default_rng(0)
-    total = mean_estimate(scores.kl_rb, rng, unit="nats", floor=0.0)
-    result = decompose(scores, total, count_estimate(40, 100), "out", rng)
+    total = mean_estimate(scores.kl_rb, BootstrapWeights(rng), unit="nats", floor=0.0)
+    result = decompose(scores, total, count_estimate(40, 100), "out", BootstrapWeights(rng))
     exact = 1 / 8 + 0.75 * math.log(0.75 / 0.6)
     assert result.escape.value == pytest.approx(exact, abs=1e-12)
     assert result.drift.value == pytest.approx(5.0 - exact, abs=1e-12)
@@ -353,7 +363,7 @@ def test_the_bias_correction_removes_most_of_the_plug_in_bias() -> None:
     for _ in range(400):
         scores, reference = world.scores(64, rng), world.reference(64, rng)
         total = Estimate(value=50.0, n=64, unit="nats")  # far away, so that no projection interferes
-        corrected.append(decompose(scores, total, reference, "in", rng).tilt.value)
+        corrected.append(decompose(scores, total, reference, "in", BootstrapWeights(rng)).tilt.value)
         plug_in.append(exact_terms(50.0, reference.value or 0.0, float(scores.is_success.mean())).tilt)
     error, before = np.mean(corrected) - exact, np.mean(plug_in) - exact
     assert before > 0.03

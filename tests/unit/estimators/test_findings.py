@@ -143,13 +143,13 @@ class TestCollapse:
 
     def found(self, candidate: np.ndarray, tilted: np.ndarray, families: list[str] | None = None):
         labels = [f"{i}" for i in range(len(tilted))] if families is None else families
-        settings = {"max_share": 0.5, "confidence": 0.95, "families": labels, "rng": rng()}
+        settings = {"max_share": 0.5, "confidence": 0.95, "families": labels}
         return collapse(candidate, tilted, "sequence entropy", **settings)
 
 
 def test_drift_dominates_where_most_nats_are_neither_asked_for_nor_escape() -> None:
     kl, labels = rng(1).uniform(1.0, 2.0, 12), [f"{i}" for i in range(12)]
-    settings = {"min_share": 0.5, "min_nats": 0.1, "confidence": 0.95, "families": labels, "rng": rng()}
+    settings = {"min_share": 0.5, "min_nats": 0.1, "confidence": 0.95, "families": labels}
     found = drift_dominated(kl, 0.8 * kl, **settings)
     assert found is not None
     assert found.detail.startswith("80% of the KL")
@@ -170,22 +170,22 @@ class TestFormatRepair:
 
     def test_the_gain_vanishes_among_parsed_samples(self) -> None:
         prompts = self.prompts(44)  # 16 of 20 parsed ones succeed: 0.8 against 0.75
-        found = format_repair(prompts, gain_of(prompts), **FORMAT, rng=rng())
+        found = format_repair(prompts, gain_of(prompts), **FORMAT)
         assert found is not None
         assert "-0.050 instead of +0.500" in found.detail
 
     def test_a_gain_that_stays_is_no_repair(self) -> None:
         for unparsed in (0, 16):
             prompts = self.prompts(unparsed)
-            assert format_repair(prompts, gain_of(prompts), **FORMAT, rng=rng()) is None
+            assert format_repair(prompts, gain_of(prompts), **FORMAT) is None
 
     def test_a_reference_that_never_parses_shows_no_gain_on_parsed_samples(self) -> None:
         prompts = [replace(record(f"p{i}", (0, 64), (48, 64)), reference=side(0, 64, 64)) for i in range(12)]
-        assert format_repair(prompts, gain_of(prompts), **FORMAT, rng=rng()) is not None
+        assert format_repair(prompts, gain_of(prompts), **FORMAT) is not None
 
     def test_without_a_gain_nothing_was_repaired(self) -> None:
         prompts = [
             replace(record(f"p{i}", (48, 64), (48, 64)), reference=side(10, 64, 50)) for i in range(12)
         ]
         even = [replace(one, candidate=side(10, 64, 50)) for one in prompts]
-        assert format_repair(even, gain_of(even), **FORMAT, rng=rng()) is None
+        assert format_repair(even, gain_of(even), **FORMAT) is None

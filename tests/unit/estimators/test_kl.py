@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import rel_entr
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.kl import TRUNCATED_SUPPORT, by_position, sequence_kl, singular_mass
 
@@ -36,7 +37,7 @@ def test_both_estimators_are_unbiased_with_honest_errors() -> None:
     truth = {"rb": chain.kl, "k1": chain.kl, "difference": 0.0, "per_token": chain.kl / 2}
     variances = []
     for _ in range(250):
-        result = sequence_kl(*chain.draw(100, rng), np.full(100, 2), rng)
+        result = sequence_kl(*chain.draw(100, rng), np.full(100, 2), BootstrapWeights(rng))
         for name, scores in z.items():
             estimate = getattr(result, name)
             scores.append((estimate.value - truth[name]) / estimate.std_error)
@@ -53,7 +54,7 @@ def test_coverage_on_skewed_worlds(seed: int) -> None:
     rng = np.random.default_rng(seed)
     covered = []
     for _ in range(200):
-        got = sequence_kl(*chain.draw(64, rng), np.full(64, 2), rng).rb
+        got = sequence_kl(*chain.draw(64, rng), np.full(64, 2), BootstrapWeights(rng)).rb
         assert got.ci_low is not None
         assert got.ci_high is not None
         covered.append(got.ci_low <= chain.kl <= got.ci_high)
@@ -62,7 +63,7 @@ def test_coverage_on_skewed_worlds(seed: int) -> None:
 
 def test_equal_models_give_exactly_zero() -> None:
     rng = np.random.default_rng(0)
-    result = sequence_kl(np.zeros(64), np.zeros(64), np.full(64, 3), rng)
+    result = sequence_kl(np.zeros(64), np.zeros(64), np.full(64, 3), BootstrapWeights(rng))
     for estimate in (result.rb, result.k1, result.per_token, result.difference):
         assert (estimate.value, estimate.ci_low, estimate.ci_high, estimate.std_error) == (0, 0, 0, 0)
         assert estimate.status == "ok"
@@ -72,13 +73,15 @@ def test_equal_models_give_exactly_zero() -> None:
 def test_truncated_support_is_undefined_beside_its_mass() -> None:
     rng = np.random.default_rng(0)
     ratio = np.array([0.1, math.inf, 0.3, math.inf, 0.2])
-    result = sequence_kl(np.full(5, 0.2), ratio, np.full(5, 2), rng)
+    result = sequence_kl(np.full(5, 0.2), ratio, np.full(5, 2), BootstrapWeights(rng))
     for estimate in (result.rb, result.k1, result.per_token, result.difference):
         assert (estimate.status, estimate.reason, estimate.value) == ("undefined", TRUNCATED_SUPPORT, None)
     assert result.singular_mass.value == pytest.approx(0.4)
     assert (result.singular_mass.ci_low, result.singular_mass.ci_high) == clopper_pearson(2, 5, 0.95)
     # An infinite full-vocabulary KL is enough, though no excluded token was drawn.
-    hidden = sequence_kl(np.array([0.1, math.inf, 0.1]), np.full(3, 0.1), np.full(3, 2), rng)
+    hidden = sequence_kl(
+        np.array([0.1, math.inf, 0.1]), np.full(3, 0.1), np.full(3, 2), BootstrapWeights(rng)
+    )
     assert hidden.rb.reason == TRUNCATED_SUPPORT
     assert hidden.singular_mass.value == 0.0
 
@@ -86,13 +89,17 @@ def test_truncated_support_is_undefined_beside_its_mass() -> None:
 def test_per_token_is_a_ratio_of_means() -> None:
     rng = np.random.default_rng(0)
     # 1 nat in 2 tokens, 5 nats in 10: 6/12, and the same rate in every sequence leaves no error.
-    got = sequence_kl(np.array([1.0, 5.0]), np.array([1.0, 5.0]), np.array([2, 10]), rng).per_token
+    got = sequence_kl(
+        np.array([1.0, 5.0]), np.array([1.0, 5.0]), np.array([2, 10]), BootstrapWeights(rng)
+    ).per_token
     assert (got.value, got.std_error, got.ci_low, got.ci_high) == (0.5, 0.0, 0.5, 0.5)
 
 
 def test_long_sequences_weigh_more_per_token() -> None:
     # (1 + 9)/(2 + 3) = 2, not the mean of 1/2 and 3
-    got = sequence_kl(np.array([1.0, 9.0]), np.ones(2), np.array([2, 3]), np.random.default_rng(0)).per_token
+    got = sequence_kl(
+        np.array([1.0, 9.0]), np.ones(2), np.array([2, 3]), BootstrapWeights(np.random.default_rng(0))
+    ).per_token
     assert got.value == 2.0
     # residuals 1 - 4 and 9 - 6: standard deviation sqrt(18), error sqrt(18/2) = 3, over a mean length of 2.5
     assert got.std_error == pytest.approx(3 / 2.5)
@@ -122,9 +129,11 @@ def test_an_infinite_position_is_undefined_alone() -> None:
 def test_properties(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     kl_rb, ratio, lengths = rng.gamma(0.5, 2, n), rng.normal(1, 2, n), rng.integers(1, 9, n)
-    got = sequence_kl(kl_rb, ratio, lengths, np.random.default_rng(1))
+    got = sequence_kl(kl_rb, ratio, lengths, BootstrapWeights(np.random.default_rng(1)))
     order = rng.permutation(n)
-    again = sequence_kl(kl_rb[order], ratio[order], lengths[order], np.random.default_rng(1))
+    again = sequence_kl(
+        kl_rb[order], ratio[order], lengths[order], BootstrapWeights(np.random.default_rng(1))
+    )
     assert again.rb == got.rb
     assert again.k1 == got.k1
     assert again.per_token.value == pytest.approx(got.per_token.value)
@@ -132,7 +141,7 @@ def test_properties(seed: int, n: int) -> None:
         assert estimate.ci_low is not None
         assert estimate.ci_high is not None
         assert 0 <= estimate.ci_low <= (estimate.value or 0.0) <= estimate.ci_high
-    shifted = sequence_kl(kl_rb + 3, ratio, lengths, np.random.default_rng(1))
+    shifted = sequence_kl(kl_rb + 3, ratio, lengths, BootstrapWeights(np.random.default_rng(1)))
     assert shifted.rb.value == pytest.approx((got.rb.value or 0.0) + 3)
 
 
@@ -140,16 +149,16 @@ def test_refusals_and_empty_samples() -> None:
     rng = np.random.default_rng(0)
     one = np.array([1])
     with pytest.raises(ValueError, match="one value per sample"):
-        sequence_kl(np.ones(2), np.ones(1), one, rng)
+        sequence_kl(np.ones(2), np.ones(1), one, BootstrapWeights(rng))
     with pytest.raises(ValueError, match="-inf"):
-        sequence_kl(np.ones(1), np.array([-math.inf]), one, rng)
+        sequence_kl(np.ones(1), np.array([-math.inf]), one, BootstrapWeights(rng))
     with pytest.raises(ValueError, match="negative"):
-        sequence_kl(np.array([-0.1]), np.ones(1), one, rng)
+        sequence_kl(np.array([-0.1]), np.ones(1), one, BootstrapWeights(rng))
     with pytest.raises(ValueError, match="at least one token"):
-        sequence_kl(np.ones(1), np.ones(1), np.array([0]), rng)
+        sequence_kl(np.ones(1), np.ones(1), np.array([0]), BootstrapWeights(rng))
     with pytest.raises(ValueError, match="NaN or negative"):
         by_position([np.array([math.nan])])
-    nothing = sequence_kl(np.array([]), np.array([]), np.array([], dtype=np.int64), rng)
+    nothing = sequence_kl(np.array([]), np.array([]), np.array([], dtype=np.int64), BootstrapWeights(rng))
     assert {nothing.rb.status, nothing.per_token.status, nothing.singular_mass.status} == {"undefined"}
     assert singular_mass(np.array([])).status == "undefined"
 

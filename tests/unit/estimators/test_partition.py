@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import rel_entr
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.partition import (
@@ -106,7 +107,7 @@ def test_dense_estimate_converges_and_covers() -> None:
     z, covered = [], []
     truth = math.log((math.exp(1.5) - 1) / 1.5)  # r uniform on [0, 1]
     for _ in range(300):
-        got = dense_log_partition(rng.random(64), 1.5, rng, reward_range=(0.0, 1.0))
+        got = dense_log_partition(rng.random(64), 1.5, BootstrapWeights(rng), reward_range=(0.0, 1.0))
         assert got.value is not None
         assert got.std_error is not None
         assert got.ci_low is not None
@@ -120,23 +121,27 @@ def test_dense_estimate_converges_and_covers() -> None:
 
 def test_dense_edges() -> None:
     rng = np.random.default_rng(0)
-    assert dense_log_partition(np.array([]), 1.0, rng).status == "undefined"
-    assert dense_log_partition(np.array([2.0]), 3.0, rng).value == pytest.approx(6.0)
-    same = dense_log_partition(np.full(9, 0.5), 2.0, rng)
+    assert dense_log_partition(np.array([]), 1.0, BootstrapWeights(rng)).status == "undefined"
+    assert dense_log_partition(np.array([2.0]), 3.0, BootstrapWeights(rng)).value == pytest.approx(6.0)
+    same = dense_log_partition(np.full(9, 0.5), 2.0, BootstrapWeights(rng))
     assert (same.value, same.std_error, same.ci_low, same.ci_high) == (1.0, 0.0, 1.0, 1.0)
-    assert dense_log_partition(np.arange(9.0), 0.0, rng).value == 0.0
-    heavy = dense_log_partition(np.r_[np.zeros(63), 1.0], 20.0, rng, reward_range=(0.0, 1.0))
+    assert dense_log_partition(np.arange(9.0), 0.0, BootstrapWeights(rng)).value == 0.0
+    heavy = dense_log_partition(
+        np.r_[np.zeros(63), 1.0], 20.0, BootstrapWeights(rng), reward_range=(0.0, 1.0)
+    )
     assert heavy.status == "unreliable"
     assert heavy.ci_high is not None
     assert heavy.ci_high <= 20.0
     with pytest.raises(ValueError, match="in range"):
-        dense_log_partition(np.array([2.0]), 1.0, rng, reward_range=(0.0, 1.0))
+        dense_log_partition(np.array([2.0]), 1.0, BootstrapWeights(rng), reward_range=(0.0, 1.0))
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=30), st.floats(-3, 3), st.floats(-2, 2))
 def test_dense_shift(rewards: list[float], b: float, shift: float) -> None:
     r = np.array(rewards)
-    plain, moved = (dense_log_partition(x, b, np.random.default_rng(1)) for x in (r, r + shift))
+    plain, moved = (
+        dense_log_partition(x, b, BootstrapWeights(np.random.default_rng(1))) for x in (r, r + shift)
+    )
     assert moved.value == pytest.approx((plain.value or 0.0) + b * shift, abs=1e-9)
 
 

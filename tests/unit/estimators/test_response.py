@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.estimate import Estimate
 from workers.estimators.partition import dense_log_partition, log_partition
 from workers.estimators.response import binary_response, dense_response, integrated_log_partition
@@ -95,7 +96,7 @@ def test_integration_meets_log_mean_exp_and_keeps_the_references_upper_end() -> 
     beta = 2.0
     truth = math.log((math.exp(beta) - 1) / beta)
     points = dense_response(rewards, None, list(np.linspace(0, beta, 33)))
-    upper = dense_log_partition(rewards, beta, rng)
+    upper = dense_log_partition(rewards, beta, BootstrapWeights(rng))
     found = integrated_log_partition(points, upper)
     assert found.value == pytest.approx(upper.value or 0.0, abs=1e-3)
     assert (found.ci_low or 0) <= truth <= (found.ci_high or 9)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.kl import TRUNCATED_SUPPORT
@@ -23,8 +24,10 @@ def reference(c: int, n: int) -> Estimate:
 
 def rows_of(a: Estimate, rewards: np.ndarray, kl_rb: np.ndarray, seed: int = 0) -> list[TiltRow]:
     rng = np.random.default_rng(seed)
-    kl = mean_estimate(kl_rb, rng, unit="nats", floor=0.0)
-    return tilt_rows(BETAS, [binary_log_partition(a, beta) for beta in BETAS], rewards, kl_rb, kl, rng)
+    kl = mean_estimate(kl_rb, BootstrapWeights(rng), unit="nats", floor=0.0)
+    return tilt_rows(
+        BETAS, [binary_log_partition(a, beta) for beta in BETAS], rewards, kl_rb, kl, BootstrapWeights(rng)
+    )
 
 
 def test_values_follow_the_definitions() -> None:
@@ -59,7 +62,9 @@ def test_truncated_support_keeps_log_z() -> None:
     rng = np.random.default_rng(0)
     a = reference(10, 100)
     kl = Estimate.undefined(TRUNCATED_SUPPORT, "nats", 4)
-    (row,) = tilt_rows([1.0], [binary_log_partition(a, 1.0)], np.ones(4), np.full(4, math.inf), kl, rng)
+    (row,) = tilt_rows(
+        [1.0], [binary_log_partition(a, 1.0)], np.ones(4), np.full(4, math.inf), kl, BootstrapWeights(rng)
+    )
     assert row.log_partition.status == row.equilibrium.status == "ok"
     assert row.free_energy.reason == row.gap.reason == TRUNCATED_SUPPORT
 
@@ -75,22 +80,21 @@ def test_gap_is_never_negative_and_holds_its_value(seed: int, n: int, c: int) ->
 
 
 def test_means_over_prompts() -> None:
-    rng = np.random.default_rng(0)
     prompts = [rows_of(reference(c, 50), np.ones(20), np.full(20, float(c))) for c in (5, 10, 20)]
-    means = mean_tilt_rows(prompts, rng)
+    means = mean_tilt_rows(prompts)
     assert [mean.inverse_temperature for mean in means] == BETAS
     values = [rows[1].gap.value or 0.0 for rows in prompts]
     assert means[1].gap.population.value == pytest.approx(sum(values) / 3)
     assert means[1].gap.sampling_std_error is not None
     with pytest.raises(ValueError, match="share their inverse"):
-        mean_tilt_rows([prompts[0], prompts[1][::-1]], rng)
+        mean_tilt_rows([prompts[0], prompts[1][::-1]])
 
 
 def test_refusals() -> None:
     rng = np.random.default_rng(0)
-    kl = mean_estimate(np.ones(3), rng, unit="nats")
+    kl = mean_estimate(np.ones(3), BootstrapWeights(rng), unit="nats")
     loose = Estimate(value=0.1, ci_low=0.0, ci_high=0.2, confidence=0.95, n=9, unit="nats")
     with pytest.raises(ValueError, match="higher confidence"):
-        tilt_rows([1.0], [loose], np.ones(3), np.ones(3), kl, rng)
+        tilt_rows([1.0], [loose], np.ones(3), np.ones(3), kl, BootstrapWeights(rng))
     with pytest.raises(ValueError, match="positive"):
-        tilt_rows([0.0], [loose], np.ones(3), np.ones(3), kl, rng)
+        tilt_rows([0.0], [loose], np.ones(3), np.ones(3), kl, BootstrapWeights(rng))

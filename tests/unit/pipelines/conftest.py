@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from planted import PlantedRun
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.pipelines.observations import observe
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.prompt_result import PromptResult, estimate_prompt
@@ -20,6 +21,8 @@ def results_of() -> Callable[[PlantedRun], list[PromptResult]]:
         committed = run.committed(with_samples=False)
         observed = observe(run.spec, committed.outcomes, committed.scores)
         rng = np.random.default_rng(0)
-        return [estimate_prompt(run.spec, p, rng, missing_scores="not_scored") for p in observed]
+        return [
+            estimate_prompt(run.spec, p, BootstrapWeights(rng), missing_scores="not_scored") for p in observed
+        ]
 
     return results

@@ -42,7 +42,7 @@ def test_shares_and_overlap(results_of):
     draws = {s: draws_of(run.committed(with_samples=True).samples, s) for s in run.spec.streams}
     checks = closure_checks(run.spec, results)
     floors = {0: ChanceFloor(1, 10, 0.4), 2: ChanceFloor(3, 10, 0.7)}
-    section = diagnostics_section(run.spec, results, draws, checks, floors, np.random.default_rng(0))
+    section = diagnostics_section(run.spec, results, draws, checks, floors)
     assert section["truncated_share"] == {"reference": 0.0, "candidate": 0.25}
     assert section["unparsed_share"] == {"reference": 0.0, "candidate": 0.0}
     assert section["chance_floor"]["value"] == pytest.approx(0.2)
@@ -128,7 +128,7 @@ def test_a_mean_of_pareto_shapes_counts_the_prompts_that_have_one(results_of):
     run = run_of(many, planted("few", 0.001, 0.05), budget={**BUDGET, "samples_per_prompt": 64})
     nothing = {stream: Draws({}, {}) for stream in run.spec.streams}
     results = results_of(run)
-    found = diagnostics_section(run.spec, results, nothing, [], {}, np.random.default_rng(0))
+    found = diagnostics_section(run.spec, results, nothing, [], {})
     shapes = [result.reference.evidence.scoring.pareto_k for result in results]
     assert [shape is None for shape in shapes] == [False, True]
     assert (found["pareto_k"]["n"], found["pareto_k"]["value"]) == (1, shapes[0])

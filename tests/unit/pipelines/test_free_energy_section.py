@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from planted import Law, PlantedPrompt, bernoulli_law, law_with, planted, planted_run, random_law
 
+from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.partition import dense_log_partition
 from workers.estimators.tilt import bernoulli_kl, matched_tilt, tilted_moments
 from workers.pipelines.closure_checks import closure_checks
@@ -36,7 +37,13 @@ def planted_worlds():
 def section_of(results_of, run):
     results = results_of(run)
     checks = closure_checks(run.spec, results)
-    return results, checks, free_energy_section(run.spec, results, checks, np.random.default_rng(0))
+    return (
+        results,
+        checks,
+        free_energy_section(
+            run.spec, results, checks, np.random.default_rng(0), BootstrapWeights(np.random.default_rng(1))
+        ),
+    )
 
 
 def near(estimate, truth):
@@ -348,7 +355,7 @@ def test_a_partition_function_that_one_sample_carries_is_integrated(results_of):
     for result in results:
         (row,) = result.terms.rows
         rewards = result.observed.reference.rewards[: result.observed.reference.pilot_n]
-        alone = dense_log_partition(rewards, beta, np.random.default_rng(0))
+        alone = dense_log_partition(rewards, beta, BootstrapWeights(np.random.default_rng(0)))
         if alone.status != "unreliable":
             assert row.log_partition.value == pytest.approx(alone.value, abs=1e-12)
             continue
