@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import logsumexp
 
 from workers.estimators.estimate import Estimate
+from workers.numerics.logspace import log_sum_exp_along
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -71,9 +71,9 @@ def mbar(log_densities: Floats, sizes: Sequence[int]) -> Ladder:
     else:
         raise ArithmeticError("the MBAR equations were not solved: the rungs may not overlap")
     log_mixture = _log_mixture(u[drawn], n[drawn], f[drawn])
-    f = logsumexp(u - log_mixture, axis=1)
+    f = log_sum_exp_along(u - log_mixture, axis=1)
     weights = np.exp(u - log_mixture - f[:, None])  # each row sums to 1
-    shares = (weights @ weights.T) * n[None, :]
+    shares: Floats = (weights @ weights.T) * n[None, :]
     return Ladder(f - f[0], _covariance(weights, n), shares)
 
 
@@ -144,30 +144,33 @@ def bar(log_ratio_first: Floats, log_ratio_second: Floats, confidence: float = 0
 
 def _log_mixture(u: Floats, n: Ints, f: Floats) -> Floats:
     """Log Σ_j N_j e^(u_j - f_j) at every draw. Shape ``(N,)``."""
-    mixture: Floats = logsumexp(u - f[:, None] + np.log(n)[:, None], axis=0)
-    return mixture
+    return log_sum_exp_along(u - f[:, None] + np.log(n)[:, None], axis=0)
 
 
 def _step(u: Floats, n: Ints, f: Floats) -> Floats:
     """Newton's step of the convex problem where it lowers the gradient, else the self-consistent one."""
-    gradient, shares = _gradient(u, n, f)
+    gradient, shares, log_mixture = _gradient(u, n, f)
     hessian = np.diag(shares.sum(axis=1)) - shares @ shares.T
     newton = np.zeros(n.size)
     newton[1:] = np.linalg.lstsq(hessian[1:, 1:], -gradient[1:], rcond=None)[0]
     if float(np.abs(newton).max(initial=0.0)) < 1.0:
-        after, _ = _gradient(u, n, f + newton)
+        after, _, _ = _gradient(u, n, f + newton)
         if float(np.abs(after).max()) <= float(np.abs(gradient).max()):
             return newton
-    plain = logsumexp(u - _log_mixture(u, n, f), axis=1) - f
+    plain = log_sum_exp_along(u - log_mixture, axis=1) - f
     step: Floats = plain - plain[0]
     return step
 
 
-def _gradient(u: Floats, n: Ints, f: Floats) -> tuple[Floats, Floats]:
-    """N_k minus the draws that rung k explains, ``(K,)``, and its share of each draw, ``(K, N)``."""
-    shares = np.exp(u - f[:, None] + np.log(n)[:, None] - _log_mixture(u, n, f))
+def _gradient(u: Floats, n: Ints, f: Floats) -> tuple[Floats, Floats, Floats]:
+    """N_k minus the draws that rung k explains, its share of each draw, and `_log_mixture`.
+
+    Shapes ``(K,)``, ``(K, N)`` and ``(N,)``.
+    """
+    log_mixture = _log_mixture(u, n, f)
+    shares = np.exp(u - f[:, None] + np.log(n)[:, None] - log_mixture)
     gradient: Floats = n - shares.sum(axis=1)
-    return gradient, shares
+    return gradient, shares, log_mixture
 
 
 def _covariance(weights: Floats, n: Ints) -> Floats:

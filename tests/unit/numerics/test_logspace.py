@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, special
 
-from workers.numerics.logspace import log1mexp, log_betainc, log_betaincc, log_mean_exp, log_sum_exp
+from workers.numerics.logspace import (
+    log1mexp,
+    log_betainc,
+    log_betaincc,
+    log_mean_exp,
+    log_sum_exp,
+    log_sum_exp_along,
+)
 
 
 def test_log_sum_exp_by_hand() -> None:
@@ -25,6 +32,16 @@ def test_log_sum_exp_by_hand() -> None:
 def test_shift(values: list[float], shift: float) -> None:
     array = np.array(values)
     assert log_sum_exp(array + shift) == pytest.approx(log_sum_exp(array) + shift, abs=1e-9)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0, 1]), st.floats(0.0, 500.0))
+def test_sums_along_an_axis_are_scipys_to_the_last_digit(seed: int, axis: int, spread: float) -> None:
+    rng = np.random.default_rng(seed)
+    logs = spread * rng.normal(size=(3, 7))
+    logs[rng.random(logs.shape) < 0.2] = -math.inf
+    logs[1, 2:4] = logs[0, 2:4]  # two largest terms
+    logs[:, 6] = -math.inf
+    assert np.array_equal(log_sum_exp_along(logs, axis), special.logsumexp(logs, axis=axis))
 
 
 @pytest.mark.parametrize("x", [-1e-20, -1e-3, -0.6931, -0.7, -30.0, -700.0])
