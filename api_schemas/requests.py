@@ -99,9 +99,11 @@ class AnalysisRequest(Document):
     )
     share_proposals: bool = Field(
         False,
-        description="For kind `trajectory`: let every checkpoint's scored samples show what the reference "
-        "reaches when another checkpoint is judged. Draws and reads nothing more; evidence is averaged over "
-        "the checkpoints, so each of them weighs less.",
+        description="Let samples of others show what the reference reaches under its own policy: the "
+        "successes of its elicitation arms, which it then scores, and, for kind `trajectory`, every "
+        "checkpoint's scored samples when another checkpoint is judged. Draws nothing more; evidence is "
+        "averaged over them, so each weighs less. Arms with other `stop` or `max_new_tokens` than the "
+        "analysis's are left out.",
     )
     prompts: Prompts | None = Field(
         None, description="Required unless every side is an import; then those of the imports are meant."
@@ -176,9 +178,8 @@ class AnalysisRequest(Document):
             return self
         if self.candidates is not None:
             raise ValueError(f"`candidates` is for kind `trajectory`; kind `{self.kind}` takes `candidate`")
-        for name in ("score_neighbours", "share_proposals"):
-            if getattr(self, name):
-                raise ValueError(f"`{name}` is for kind `trajectory`, not `{self.kind}`")
+        if self.score_neighbours:
+            raise ValueError(f"`score_neighbours` is for kind `trajectory`, not `{self.kind}`")
         if self.kind != "support" and self.candidate is None:
             raise ValueError(f"`candidate` is required for kind `{self.kind}`")
         return self

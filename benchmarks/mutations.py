@@ -66,6 +66,21 @@ MUTATIONS: Final = (
         + "::test_the_mean_is_an_e_value_where_draws_are_shared_and_the_product_is_none",
     ),
     Mutation(
+        "an arm's samples are weighed as if the own policy had drawn them",
+        "workers/pipelines/score.py",
+        'columns["own_logprob"] += [np.sum(row["logprobs"], dtype=np.float64) for row in block]',
+        'columns["own_logprob"] += list(batch.logprob)',
+        "tests/statistical/test_arm_proposals.py::test_both_densities_are_the_enumerated_ones",
+    ),
+    Mutation(
+        "only arms that were drawn are sources",
+        "workers/pipelines/proposals.py",
+        "    return tuple(zip(*found, strict=True))",
+        "    return tuple(tuple(one for one in each if one) for each in zip(*found, strict=True))",
+        "tests/unit/pipelines/test_arm_proposals.py"
+        + "::test_arms_are_sources_drawn_or_not_and_assisted_or_shorter_ones_are_none",
+    ),
+    Mutation(
         "a price is graded by its weights alone",
         "workers/estimators/price.py",
         "if max(below, above) <= PRICE_TOLERANCE:",

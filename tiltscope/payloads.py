@@ -469,9 +469,10 @@ class AnalysisRequest(TypedDict, total=False):
     up to three times instead of once.
     """
     share_proposals: bool
-    """For kind `trajectory`: let every checkpoint's scored samples show what the reference reaches when
-    another checkpoint is judged. Draws and reads nothing more; evidence is averaged over the
-    checkpoints, so each of them weighs less.
+    """Let samples of others show what the reference reaches under its own policy: the successes of its
+    elicitation arms, which it then scores, and, for kind `trajectory`, every checkpoint's scored
+    samples when another checkpoint is judged. Draws nothing more; evidence is averaged over them, so
+    each weighs less. Arms with other `stop` or `max_new_tokens` than the analysis's are left out.
     """
     prompts: InlinePrompts | DatasetPrompts | None
     """Required unless every side is an import; then those of the imports are meant."""

@@ -24,6 +24,7 @@ def check_arms(request: AnalysisRequest) -> list[Finding]:
     """Check every arm against the request it is part of, as it was sent."""
     return [
         *_check_kind(request),
+        *_check_sharing(request),
         *_check_number(request),
         *_check_names(request),
         *(
@@ -42,6 +43,19 @@ def _check_kind(request: AnalysisRequest) -> Iterator[Finding]:
             "nothing; ask for `capability` or `support`, or leave `arms` out",
             "/arms",
         )
+
+
+def _check_sharing(request: AnalysisRequest) -> Iterator[Finding]:
+    if request.share_proposals and request.kind != "trajectory":
+        own = (request.policy.max_new_tokens, set(request.policy.stop))
+        laws = [arm.policy for arm in request.completed().arms if arm.role == "elicitation"]
+        if not any(law and (law.max_new_tokens, set(law.stop or ())) == own for law in laws):
+            yield Finding(
+                "nothing_to_share",
+                f"kind `{request.kind}` shares what elicitation arms draw, and no elicitation arm has the "
+                "analysis's `max_new_tokens` and `stop`; name one, or leave `share_proposals` out",
+                "/share_proposals",
+            )
 
 
 def _check_number(request: AnalysisRequest) -> Iterator[Finding]:

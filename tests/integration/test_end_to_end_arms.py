@@ -71,3 +71,31 @@ def test_a_barrier_on_the_shipped_models(stack, prompts):
         # Samples of the other prompts answer this one as well: chance explains it, and nothing is confirmed.
         assert not row.confirmed
         assert "above_chance_floor" in {check.check for check in row.confirmation if not check.passed}
+
+
+def test_what_an_arm_drew_is_scored_and_speaks_for_the_own_policy(stack, prompts):
+    body = {
+        "kind": "support",
+        "reference": {"source": "model", "model": "tiny-base"},
+        "prompts": {"inline": prompts("basin_tail", 8, 14)},
+        "signal": {"kind": "exact"},
+        "policy": {"max_new_tokens": 8},
+        "arms": [{"name": "hot", "role": "elicitation", "policy": {"temperature": 1.6}}],
+        "budget": {**BUDGET, "k_probe": 256, "adaptive": False},
+        "seed": 7,
+    }
+    rows = {}
+    for share in (False, True):
+        analysis = stack.submit({**body, "share_proposals": share})
+        rows[share] = [PromptRow.model_validate(row) for row in stack.findings(analysis).rows]
+    sides = {share: [row.reference for row in found] for share, found in rows.items()}
+    for mine, theirs in zip(sides[True], sides[False], strict=True):
+        assert (mine.samples, mine.successes) == (theirs.samples, theirs.successes)
+        assert mine.price.ci_low == theirs.price.ci_low
+    # Where the own samples hold no success, those of the arm bound the price.
+    shown = [
+        (mine.price.ci_high, theirs.price.ci_high)
+        for mine, theirs in zip(sides[True], sides[False], strict=True)
+        if mine.successes == 0
+    ]
+    assert any(mine is not None and theirs is None for mine, theirs in shown)

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from workers.engines.loading import load_engine
 from workers.engines.transformers_engine import TransformersEngine
+from workers.pipelines.arm_scoring import plan_arm_scores
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import Findings, finalise
 from workers.pipelines.observations import observe
@@ -14,7 +17,7 @@ from workers.pipelines.sample import render, sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import Stream
-from workers.pipelines.tables import of_items, to_parquet
+from workers.pipelines.tables import SAMPLES, from_parquet, of_items, to_parquet
 from workers.pipelines.verify import verify_samples
 
 
@@ -77,10 +80,10 @@ class LocalRun:
         while plan.shards[0].work != "finalise":
             self._run_round(plan.shards)
             committed = self.committed(with_samples=False)
-            plan = plan_next(
+            plan = plan_arm_scores(self.spec, self.participants, committed, self.inputs, []) or plan_next(
                 self.spec,
                 self.participants,
-                observe(self.spec, committed.outcomes, committed.scores),
+                observe(self.spec, committed.outcomes, committed.scores, committed.beside),
                 committed.drawn,
                 sampled_tokens=0,
                 shard_tokens=self.shard_tokens,
@@ -98,6 +101,9 @@ class LocalRun:
         return read_committed(
             self.spec, self.inputs, [], lambda shard: self.files[shard["key"]], with_samples=with_samples
         )
+
+    def samples(self, shard_id: str) -> pa.Table:
+        return from_parquet(self.files[shard_id], SAMPLES)
 
     def _engine(self, stream: str) -> TransformersEngine:
         return self.engines[self.spec.streams[stream].participant]
@@ -125,9 +131,11 @@ class LocalRun:
             elif shard.work == "verify":
                 table = verify_samples(self.spec, drawn[shard.depends_on_idx], lambda _: None)
             else:
+                earlier = shard.depends_on_id
+                source = drawn[shard.depends_on_idx] if earlier is None else self.samples(earlier)
                 table = score_samples(
                     self.spec,
-                    of_items(drawn[shard.depends_on_idx], shard.items),
+                    of_items(source, shard.items),
                     shard.scorer,
                     self._engine(shard.stream),
                     self.engines[shard.scorer],
@@ -136,4 +144,4 @@ class LocalRun:
                 )
             key = f"{self.rounds}-{shard.idx}"
             self.files[key] = to_parquet(table)
-            self.inputs.append({**shard.to_message(), "round": self.rounds, "key": key})
+            self.inputs.append({**shard.to_message(), "round": self.rounds, "key": key, "shard_id": key})

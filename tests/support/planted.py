@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from workers.pipelines.arm_scoring import plan_arm_scores
 from workers.pipelines.audit import audited
 from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
@@ -21,7 +22,7 @@ from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_pilot
 from workers.pipelines.spec import AnalysisSpec
-from workers.pipelines.tables import SAMPLES, SCORES, to_parquet
+from workers.pipelines.tables import SAMPLES, SCORES, from_parquet, of_items, to_parquet
 from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
 
@@ -183,8 +184,11 @@ class PlantedRun:
 
     def plan(self) -> Any:
         committed = self.committed(with_samples=False)
-        return plan_following(
-            audited(self.spec, Judge()),
+        spec = audited(self.spec, Judge())
+        return plan_arm_scores(
+            spec, self.participants, committed, self.inputs, self.failures
+        ) or plan_following(
+            spec,
             self.participants,
             committed,
             sampled_tokens=self.tokens,
@@ -214,9 +218,11 @@ class PlantedRun:
         self.rounds += 1
         drawn: dict[int, pa.Table] = {}
         for shard in shards:
-            if self.fails(self.rounds, shard) or (
-                shard.work != "sample" and shard.depends_on_idx not in drawn
-            ):
+            if (source := shard.depends_on_id) is not None:
+                drawn[shard.idx] = from_parquet(self.files[source], SAMPLES)
+            elif shard.depends_on_idx in drawn:
+                drawn[shard.idx] = drawn[shard.depends_on_idx]
+            if self.fails(self.rounds, shard) or (shard.work != "sample" and shard.idx not in drawn):
                 self.failures.append({**shard.to_message(), "code": "x", "detail": "x"})
                 continue
             if shard.work == "sample":
@@ -224,12 +230,12 @@ class PlantedRun:
                 drawn[shard.idx] = table
                 self.tokens += sum(map(len, table["token_ids"].to_pylist()))
             elif shard.work == "verify":
-                table = self.verify(drawn[shard.depends_on_idx])
+                table = self.verify(drawn[shard.idx])
             else:
-                table = self.score(drawn[shard.depends_on_idx], shard.scorer)
+                table = self.score(of_items(drawn[shard.idx], shard.items), shard.scorer)
             key = f"{self.rounds}-{shard.idx}"
             self.files[key] = to_parquet(table)
-            self.inputs.append({**shard.to_message(), "round": self.rounds, "key": key})
+            self.inputs.append({**shard.to_message(), "round": self.rounds, "key": key, "shard_id": key})
 
     def law(self, prompt: int, stream: str) -> Law:
         planted = self.prompts[prompt]

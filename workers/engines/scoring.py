@@ -62,6 +62,7 @@ def score_pair(
     chunk: int | None = None,
     max_batch_tokens: int | None = None,
     keeps_states: bool = False,
+    drawn_here: bool = True,
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> ScoreBatch:
@@ -83,6 +84,8 @@ def score_pair(
             default 1,024 on a CPU, whose products run no faster beyond, and 4,096 on a GPU.
         keeps_states: Whether other models score these completions too, so that the sampler's hidden states
             are kept in its `states`.
+        drawn_here: Whether the sampler drew the completions from this prompt under this policy: then no token
+            of theirs is outside its law by rounding. Otherwise `own_logprob` may be `-inf`.
         should_stop: Asked between batches.
         on_progress: Told how many completions are scored, after each batch.
 
@@ -102,7 +105,7 @@ def score_pair(
     scores: list[_TokenScores | None] = [None] * len(completions)
     done = 0
     if distinct:
-        pair = _Pair(sampler, scorer, prompt_ids, len(distinct[-1]), policy, chunk, keeps_states)
+        pair = _Pair(sampler, scorer, prompt_ids, len(distinct[-1]), policy, chunk, keeps_states, drawn_here)
         budget = max_batch_tokens or _BATCH_TOKENS[sampler.device.type == "cuda"]
         for batch in _batches(distinct, budget, pair, should_stop):
             for ids, score in batch:
@@ -136,6 +139,7 @@ class _Pair:
         policy: Policy,
         chunk: int | None,
         keeps_states: bool,
+        drawn_here: bool,
     ) -> None:
         self._models = (sampler,) if sampler.is_same_law(scorer) else (sampler, scorer)
         for model in self._models:
@@ -144,6 +148,7 @@ class _Pair:
         self._policy = policy
         self._chunk = chunk
         self._keeps_states = keeps_states
+        self._drawn_here = drawn_here
         self._prompt = np.array(prompt_ids, dtype=np.int64).tobytes()
 
     @torch.inference_mode()
@@ -157,7 +162,9 @@ class _Pair:
         hidden = [self._states(place, padded, inside) for place in range(len(self._models))]
         tokens = torch.from_numpy(padded[inside])
         sampler, scorer = self._models[0], self._models[-1]
-        found = position_numbers(sampler, scorer, (hidden[0], hidden[-1]), tokens, self._policy, self._chunk)
+        found = position_numbers(
+            sampler, scorer, (hidden[0], hidden[-1]), tokens, self._policy, self._chunk, self._drawn_here
+        )
         table, causes = found.table.numpy(), found.causes
         ends = np.cumsum(lengths)
         return [

@@ -37,6 +37,7 @@ def position_numbers(
     tokens: Tensor,
     policy: Policy,
     chunk: int | None = None,
+    drawn_here: bool = True,
 ) -> Numbers:
     """Score positions, a few rows of logits at a time.
 
@@ -47,6 +48,7 @@ def position_numbers(
         tokens: What was drawn, on the CPU. Shape ``(n,)``.
         policy: The decoding policy of both.
         chunk: Positions whose logits exist at a time, at most.
+        drawn_here: Whether the sampler drew the tokens at these positions.
     """
     rows = min(sampler.head_rows, scorer.head_rows)
     rows = rows if chunk is None else min(rows, chunk)
@@ -61,7 +63,13 @@ def position_numbers(
         for start in range(0, len(part), fine):
             cut = slice(start, start + fine)
             found = _numbers(
-                sampler, scorer, mine[cut], None if theirs is None else theirs[cut], part[cut], policy
+                sampler,
+                scorer,
+                mine[cut],
+                None if theirs is None else theirs[cut],
+                part[cut],
+                policy,
+                drawn_here,
             )
             tables.append(found.table)
             causes += found.causes
@@ -75,6 +83,7 @@ def _numbers(
     theirs: Tensor | None,
     tokens: Tensor,
     policy: Policy,
+    drawn_here: bool,
 ) -> Numbers:
     ids = tokens.to(mine.device)
     same_width = theirs is None or theirs.shape[-1] == mine.shape[-1]
@@ -84,7 +93,9 @@ def _numbers(
         if bool((table[1] > float("-inf")).all()):
             return Numbers(table.cpu(), [""] * len(tokens))
     # A token that was drawn was inside: where rounding says otherwise, rounding is wrong.
-    law = policy_log_probs(mine.double(), policy, keep=ids, slack=sampler.edge_tolerance)
+    law = policy_log_probs(
+        mine.double(), policy, keep=ids if drawn_here else None, slack=sampler.edge_tolerance
+    )
     own, entropy = _pick(law, ids), token_entropy(law)
     if theirs is None:
         judged, divergence = own, torch.zeros_like(own)

@@ -25,7 +25,13 @@ from workers.estimators.reference_counts import (
     upper_end,
 )
 from workers.estimators.scored_round import ScoredRound
-from workers.estimators.scored_sources import best_log_bound, best_source, mean_log_wealth, sources_of
+from workers.estimators.scored_sources import (
+    Source,
+    best_log_bound,
+    best_source,
+    mean_log_wealth,
+    sources_of,
+)
 from workers.numerics.checks import open_unit
 
 Class = Literal["in", "out", "undetermined"]
@@ -122,7 +128,7 @@ def log_e_in_combined(
     own: SideCounts,
     scoring: Sequence[ScoredRound] | None,
     threshold: float,
-    beside: Sequence[ScoredRound] = (),
+    beside: Sequence[Source] = (),
 ) -> float:
     """Log e-value, in nats, against H0: a <= threshold: ``E = E_counts/2 + E_scoring/2``.
 
@@ -134,7 +140,7 @@ def log_e_in_combined(
         own: The own samples of the side that is judged.
         scoring: Finished rounds of fixed sizes; None if the plan has no scoring.
         threshold: eps in (0, 1).
-        beside: Rounds of other proposals, whose draws may depend on all the rest: see `scored_sources`.
+        beside: Other proposals, whose draws may depend on all the rest: see `scored_sources`.
     """
     from_counts, sources = log_e_in(own.successes, own.n, threshold), sources_of(scoring, beside)
     if sources is None:
@@ -161,7 +167,7 @@ def lower_log_bound(
     alpha: float,
     threshold: float,
     adaptive: bool,
-    beside: Sequence[ScoredRound] = (),
+    beside: Sequence[Source] = (),
 ) -> float:
     """A one-sided lower bound of log a, nats, at level alpha; -inf if there is none.
 
@@ -198,7 +204,7 @@ def reference_evidence(
     reference: ReferenceCounts,
     scoring: Sequence[ScoredRound] | None,
     levels: Levels,
-    beside: Sequence[ScoredRound] = (),
+    beside: Sequence[Source] = (),
 ) -> ReferenceEvidence:
     """Classes' evidence, bounds and price of one prompt under the reference.
 
@@ -233,7 +239,7 @@ def _evidence(
     own: CountsT,
     scoring: Sequence[ScoredRound] | None,
     levels: Levels,
-    beside: Sequence[ScoredRound] = (),
+    beside: Sequence[Source] = (),
 ) -> SuccessEvidence[CountsT]:
     at_use, at_probe = (
         ThresholdEvidence(

@@ -53,7 +53,7 @@ def balance_log_weights(log_p: ArrayLike, log_proposals: ArrayLike, sizes: Seque
 class ScoredRound:
     """The draws of one round, of sizes fixed before the round.
 
-    Draws that are not listed count as failures; every success must be listed, failures may be. It is evidence
+    Draws that are not listed count as failures; successes are listed, failures may be. It is evidence
     that the reference *reaches* C, and no function that makes an upper end or an ``out`` accepts one.
 
     Attributes:
@@ -63,6 +63,8 @@ class ScoredRound:
         log_proposals: Log-density under each proposal, nats. Shape ``(J, m)``.
         is_correct: Whether the draw succeeded. Shape ``(m,)``.
         drawn_by: Which proposal drew it, an index into `proposals`. Shape ``(m,)``.
+        unscored: Successes that are not listed because nobody scored them. They count as failures, which can
+            only lower bounds; points are not made of such a round.
         success_log_weights: ``log w`` of the successes, by this round's own sizes. Shape ``(successes,)``.
 
     Raises:
@@ -76,6 +78,7 @@ class ScoredRound:
     log_proposals: FloatMatrix
     is_correct: BoolVector
     drawn_by: IntVector
+    unscored: int = 0
     success_log_weights: FloatVector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -173,4 +176,5 @@ def _joined(parts: Sequence[ScoredRound]) -> ScoredRound:
         log_proposals=np.concatenate([part.log_proposals for part in parts], axis=1),
         is_correct=np.concatenate([part.is_correct for part in parts]),
         drawn_by=np.concatenate([part.drawn_by for part in parts]),
+        unscored=sum(part.unscored for part in parts),
     )

@@ -3,6 +3,9 @@
 Checkpoints of one run draw from the same random numbers, so the rounds of one are not independent of those of
 another, and the product of their wealths is no e-value (the tests hold an exact example). Their mean is one,
 whatever the dependence. The first source is the judged candidate's own; each further one stands for itself.
+
+Which sources there are is fixed before anything is drawn: one without a round yet has wealth 1 and its share
+of the level. A mean over those sources alone that had something to show would be no e-value.
 """
 
 import math
@@ -19,11 +22,11 @@ Source = Sequence[ScoredRound]
 """Rounds that are independent given those before them: their wealths multiply."""
 
 
-def sources_of(scoring: Source | None, beside: Sequence[ScoredRound]) -> list[Source] | None:
-    """The candidate's own rounds and every round beside them as a source; None where nothing was planned."""
+def sources_of(scoring: Source | None, beside: Sequence[Source]) -> list[Source] | None:
+    """The candidate's own rounds and the sources beside them; None where nothing was planned."""
     if scoring is None and not beside:
         return None
-    return [*([] if scoring is None else [scoring]), *([one] for one in beside)]
+    return [*([] if scoring is None else [scoring]), *beside]
 
 
 def mean_log_wealth(sources: Sequence[Source], log_mean: float) -> float:
@@ -55,9 +58,10 @@ def best_source(sources: Sequence[Source]) -> Source:
     """The source that points are taken from: of those with sound weights the one worth most successes.
 
     The first where none is sound. A source that misses modes can only make a too small, and `price.graded`
-    knows.
+    knows. One with successes that nobody scored is passed over; without another there is no round.
     """
-    if len(sources) == 1:
-        return sources[0]
+    sources = [one for one in sources if not any(part.unscored for part in one)]
+    if len(sources) < 2:
+        return sources[0] if sources else ()
     sound = [(seen.ess, one) for one in sources if one and (seen := diagnostics(one)).grade()[0] == "ok"]
     return max(sound, key=lambda pair: pair[0])[1] if sound else sources[0]

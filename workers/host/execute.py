@@ -22,6 +22,7 @@ from workers.host.reward_room import RewardRoom
 from workers.host.shard_size import shard_tokens
 from workers.host.sides import sides_of
 from workers.host.storage import store_file
+from workers.pipelines.arm_scoring import plan_arm_scores
 from workers.pipelines.audit import audited
 from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.checkpoints import plan_following
@@ -29,7 +30,7 @@ from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.demonstrations import demonstration_items
 from workers.pipelines.extension import extended_notices, plan_missing
 from workers.pipelines.judge import Judge
-from workers.pipelines.plan import plan_pilot
+from workers.pipelines.plan import RoundPlan, plan_pilot
 from workers.pipelines.sample import sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.shards import Item
@@ -235,13 +236,7 @@ def _plan(shard: Shard) -> Reply:
             shard.message["inputs"],
             shard.message["failures"],
             shard_tokens=tokens,
-        ) or plan_following(
-            audited(spec, shard.judge),
-            shard.participants,
-            shard.committed(with_samples=False),
-            sampled_tokens=shard.message["analysis"]["drawn_tokens"],
-            shard_tokens=tokens,
-        )
+        ) or _following(shard, tokens)
     return {
         "artefact": None,
         "usage": {},
@@ -252,6 +247,21 @@ def _plan(shard: Shard) -> Reply:
             for notice in (*(shard.sides.notices if shard.row["round"] == 0 else ()), *plan.notices)
         ],
     }
+
+
+def _following(shard: Shard, tokens: int) -> RoundPlan:
+    """The round after a finished one: what arms drew is scored before anything more is drawn."""
+    message, spec = shard.message, audited(shard.spec, shard.judge)
+    committed = shard.committed(with_samples=False)
+    return plan_arm_scores(
+        spec, shard.participants, committed, message["inputs"], message["failures"]
+    ) or plan_following(
+        spec,
+        shard.participants,
+        committed,
+        sampled_tokens=message["analysis"]["drawn_tokens"],
+        shard_tokens=tokens,
+    )
 
 
 def _finalise(shard: Shard) -> Reply:

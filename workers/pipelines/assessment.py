@@ -21,6 +21,7 @@ from workers.estimators.evidence import (
 from workers.estimators.reference_counts import CandidateCounts, ReferenceCounts, SideCounts
 from workers.estimators.regimes import Reach
 from workers.estimators.scored_round import ScoredRound
+from workers.estimators.scored_sources import Source
 from workers.estimators.settle import samples_to_settle, samples_to_settle_in
 from workers.estimators.verifier_noise import (
     AUDIT_SHARE,
@@ -89,7 +90,8 @@ def assess_reference(
     """The reference: `out` and upper ends from its own samples, `in` and lower ends from scores too."""
     budget = k_probe or spec.budget.k_probe
     evidence = reference_bounds(spec, prompt, spec.thresholds.alpha, budget)
-    return _assess(spec, prompt.reference, evidence, budget, scored=evidence.scoring is not None)
+    scored = evidence.scoring is not None or bool(prompt.beside)
+    return _assess(spec, prompt.reference, evidence, budget, scored=scored)
 
 
 def assess_candidate(
@@ -123,7 +125,7 @@ def _label_at(
     own: SideCounts,
     scoring: list[ScoredRound] | None,
     budget: int,
-    beside: Sequence[ScoredRound] = (),
+    beside: Sequence[Source] = (),
 ) -> Class:
     threshold, target = epsilon(budget, spec.thresholds.reach), -math.log(spec.thresholds.alpha)
     for_in, for_out = accepted_thresholds(spec.class_noise, threshold)
@@ -144,7 +146,7 @@ def own_bounds(
     rounds: list[ScoredRound] | None,
     alpha: float,
     k_probe: int | None = None,
-    beside: Sequence[ScoredRound] = (),
+    beside: Sequence[Source] = (),
 ) -> ReferenceEvidence:
     """Evidence of the reference under its policy, or under an arm, from that policy's own samples."""
     counts = ReferenceCounts.of(side.correct, side.pilot_n)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workers.estimators.scored_round import ScoredRound
+from workers.estimators.scored_sources import Source
 from workers.pipelines.committed import Committed
-from workers.pipelines.observations import observe, proposal_rounds
+from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import RoundPlan, plan_more, plan_next
+from workers.pipelines.proposals import proposal_rounds
 from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.shards import FINALISE
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
@@ -53,7 +54,6 @@ def checkpoint_view(
             streams={**seen, **others},
             steps=(),
             score_neighbours=False,
-            share_proposals=False,
             comparisons=len(spec.checkpoints),
         ),
         participants={REFERENCE: participants[REFERENCE], CANDIDATE: participants[stream]},
@@ -91,7 +91,7 @@ def plan_following(
     """
     limits = {"sampled_tokens": sampled_tokens, "shard_tokens": shard_tokens}
     if not spec.checkpoints:
-        seen = observe(spec, committed.outcomes, committed.scores)
+        seen = observe(spec, committed.outcomes, committed.scores, committed.beside)
         return plan_next(spec, participants, seen, committed.drawn, **limits)
     if not spec.budget.adaptive:
         return RoundPlan((FINALISE,), "estimating")
@@ -108,16 +108,20 @@ def plan_following(
     return plan_more(spec, participants, more, committed.drawn, scored=scored, **limits)
 
 
-def _beside(spec: AnalysisSpec, committed: Committed, stream: str) -> tuple[tuple[ScoredRound, ...], ...]:
-    """The other checkpoints' pilots as proposals, by prompt; none unless the request shares them."""
+def _beside(spec: AnalysisSpec, committed: Committed, stream: str) -> tuple[tuple[Source, ...], ...]:
+    """The other checkpoints' pilots and the arms, by prompt; none unless the request shares proposals."""
     if not spec.share_proposals:
         return ()
+    arms = committed.beside or ((),) * len(spec.prompts)
     found = [
         proposal_rounds(committed.outcomes, committed.scores, one, spec.pilots(one))
         for one in spec.checkpoints
         if one != stream
     ]
-    return tuple(tuple(one for one in rounds if one) for rounds in zip(*found, strict=True))
+    pilots = zip(*found, strict=True) if found else ((),) * len(spec.prompts)
+    return tuple(
+        (*((one,) for one in rounds if one), *mine) for rounds, mine in zip(pilots, arms, strict=True)
+    )
 
 
 def _as_candidate(table: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from workers.estimators.scored_round import ScoredRound
+from workers.estimators.scored_sources import Source
+from workers.pipelines.proposals import arm_sources
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import (
@@ -37,14 +38,14 @@ class Committed:
         outcomes: What was judged.
         scores: What was scored, with the round of each row.
         drawn: Samples planned so far by stream and prompt, failed shards included.
-        beside: Scored draws of other checkpoints, by prompt, where they speak for the reference too.
+        beside: Scored draws of arms and of other checkpoints, by prompt, where they speak for the reference.
     """
 
     samples: pa.Table
     outcomes: pa.Table
     scores: pa.Table
     drawn: dict[str, list[int]]
-    beside: tuple[tuple[ScoredRound, ...], ...] = ()
+    beside: tuple[tuple[Source, ...], ...] = ()
 
 
 def read_committed(
@@ -82,12 +83,21 @@ def read_committed(
         _assert_planned(merged, shards, work)
         tables[work] = merged
     sampled = [shard for shard in (*inputs, *failures) if shard["work"] == "sample"]
-    return Committed(tables["sample"], tables["verify"], tables["score"], _drawn(spec, sampled))
+    drawing = [shard for shard in inputs if shard["work"] == "sample"]
+    return Committed(
+        tables["sample"],
+        tables["verify"],
+        tables["score"],
+        _drawn(spec, sampled),
+        arm_sources(spec, tables["verify"], tables["score"], drawing),
+    )
 
 
 def complete_prompts(spec: AnalysisSpec, committed: Committed) -> list[int]:
     """Prompts whose whole pilot was judged on every side, and scored where the others were."""
-    tables = [committed.outcomes, committed.scores] if committed.scores.num_rows else [committed.outcomes]
+    of_sides = pa.compute.field("stream").isin(pa.array(spec.sides))
+    scores = committed.scores.filter(of_sides)
+    tables = [committed.outcomes, scores] if scores.num_rows else [committed.outcomes]
     whole = [_has_pilots(table, stream, spec) for stream in spec.sides for table in tables]
     return np.flatnonzero(np.all(whole, axis=0)).tolist()
 

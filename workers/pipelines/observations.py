@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workers.estimators.scored_round import ScoredRound
+from workers.estimators.scored_sources import Source
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.tables import ROUND
 
@@ -127,8 +128,8 @@ class PromptObservations:
         pair: The pilot scored both ways; None where scores are not comparable or not made.
         further_rounds: Scored draws of later rounds: evidence that the reference reaches the prompt, which
             multiplies with the pilot's.
-        beside: Scored draws of other proposals, such as other checkpoints, one round each. They may share
-            random numbers with all the rest, so their evidence is averaged with it.
+        beside: Scored draws of other proposals: other checkpoints, elicitation arms. They may share random
+            numbers with all the rest, so their evidence is averaged with it.
         arms: Samples of the reference under each arm, by stream; empty where none was drawn.
     """
 
@@ -137,7 +138,7 @@ class PromptObservations:
     candidate: SideObservations | None
     pair: ScoredPair | None
     further_rounds: tuple[ScoredRound, ...] = ()
-    beside: tuple[ScoredRound, ...] = ()
+    beside: tuple[Source, ...] = ()
     arms: Mapping[str, SideObservations] = field(default_factory=dict)
 
     def stream(self, name: str) -> SideObservations | None:
@@ -149,7 +150,7 @@ def observe(
     spec: AnalysisSpec,
     outcomes: pa.Table,
     scores: pa.Table,
-    beside: Sequence[tuple[ScoredRound, ...]] = (),
+    beside: Sequence[tuple[Source, ...]] = (),
 ) -> list[PromptObservations]:
     """Observations of every prompt, in prompt order.
 
@@ -157,10 +158,10 @@ def observe(
         spec: The analysis.
         outcomes: All outcomes, sorted by stream, prompt and sample.
         scores: All scores, sorted likewise; empty where nothing was scored.
-        beside: Rounds of other proposals, by prompt; none by default.
+        beside: Other proposals, by prompt; none by default.
     """
-    judged = {stream: _by_prompt(outcomes, stream, len(spec.prompts)) for stream in spec.streams}
-    scored = {stream: _by_prompt(scores, stream, len(spec.prompts)) for stream in spec.sides}
+    judged = {stream: by_prompt(outcomes, stream, len(spec.prompts)) for stream in spec.streams}
+    scored = {stream: by_prompt(scores, stream, len(spec.prompts)) for stream in spec.sides}
     found = []
     for index in range(len(spec.prompts)):
         seen = {s: _side(judged[s][index], spec.pilot(s, index)) for s in spec.reaching}
@@ -168,7 +169,7 @@ def observe(
         pair: ScoredPair | None = None
         further: tuple[ScoredRound, ...] = ()
         if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
-            pilots = {s: _before(scored[s][index], spec.pilot(s, index)) for s in sides}
+            pilots = {s: before(scored[s][index], spec.pilot(s, index)) for s in sides}
             pair = _pair({s: judged[s][index] for s in sides}, pilots)
             further = _further(judged[CANDIDATE][index], scored[CANDIDATE][index], pilots[CANDIDATE].num_rows)
         found.append(
@@ -185,7 +186,7 @@ def observe(
     return found
 
 
-def _by_prompt(table: pa.Table, stream: str, prompts: int) -> list[pa.Table]:
+def by_prompt(table: pa.Table, stream: str, prompts: int) -> list[pa.Table]:
     """One slice a prompt; the table is sorted, so each is contiguous."""
     rows = table.filter(pc.field("stream") == stream)
     edges = np.searchsorted(rows["prompt_index"].to_numpy(), np.arange(prompts + 1))
@@ -202,71 +203,37 @@ def _side(rows: pa.Table, pilot: int) -> SideObservations:
         pilot_n=int((decided & in_pilot).sum()),
         pilot_unusable=unusable[decided & in_pilot],
         outcomes={name: int((outcome == name).sum()) for name in OUTCOME_NAMES},
-        rewards=_floats(rows, "reward")[decided],
+        rewards=floats(rows, "reward")[decided],
         behaviours=_labels(rows.filter(pa.array(decided))),
     )
 
 
 def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPair | None:
-    kept = {stream: _decided(judged[stream], scored[stream]) for stream in judged}
+    kept = {stream: decided(judged[stream], scored[stream]) for stream in judged}
     (ref, ref_judged), (cand, cand_judged) = kept[REFERENCE], kept[CANDIDATE]
     if not ref.num_rows or not cand.num_rows:
         return None
     return ScoredPair(
-        log_p=np.concatenate([_floats(ref, "own_logprob"), _floats(cand, "logprob")]),
-        log_q=np.concatenate([_floats(ref, "logprob"), _floats(cand, "own_logprob")]),
-        correct=np.concatenate([_correct(ref_judged), _correct(cand_judged)]),
-        rewards=np.concatenate([_floats(ref_judged, "reward"), _floats(cand_judged, "reward")]),
+        log_p=np.concatenate([floats(ref, "own_logprob"), floats(cand, "logprob")]),
+        log_q=np.concatenate([floats(ref, "logprob"), floats(cand, "own_logprob")]),
+        correct=np.concatenate([is_correct(ref_judged), is_correct(cand_judged)]),
+        rewards=np.concatenate([floats(ref_judged, "reward"), floats(cand_judged, "reward")]),
         behaviours=_labels(ref_judged) + _labels(cand_judged),
         n_p=ref.num_rows,
-        kl=_floats(cand, "kl"),
+        kl=floats(cand, "kl"),
         token_kl=_rows(cand, "token_kl"),
-        reverse_kl=_floats(ref, "kl"),
+        reverse_kl=floats(ref, "kl"),
         reverse_token_kl=_rows(ref, "token_kl"),
-        entropy_p=_floats(ref, "entropy"),
-        entropy_q=_floats(cand, "entropy"),
+        entropy_p=floats(ref, "entropy"),
+        entropy_q=floats(cand, "entropy"),
         zero_cause=tuple(cand["zero_cause"].to_pylist()),
-        max_token_diff=float(
-            max(_floats(ref, "max_token_diff").max(), _floats(cand, "max_token_diff").max())
-        ),
+        max_token_diff=float(max(floats(ref, "max_token_diff").max(), floats(cand, "max_token_diff").max())),
     )
 
 
-def _before(scored: pa.Table, size: int) -> pa.Table:
+def before(scored: pa.Table, size: int) -> pa.Table:
     """The scores of a pilot; those of later draws follow it."""
     return scored.filter(pc.field("index") < size)
-
-
-def proposal_rounds(
-    outcomes: pa.Table, scores: pa.Table, stream: str, pilots: Sequence[int]
-) -> list[ScoredRound | None]:
-    """One stream's pilots as rounds of their own, by prompt; None where the reference scored nothing.
-
-    Args:
-        outcomes: All outcomes, sorted by stream, prompt and sample.
-        scores: All scores, sorted likewise.
-        stream: Who drew.
-        pilots: Size of each prompt's pilot. Shape ``(M,)``.
-    """
-    judged = _by_prompt(outcomes, stream, len(pilots))
-    scored = _by_prompt(scores.filter(pc.field("scorer") == REFERENCE), stream, len(pilots))
-    return [
-        _proposal_round(stream, *_decided(mine, _before(theirs, pilot)))
-        for mine, theirs, pilot in zip(judged, scored, pilots, strict=True)
-    ]
-
-
-def _proposal_round(stream: str, rows: pa.Table, judged: pa.Table) -> ScoredRound | None:
-    if not rows.num_rows:
-        return None
-    return ScoredRound(
-        proposals=(stream,),
-        sizes=(rows.num_rows,),
-        log_p=_floats(rows, "logprob"),
-        log_proposals=_floats(rows, "own_logprob")[None, :],
-        is_correct=_correct(judged),
-        drawn_by=np.zeros(rows.num_rows, dtype=np.int64),
-    )
 
 
 def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[ScoredRound, ...]:
@@ -275,12 +242,12 @@ def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[Score
     if not later.num_rows:
         return ()
     numbers = later[ROUND].unique().to_pylist()
-    rounds = (_decided(judged, later.filter(pc.field(ROUND) == number)) for number in sorted(numbers))
+    rounds = (decided(judged, later.filter(pc.field(ROUND) == number)) for number in sorted(numbers))
     return tuple(
         ScoredRound.of_pair(
-            _floats(rows, "logprob"),
-            _floats(rows, "own_logprob"),
-            _correct(outcomes),
+            floats(rows, "logprob"),
+            floats(rows, "own_logprob"),
+            is_correct(outcomes),
             np.ones(rows.num_rows, dtype=np.bool_),
             0,
             rows.num_rows,
@@ -291,7 +258,7 @@ def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[Score
     )
 
 
-def _decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
+def decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The scored samples that have a decided outcome, and their outcomes; both in sample order."""
     decided = judged.filter(pc.field("outcome") != "verifier_error")
     both = np.intersect1d(decided["index"].to_numpy(), scored["index"].to_numpy())
@@ -299,7 +266,8 @@ def _decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
     return scored.filter(chosen), decided.filter(chosen)
 
 
-def _correct(judged: pa.Table) -> Bools:
+def is_correct(judged: pa.Table) -> Bools:
+    """Which outcomes are successes. Shape `(n,)`."""
     return np.asarray(pc.equal(judged["outcome"], "correct").to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
@@ -307,7 +275,8 @@ def _labels(judged: pa.Table) -> tuple[str | None, ...]:
     return tuple(judged["behaviour"].to_pylist())
 
 
-def _floats(table: pa.Table, column: str) -> Floats:
+def floats(table: pa.Table, column: str) -> Floats:
+    """A column of numbers. Shape `(n,)`."""
     return np.asarray(table[column].to_numpy(), dtype=np.float64)
 
 

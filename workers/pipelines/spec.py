@@ -84,8 +84,8 @@ class AnalysisSpec:
         noise: The audit, counted; None before, and without one.
         steps: Of a trajectory: the training step of each checkpoint, None where the request says none.
         score_neighbours: Of a trajectory: whether each checkpoint scores the pilots of those beside it.
-        share_proposals: Of a trajectory: whether every checkpoint's scored pilot speaks for the reference
-            when another checkpoint is judged.
+        share_proposals: Whether what elicitation arms drew, once scored, speaks for the reference's own
+            policy; of a trajectory, also whether each checkpoint's pilot does when another one is judged.
         comparisons: Checkpoints that share one error level for losses; 1 but for those of a trajectory.
         fixed: For each imported side, how many samples there are of each prompt; nothing is added to them.
     """
@@ -171,6 +171,18 @@ class AnalysisSpec:
     def assisted(self) -> tuple[Stream, ...]:
         """Assisted arms, cheapest first."""
         return tuple(stream for stream in self.streams.values() if stream.role == "assisted")
+
+    @property
+    def proposing(self) -> tuple[Stream, ...]:
+        """Elicitation arms whose samples speak for the reference's own policy too, if the request says so.
+
+        An arm with another length limit or other stop strings is none: what ends its samples need not end
+        those of the analysis, so that p(y) is another event's. Assisted arms are none by choice: what they
+        draw belongs to a question of its own, whether help brings the reference there.
+        """
+        own = (self.policy.max_new_tokens, set(self.policy.stop))
+        arms = self.elicitation if self.share_proposals else ()
+        return tuple(arm for arm in arms if (arm.policy.max_new_tokens, set(arm.policy.stop)) == own)
 
     @property
     def piloted(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_a_checkpoint_shows_what_a_collapsed_candidate_cannot() -> None:
     # The candidate's successes are hardly the reference's; an earlier checkpoint's are.
     collapsed, early = proposal([-18.0] * 55, 64, "candidate"), proposal([math.log(0.02 / 0.5)] * 32, 64)
     alone = reference_evidence(NONE, [collapsed], LEVELS)
-    helped = reference_evidence(NONE, [collapsed], LEVELS, [early])
+    helped = reference_evidence(NONE, [collapsed], LEVELS, [[early]])
     target = math.log(20.0)
     assert alone.at_probe.log_e_in < target < helped.at_probe.log_e_in
     assert helped.log_lower > math.log(0.01) > alone.log_lower
@@ -90,9 +91,59 @@ def test_a_checkpoint_shows_what_a_collapsed_candidate_cannot() -> None:
 @given(st.lists(st.floats(-20.0, 0.0), max_size=20), st.integers(0, 3))
 def test_sources_beside_never_weigh_more_than_their_share(ratios: list[float], empty: int) -> None:
     own, other = proposal([-5.0] * 10, 64), proposal(ratios, 64)
-    beside = [other, *(proposal([], 64) for _ in range(empty))]
+    beside = [[other], *([proposal([], 64)] for _ in range(empty))]
     with_others = log_e_in_combined(NONE, [own], PROBE, beside)
     counts = log_e_in_combined(NONE, None, PROBE)
     parts = [log_wealth([one], math.log(PROBE)) for one in (own, other)]
     most = 0.5 * math.exp(counts) + 0.5 * (sum(map(math.exp, parts)) + empty) / (2 + empty)
     assert with_others <= math.log(most) + 1e-9
+
+
+def test_a_source_without_a_round_keeps_its_share() -> None:
+    shown = [proposal([-4.0] * 30, 32, "arm:hot")]
+    alone, beside_nothing = mean_log_wealth([shown], -5.0), mean_log_wealth([shown, ()], -5.0)
+    assert math.exp(beside_nothing) == pytest.approx((math.exp(alone) + 1.0) / 2)
+    assert best_log_bound([shown, ()], 0.05) == log_lower_bound(shown, 0.025)
+
+
+def test_points_are_not_made_of_successes_that_nobody_scored() -> None:
+    partly = [replace(proposal([-4.0] * 50, 64), unscored=8)]
+    few = [proposal([-4.0] * 12, 64)]
+    assert best_source([partly, few]) is few
+    assert best_source([partly]) == ()
+    assert best_source([few, partly]) is few
+
+
+def test_an_unscored_success_lowers_evidence() -> None:
+    whole, partly = proposal([-4.0] * 30, 32), replace(proposal([-4.0] * 20, 32), unscored=10)
+    assert log_wealth([partly], -5.0) < log_wealth([whole], -5.0)
+
+
+A_NULL, HOT_CHANCES, RATIOS = 0.1, (0.3, 0.2), (math.log(0.06 / 0.3), math.log(0.04 / 0.2))
+
+
+def test_an_arms_wealth_over_rounds_is_an_e_value_whichever_successes_are_scored() -> None:
+    # a = 0.1 at the null: two successes with p = 0.06 and 0.04, which the arm draws with 0.3 and 0.2. A first
+    # round of one draw; a second of two only if the first failed. Every outcome, by enumeration.
+    outcomes = [(0, HOT_CHANCES[0]), (1, HOT_CHANCES[1]), (None, 0.5)]
+
+    def source(rounds: list[list[int | None]], scored: set[int]) -> list[ScoredRound]:
+        found = []
+        for drawn in rounds:
+            listed = [RATIOS[one] for one in drawn if one in scored]
+            hidden = sum(one is not None and one not in scored for one in drawn)
+            found.append(replace(proposal(listed, len(drawn), "arm:hot"), unscored=hidden))
+        return found
+
+    for scored, exact in (({0, 1}, True), ({0}, False)):
+        mean = 0.0
+        for first, chance in outcomes:
+            if first is not None:
+                mean += chance * math.exp(log_wealth(source([[first]], scored), math.log(A_NULL)))
+                continue
+            for pair in itertools.product(outcomes, repeat=2):
+                later = math.prod(one[1] for one in pair)
+                rounds = [[None], [one[0] for one in pair]]
+                mean += chance * later * math.exp(log_wealth(source(rounds, scored), math.log(A_NULL)))
+        assert mean <= 1.0 + 1e-12
+        assert exact == (mean == pytest.approx(1.0, abs=1e-12))

@@ -5,7 +5,7 @@ import pytest
 from planted import PlantedPrompt, law_with, planted_run
 
 from workers.pipelines.checkpoints import checkpoint_view
-from workers.pipelines.observations import proposal_rounds
+from workers.pipelines.proposals import proposal_rounds
 
 BUDGET = {"samples_per_prompt": 64, "max_samples_per_prompt": 64, "k_probe": 64}
 ANSWERS = ("00", "11")
@@ -51,7 +51,7 @@ def test_a_proposal_is_the_other_checkpoints_whole_pilot(runs):
     run = made[True]
     committed = run.committed(with_samples=False)
     view = checkpoint_view(run.spec, run.participants, committed, "candidate:1")
-    ((one,), *_) = view.committed.beside
+    (((one,),), *_) = view.committed.beside
     assert (one.proposals, one.sizes) == (("candidate:0",), (64,))
     texts = run.draws(0, "candidate:0")[:64]
     right = (texts[:, 0] == texts[:, 1]) & (texts[:, 0] < 2)

@@ -46,6 +46,13 @@ def request(*arms: dict[str, Any], **changes: Any) -> AnalysisRequest:
             "/arms/0/policy",
         ),
         ([HOT], {"kind": "free_energy"}, "arms_without_claims", "/arms"),
+        ([], {"share_proposals": True}, "nothing_to_share", "/share_proposals"),
+        (
+            [HINT, {**HOT, "policy": {"temperature": 1.5, "stop": ["\n"]}}],
+            {"share_proposals": True},
+            "nothing_to_share",
+            "/share_proposals",
+        ),
         (
             [{"name": "c", "role": "elicitation", "chat_template": "candidate"}],
             {"kind": "support", "candidate": None},
@@ -68,6 +75,13 @@ def test_arms_that_make_no_sense_are_refused(
 ) -> None:
     found = check_arms(request(*arms, **changes))
     assert (code, pointer) in {(finding.code, finding.pointer) for finding in found}
+
+
+def test_arms_may_be_shared_under_any_kind_that_draws_them() -> None:
+    sharing = {"share_proposals": True}
+    assert check_arms(request(HOT, **sharing)) == []
+    assert check_arms(request(HOT, kind="support", candidate=None, **sharing)) == []
+    assert check_arms(request(policy={"top_p": 0.9}, **sharing)) == []  # the arm that is added
 
 
 def test_a_prompt_must_have_what_a_template_fills_in() -> None:
