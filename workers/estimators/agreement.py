@@ -78,7 +78,8 @@ def token_sums(sequence: Floats, tokens: Sequence[Floats]) -> Check:
         again = math.fsum(row.tolist())
         if math.isinf(total) and math.isinf(again):
             continue
-        apart = abs(total - again) / (1 + float(np.abs(row[np.isfinite(row)]).sum()))
+        finite = row if math.isfinite(again) else row[np.isfinite(row)]
+        apart = abs(total - again) / (1 + float(np.abs(finite).sum()))
         worst = max(worst, apart if math.isfinite(apart) else 1.0)
     return Check("token_sums", worst, FLOAT32_ROUNDING, worst <= FLOAT32_ROUNDING, True)
 

@@ -7,7 +7,7 @@ of the reference only.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeAlias
 
 import numpy as np
@@ -222,6 +222,32 @@ def reference_evidence(
     return _evidence(reference, scoring, levels, beside)
 
 
+def at_other_probe(
+    known: ReferenceEvidence,
+    scoring: Sequence[ScoredRound] | None,
+    levels: Levels,
+    beside: Sequence[Source] = (),
+) -> ReferenceEvidence:
+    """`reference_evidence` of the same samples at another eps(K_probe).
+
+    Bounds and price of a prompt that was not topped up do not look at that threshold (`success_interval`),
+    so only the e-values are made anew, at both thresholds: the prior belongs to K_probe.
+
+    Args:
+        known: The evidence at the same eps(K_use) and levels, whatever its eps(K_probe).
+        scoring: What `known` was made of.
+        levels: With the other eps(K_probe), and its prior.
+        beside: What `known` was made of.
+    """
+    if known.counts.n > known.counts.pilot_n:
+        return reference_evidence(known.counts, scoring, levels, beside)
+    at_use, at_probe = (
+        _at_threshold(known.counts, scoring, threshold, levels.planned_n, beside)
+        for threshold in (levels.epsilon_use, levels.epsilon_probe)
+    )
+    return replace(known, at_use=at_use, at_probe=at_probe)
+
+
 def candidate_evidence(candidate: CandidateCounts, levels: Levels) -> CandidateEvidence:
     """The same of the candidate, from its own samples alone.
 
@@ -242,11 +268,7 @@ def _evidence(
     beside: Sequence[Source] = (),
 ) -> SuccessEvidence[CountsT]:
     at_use, at_probe = (
-        ThresholdEvidence(
-            threshold=threshold,
-            log_e_in=log_e_in_combined(own, scoring, threshold, beside),
-            log_e_out=log_e_out(own.successes, own.n, threshold, levels.planned_n),
-        )
+        _at_threshold(own, scoring, threshold, levels.planned_n, beside)
         for threshold in (levels.epsilon_use, levels.epsilon_probe)
     )
     half, threshold = levels.alpha / 2, levels.epsilon_probe
@@ -265,4 +287,18 @@ def _evidence(
         success=success_of(own, log_lower, upper, levels.alpha),
         price=price_of(own, pointing, log_lower, upper, levels.alpha),
         scoring=diagnostics(pointing) if pointing else None,
+    )
+
+
+def _at_threshold(
+    own: SideCounts,
+    scoring: Sequence[ScoredRound] | None,
+    threshold: float,
+    planned_n: int,
+    beside: Sequence[Source],
+) -> ThresholdEvidence:
+    return ThresholdEvidence(
+        threshold=threshold,
+        log_e_in=log_e_in_combined(own, scoring, threshold, beside),
+        log_e_out=log_e_out(own.successes, own.n, threshold, planned_n),
     )

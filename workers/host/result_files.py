@@ -1,7 +1,7 @@
 """The files that a finished analysis leaves."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -64,14 +64,14 @@ def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _judged_samples(committed: Committed) -> pa.Table:
     """Every sample with its outcome; one that was not judged has none (Arrow joins no list columns)."""
     columns = ("outcome", "reward", "behaviour", "detail")
-    judged = {_key(row): row for row in committed.outcomes.to_pylist()}
-    keys = [_key(row) for row in committed.samples.select(["stream", "prompt_index", "index"]).to_pylist()]
-    table = committed.samples
+    table, outcomes = committed.samples, committed.outcomes
+    places = {key: place for place, key in enumerate(_keys(outcomes))}
+    chosen = pa.array([places.get(key) for key in _keys(table)], pa.int64())
     for name in columns:
-        values = [judged[key][name] if key in judged else None for key in keys]
-        table = table.append_column(name, pa.array(values, OUTCOMES.field(name).type))
+        table = table.append_column(OUTCOMES.field(name), outcomes[name].take(chosen))
     return table
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, int, int]:
-    return row["stream"], row["prompt_index"], row["index"]
+def _keys(table: pa.Table) -> Iterator[tuple[str, int, int]]:
+    columns = (table[name].to_pylist() for name in ("stream", "prompt_index", "index"))
+    return zip(*columns, strict=True)

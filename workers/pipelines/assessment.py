@@ -13,6 +13,7 @@ from workers.estimators.evidence import (
     ReferenceEvidence,
     SideEvidence,
     SuccessEvidence,
+    at_other_probe,
     candidate_evidence,
     classify,
     log_e_in_combined,
@@ -32,7 +33,7 @@ from workers.estimators.verifier_noise import (
     true_evidence,
 )
 from workers.pipelines.observations import PromptObservations, SideObservations
-from workers.pipelines.spec import CANDIDATE, AnalysisSpec
+from workers.pipelines.spec import AnalysisSpec
 
 CountsT = TypeVar("CountsT", ReferenceCounts, CandidateCounts)
 
@@ -56,6 +57,13 @@ class SideAssessment:
     probe: Reach
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceAssessment(SideAssessment):
+    """The reference, whose evidence alone may rest on scores."""
+
+    evidence: ReferenceEvidence
+
+
 def log_target_in(spec: AnalysisSpec, *, scored: bool) -> float:
     """What the counts' log e-value needs for `in`, in nats, if scoring adds nothing to it.
 
@@ -75,23 +83,33 @@ def scored_rounds(prompt: PromptObservations) -> list[ScoredRound] | None:
     The pilot of the two sides is one round, whose sizes were fixed before it. Rounds of other proposals and
     later rounds follow it.
     """
-    pair, further = prompt.pair, list(prompt.further_rounds)
-    if pair is None:
-        return further or None
-    pilot = ScoredRound.of_pair(
-        pair.log_p, pair.log_q, pair.correct, pair.is_candidate, pair.n_p, pair.n_q, CANDIDATE
-    )
-    return [pilot, *further]
+    further = list(prompt.further_rounds)
+    return further or None if prompt.pilot_round is None else [prompt.pilot_round, *further]
 
 
 def assess_reference(
-    spec: AnalysisSpec, prompt: PromptObservations, k_probe: int | None = None
-) -> SideAssessment:
-    """The reference: `out` and upper ends from its own samples, `in` and lower ends from scores too."""
-    budget = k_probe or spec.budget.k_probe
-    evidence = reference_bounds(spec, prompt, spec.thresholds.alpha, budget)
+    spec: AnalysisSpec,
+    prompt: PromptObservations,
+    k_probe: int | None = None,
+    known: ReferenceEvidence | None = None,
+) -> ReferenceAssessment:
+    """The reference: `out` and upper ends from its own samples, `in` and lower ends from scores too.
+
+    Args:
+        spec: The analysis.
+        prompt: What was observed.
+        k_probe: Another budget than the request's.
+        known: The evidence at the request's, of which the part is taken that no budget changes.
+    """
+    budget, alpha = k_probe or spec.budget.k_probe, spec.thresholds.alpha
+    if known is None or spec.noise is not None:
+        evidence = reference_bounds(spec, prompt, alpha, budget)
+    else:
+        levels = _levels(spec, alpha, budget)
+        evidence = at_other_probe(known, scored_rounds(prompt), levels, prompt.beside)
     scored = evidence.scoring is not None or bool(prompt.beside)
-    return _assess(spec, prompt.reference, evidence, budget, scored=scored)
+    found = _assess(spec, prompt.reference, evidence, budget, scored=scored)
+    return ReferenceAssessment(evidence, found.use, found.probe)
 
 
 def assess_candidate(

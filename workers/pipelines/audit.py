@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from workers.estimators.verifier_noise import AUDIT_SHARE, Audit, Noise
-from workers.pipelines.assessment import assess_candidate, assess_reference
+from workers.pipelines.assessment import SideAssessment, assess_candidate, assess_reference
 from workers.pipelines.document import Json, estimate_json
 from workers.pipelines.judge import Judge
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult
@@ -59,7 +59,9 @@ def noise_lines(spec: AnalysisSpec, result: PromptResult) -> list[str]:
     if spec.noise is None:
         return []
     bounds, plain = spec.noise.for_classes, replace(spec, noise=None)
-    sides = [("reference", result.reference, assess_reference(plain, result.observed))]
+    sides: list[tuple[str, SideAssessment, SideAssessment]] = [
+        ("reference", result.reference, assess_reference(plain, result.observed))
+    ]
     if result.candidate is not None:
         sides.append(("candidate", result.candidate, assess_candidate(plain, result.observed)))
     return [

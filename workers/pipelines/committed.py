@@ -21,6 +21,7 @@ from workers.pipelines.tables import (
     assert_planned,
     from_parquet,
     of_round,
+    of_stream,
     together,
 )
 
@@ -147,7 +148,7 @@ def _drawn(spec: AnalysisSpec, shards: Sequence[Mapping[str, Any]]) -> dict[str,
 def _has_pilots(table: pa.Table, stream: str, spec: AnalysisSpec) -> NDArray[np.bool_]:
     """Whether the pilot of each prompt is there as a whole. Shape `(prompts,)`."""
     wanted = np.array(spec.pilots(stream), dtype=np.int64)
-    rows = table.filter(pa.compute.field("stream") == stream)
+    rows = of_stream(table, stream)
     prompts = rows["prompt_index"].to_numpy()
     in_pilot = rows["index"].to_numpy() < wanted[prompts]
     return np.asarray(np.bincount(prompts[in_pilot], minlength=len(wanted)) == wanted)

@@ -23,6 +23,7 @@ from workers.pipelines.observations import SideObservations
 from workers.pipelines.plan import Notice
 from workers.pipelines.prompt_result import CONFIDENCE, PromptResult, covers_untruncated
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.tables import list_rows, of_stream
 
 TOKEN_TOLERANCE = 1e-3
 """Nats by which a recomputed token log-probability may differ: float32 stays a thousand times below."""
@@ -47,9 +48,10 @@ class Draws:
 def draws_of(samples: pa.Table, stream: str) -> Draws:
     """Count the sequences of one side."""
     draws = Draws({}, {})
-    rows = samples.filter(pa.compute.field("stream") == stream)
-    columns = (rows[name].to_pylist() for name in ("prompt_index", "token_ids", "logprobs", "text"))
-    for prompt, ids, logprobs, text in zip(*columns, strict=True):
+    rows = of_stream(samples, stream)
+    prompts, texts = (rows[name].to_pylist() for name in ("prompt_index", "text"))
+    columns = (list_rows(rows[name]) for name in ("token_ids", "logprobs"))
+    for prompt, text, ids, logprobs in zip(prompts, texts, *columns, strict=True):
         # An imported sample has no token ids: its text tells it apart.
         draws.counts.setdefault(prompt, Counter())[(text,) if ids is None else tuple(ids)] += 1
         if logprobs is None:

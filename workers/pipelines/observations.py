@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.scored_sources import Source
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
-from workers.pipelines.tables import ROUND
+from workers.pipelines.tables import ROUND, lists, of_stream
 
 OUTCOME_NAMES = ("correct", "incorrect", "unparsed", "truncated", "verifier_error")
 Floats = NDArray[np.float64]
@@ -131,6 +131,7 @@ class PromptObservations:
         beside: Scored draws of other proposals: other checkpoints, elicitation arms. They may share random
             numbers with all the rest, so their evidence is averaged with it.
         arms: Samples of the reference under each arm, by stream; empty where none was drawn.
+        pilot_round: The draws of `pair` as the first round of evidence; None without it.
     """
 
     index: int
@@ -140,6 +141,16 @@ class PromptObservations:
     further_rounds: tuple[ScoredRound, ...] = ()
     beside: tuple[Source, ...] = ()
     arms: Mapping[str, SideObservations] = field(default_factory=dict)
+    pilot_round: ScoredRound | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Weight the pilot's draws once: every look at the evidence takes them."""
+        pair, made = self.pair, None
+        if pair is not None:
+            made = ScoredRound.of_pair(
+                pair.log_p, pair.log_q, pair.correct, pair.is_candidate, pair.n_p, pair.n_q, CANDIDATE
+            )
+        object.__setattr__(self, "pilot_round", made)
 
     def stream(self, name: str) -> SideObservations | None:
         """The samples of a side or an arm, by its stream; None where the analysis has no such stream."""
@@ -188,7 +199,7 @@ def observe(
 
 def by_prompt(table: pa.Table, stream: str, prompts: int) -> list[pa.Table]:
     """One slice a prompt; the table is sorted, so each is contiguous."""
-    rows = table.filter(pc.field("stream") == stream)
+    rows = of_stream(table, stream)
     edges = np.searchsorted(rows["prompt_index"].to_numpy(), np.arange(prompts + 1))
     return [rows.slice(low, high - low) for low, high in itertools.pairwise(edges)]
 
@@ -204,7 +215,7 @@ def _side(rows: pa.Table, pilot: int) -> SideObservations:
         pilot_unusable=unusable[decided & in_pilot],
         outcomes={name: int((outcome == name).sum()) for name in OUTCOME_NAMES},
         rewards=floats(rows, "reward")[decided],
-        behaviours=_labels(rows.filter(pa.array(decided))),
+        behaviours=_labels(_kept(rows, decided)),
     )
 
 
@@ -233,7 +244,7 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
 
 def before(scored: pa.Table, size: int) -> pa.Table:
     """The scores of a pilot; those of later draws follow it."""
-    return scored.filter(pc.field("index") < size)
+    return scored.slice(0, int(np.searchsorted(scored["index"].to_numpy(), size)))
 
 
 def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[ScoredRound, ...]:
@@ -260,10 +271,14 @@ def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[Score
 
 def decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The scored samples that have a decided outcome, and their outcomes; both in sample order."""
-    decided = judged.filter(pc.field("outcome") != "verifier_error")
-    both = np.intersect1d(decided["index"].to_numpy(), scored["index"].to_numpy())
-    chosen = pc.field("index").isin(pa.array(both))
-    return scored.filter(chosen), decided.filter(chosen)
+    decided = _kept(judged, pc.not_equal(judged["outcome"], "verifier_error").to_numpy())
+    drawn, found = decided["index"].to_numpy(), scored["index"].to_numpy()
+    return _kept(scored, np.isin(found, drawn)), _kept(decided, np.isin(drawn, found))
+
+
+def _kept(rows: pa.Table, chosen: Bools) -> pa.Table:
+    """The chosen rows; the table itself where that is all of them."""
+    return rows if chosen.all() else rows.filter(pa.array(chosen))
 
 
 def is_correct(judged: pa.Table) -> Bools:
@@ -281,4 +296,5 @@ def floats(table: pa.Table, column: str) -> Floats:
 
 
 def _rows(table: pa.Table, column: str) -> tuple[Floats, ...]:
-    return tuple(np.asarray(row, dtype=np.float64) for row in table[column].to_pylist())
+    values, edges = lists(table[column])
+    return tuple(values[low:high] for low, high in itertools.pairwise(edges.tolist()))

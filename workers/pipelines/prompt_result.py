@@ -28,6 +28,7 @@ from workers.estimators.tilt_rows import TiltRow, tilt_rows
 from workers.estimators.verifier_noise import Audit, NoiseBounds
 from workers.pipelines.arms import assisted_reaches, elicitation_reaches, policy_reach
 from workers.pipelines.assessment import (
+    ReferenceAssessment,
     SideAssessment,
     assess_candidate,
     assess_reference,
@@ -82,7 +83,7 @@ class PromptResult:
 
     spec: PromptSpec
     observed: PromptObservations
-    reference: SideAssessment
+    reference: ReferenceAssessment
     candidate: SideAssessment | None
     printed: Mapping[str, SideEvidence]
     terms: FreeEnergyTerms | None
@@ -227,7 +228,9 @@ def record(spec: AnalysisSpec, result: PromptResult, *, k_probe: int | None = No
     if prompt.candidate is None or result.candidate is None:
         raise ValueError("a verdict needs a candidate")
     other = k_probe is not None and k_probe != spec.budget.k_probe
-    reference = assess_reference(spec, prompt, k_probe) if other else result.reference
+    reference = result.reference
+    if other:
+        reference = assess_reference(spec, prompt, k_probe, known=reference.evidence)
     candidate = assess_candidate(spec, prompt, k_probe) if other else result.candidate
     noise = None if spec.noise is None else spec.noise.audit.bounds(spec.thresholds.alpha)
     evidence = PromptEvidence(

@@ -150,7 +150,7 @@ def _graded_success(evidence: SideEvidence) -> Estimate:
 
 
 def _lines(result: PromptResult) -> list[str]:
-    sides = [("reference", result.reference)]
+    sides: list[tuple[str, SideAssessment]] = [("reference", result.reference)]
     if result.candidate is not None:
         sides.append(("candidate", result.candidate))
     return [_line(name, reach) for name, side in sides for reach in (side.use, side.probe)]

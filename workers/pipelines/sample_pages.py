@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from workers.pipelines.document import Json
+from workers.pipelines.tables import list_rows
 
 BLOCK_ROWS: Final = 256
 """Samples of a block at most: what is read for one sample of a page; each costs 200 bytes of index."""
@@ -22,6 +23,10 @@ BLOCK_CHARACTERS: Final = 1 << 20
 
 BATCH_ROWS: Final = 4_096
 """Rows turned into Python values at once."""
+
+
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""One for all rows: `json.dumps` would make one for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,7 @@ def sample_pages(samples: pa.Table) -> SamplePages:
     parts: list[bytes] = []
     offset = 0
     for rows in _blocks(samples):
-        lines = b"".join(
-            json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n" for row in rows
-        )
+        lines = b"".join(_line(row) for row in rows)
         # Without a time stamp, so that equal samples make equal files.
         member = gzip.compress(lines, compresslevel=6, mtime=0)
         blocks.append(
@@ -84,16 +87,19 @@ def _blocks(samples: pa.Table) -> Iterator[list[Json]]:
 
 
 def _rows(samples: pa.Table) -> Iterator[Json]:
-    for batch in samples.to_batches(max_chunksize=BATCH_ROWS):
-        for row in batch.to_pylist():
-            yield _row(row)
+    for start in range(0, samples.num_rows, BATCH_ROWS):
+        batch = samples.slice(start, BATCH_ROWS)
+        plain = batch.drop_columns(["token_ids", "logprobs"]).to_pylist()
+        rows = zip(plain, list_rows(batch["token_ids"]), list_rows(batch["logprobs"]), strict=True)
+        for row, ids, logprobs in rows:
+            yield _row(row, ids, logprobs)
 
 
 def _line(row: Json) -> bytes:
-    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return ENCODER.encode(row).encode() + b"\n"
 
 
-def _row(row: Mapping[str, Any]) -> Json:
+def _row(row: Mapping[str, Any], ids: list[int] | None, logprobs: list[float] | None) -> Json:
     return {
         "prompt_id": row["prompt_id"],
         "side": row["stream"],
@@ -104,6 +110,6 @@ def _row(row: Mapping[str, Any]) -> Json:
         "reward": row["reward"],
         "behaviour": row["behaviour"],
         "detail": row["detail"],
-        "tokens": None if row["token_ids"] is None else len(row["token_ids"]),
-        "logprob": None if row["logprobs"] is None else math.fsum(row["logprobs"]),
+        "tokens": None if ids is None else len(ids),
+        "logprob": None if logprobs is None else math.fsum(logprobs),
     }

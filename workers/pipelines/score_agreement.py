@@ -1,18 +1,42 @@
 """Whether sampling and scoring agree about the same samples, token by token."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from workers.estimators.agreement import TokenScores, sampler_identity, shared_prefixes, token_sums
 from workers.estimators.closure import Check
 from workers.pipelines.spec import CANDIDATE, REFERENCE
+from workers.pipelines.tables import list_rows, lists, of_stream
 
-Row = dict[str, Any]
-SAMPLED = ("stream", "prompt_index", "index", "token_ids", "logprobs")
-SCORED = ("stream", "prompt_index", "index", "logprob", "own_logprob", "token_logprobs", "max_token_diff")
+SAMPLED = ("prompt_index", "index", "token_ids", "logprobs")
+SCORED = ("prompt_index", "index", "logprob", "own_logprob", "token_logprobs", "max_token_diff")
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Scored samples of one side in sample order, and the same samples as they were drawn."""
+
+    drawn: pa.Table
+    scored: pa.Table
+
+    def tokens(self, *, as_drawn: bool) -> dict[int, list[TokenScores]]:
+        """The samples of each prompt token by token, as they were drawn or as they were scored."""
+        found: dict[int, list[TokenScores]] = {}
+        logprobs = self.drawn["logprobs"] if as_drawn else self.scored["token_logprobs"]
+        rows = zip(
+            self.drawn["prompt_index"].to_pylist(),
+            list_rows(self.drawn["token_ids"]),
+            list_rows(logprobs),
+            strict=True,
+        )
+        for prompt, ids, scores in rows:
+            found.setdefault(prompt, []).append(TokenScores(ids, scores))
+        return found
 
 
 def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]) -> list[Check]:
@@ -23,17 +47,17 @@ def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]
         scores: All scores of the other side's model.
         prompts: Indices of the prompts that are reported.
     """
-    rows = list(_joined(samples, scores, set(prompts)))
-    if not rows:
+    sides = {stream: _joined(samples, scores, stream, prompts) for stream in (CANDIDATE, REFERENCE)}
+    drawn = pa.concat_tables(side.drawn for side in sides.values())
+    scored = pa.concat_tables(side.scored for side in sides.values())
+    if not scored.num_rows:
         return []
-    own = np.array([row["own_logprob"] for row in rows])
-    stored = np.array([float(np.sum(np.asarray(row["logprobs"], dtype=np.float64))) for row in rows])
-    other = np.array([row["logprob"] for row in rows])
-    tokens = [np.asarray(row["token_logprobs"], dtype=np.float64) for row in rows]
-    checks = [sampler_identity(stored, own, own - other), token_sums(other, tokens)]
-    noise = float(np.mean([row["max_token_diff"] for row in rows]))
-    sides = [_shared(rows, law, other, prompts, noise) for law, other in _laws()]
-    found = [check for check in sides if check is not None]
+    own, other = (scored[name].to_numpy() for name in ("own_logprob", "logprob"))
+    stored = np.array([float(row.sum()) for row in _rows(drawn["logprobs"])])
+    checks = [sampler_identity(stored, own, own - other), token_sums(other, _rows(scored["token_logprobs"]))]
+    noise = float(np.mean(scored["max_token_diff"].to_numpy().astype(np.float64)))
+    shared = [_shared(sides, law, other, prompts, noise) for law, other in _laws()]
+    found = [check for check in shared if check is not None]
     return [*checks, max(found, key=lambda check: check.residual)] if found else checks
 
 
@@ -41,26 +65,28 @@ def _laws() -> tuple[tuple[str, str], ...]:
     return (REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE)
 
 
-def _shared(rows: Sequence[Row], law: str, other: str, prompts: Sequence[int], noise: float) -> Check | None:
+def _shared(
+    sides: Mapping[str, _Side], law: str, other: str, prompts: Sequence[int], noise: float
+) -> Check | None:
     """Samples that `law` drew itself against samples of the other side that it scored."""
-    drawn: dict[int, list[TokenScores]] = {index: [] for index in prompts}
-    scored: dict[int, list[TokenScores]] = {index: [] for index in prompts}
-    for row in rows:
-        if row["stream"] == law:
-            drawn[row["prompt_index"]].append(TokenScores(row["token_ids"], row["logprobs"]))
-        elif row["stream"] == other:
-            scored[row["prompt_index"]].append(TokenScores(row["token_ids"], row["token_logprobs"]))
-    return shared_prefixes([drawn[i] for i in prompts], [scored[i] for i in prompts], noise)
+    drawn, scored = sides[law].tokens(as_drawn=True), sides[other].tokens(as_drawn=False)
+    return shared_prefixes([drawn.get(i, []) for i in prompts], [scored.get(i, []) for i in prompts], noise)
 
 
-def _joined(samples: pa.Table, scores: pa.Table, prompts: set[int]) -> Iterator[Row]:
-    """Scored samples of both sides, each with what was recorded when it was drawn."""
-    found = {_key(row): row for row in scores.select(SCORED).to_pylist() if row["prompt_index"] in prompts}
-    for row in samples.select(SAMPLED).to_pylist():
-        score = found.get(_key(row))
-        if score is not None and row["stream"] in (REFERENCE, CANDIDATE):
-            yield {**row, **score}
+def _joined(samples: pa.Table, scores: pa.Table, stream: str, prompts: Sequence[int]) -> _Side:
+    """The samples of a side that were scored."""
+    drawn, scored = of_stream(samples, stream).select(SAMPLED), of_stream(scores, stream).select(SCORED)
+    keys, here, there = np.intersect1d(_keys(drawn), _keys(scored), return_indices=True)
+    kept = np.isin(keys >> 32, np.asarray(prompts, dtype=np.int64))
+    return _Side(drawn.take(here[kept]), scored.take(there[kept]))
 
 
-def _key(row: Row) -> tuple[str, int, int]:
-    return row["stream"], row["prompt_index"], row["index"]
+def _keys(table: pa.Table) -> NDArray[np.int64]:
+    """A number for each prompt and sample, in their order."""
+    prompt, sample = (table[name].to_numpy().astype(np.int64) for name in ("prompt_index", "index"))
+    return np.asarray((prompt << 32) + sample, dtype=np.int64)
+
+
+def _rows(column: pa.ChunkedArray) -> list[NDArray[np.float64]]:
+    values, edges = lists(column)
+    return [values[low:high] for low, high in itertools.pairwise(edges.tolist())]

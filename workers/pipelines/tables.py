@@ -1,6 +1,8 @@
 """The three kinds of artefact, as Arrow tables, and how committed ones are read together."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -90,6 +92,34 @@ def from_parquet(data: bytes, schema: pa.Schema) -> pa.Table:
     return table
 
 
+def of_stream(table: pa.Table, stream: str) -> pa.Table:
+    """The rows of one stream, in their order; of a table sorted by `together` no row is copied."""
+    chosen = np.flatnonzero(pa.compute.equal(table["stream"], stream).to_numpy())
+    if chosen.size and chosen[-1] - chosen[0] + 1 > chosen.size:
+        return table.take(chosen)
+    return table.slice(int(chosen[0]) if chosen.size else 0, chosen.size)
+
+
+def lists(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """A column of lists of numbers as one array, and where each row begins; the last edge is its end.
+
+    Shapes ``(elements,)`` and ``(rows + 1,)``.
+    """
+    lengths = pa.compute.list_value_length(column).to_numpy()
+    values = pa.compute.list_flatten(column).to_numpy()
+    edges = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
+    return np.asarray(values, dtype=np.float64), edges
+
+
+def list_rows(column: pa.ChunkedArray) -> list[Any]:
+    """What `to_pylist` makes of a column of lists of numbers, in a fraction of its time."""
+    if column.null_count:
+        return list(column.to_pylist())
+    values = pa.compute.list_flatten(column).to_numpy().tolist()
+    edges = np.cumsum(pa.compute.list_value_length(column).to_numpy()).tolist()
+    return [values[low:high] for low, high in itertools.pairwise([0, *edges])]
+
+
 def of_items(samples: pa.Table, items: Iterable[Item]) -> pa.Table:
     """The samples that items name, in their order: a shard need not read all that its source drew."""
     wanted = {(prompt, index) for prompt, low, high in items for index in range(low, high)}
@@ -116,7 +146,7 @@ def assert_planned(table: pa.Table, planned: Mapping[str, Sequence[Item]], what:
         PlanMismatchError: it does not.
     """
     for stream in sorted({*planned, *table["stream"].unique().to_pylist()}):
-        rows = table.filter(pa.compute.field("stream") == stream)
+        rows = of_stream(table, stream)
         got = np.stack([_ints(rows, "prompt_index"), _ints(rows, "index")], axis=1)
         wanted = _expand(planned.get(stream, ()))
         if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all(axis=1).any():

@@ -30,6 +30,8 @@ def plain(value: Any) -> Any:
 
 def plain_text(text: str) -> str:
     """One line without terminal sequences, control, bidi and private characters, or lone surrogates."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(map(_kept, ANSI.sub("", text))).split())
 
 

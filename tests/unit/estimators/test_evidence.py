@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from workers.estimators.counts import clopper_pearson, epsilon, log_e_in, log_e_
 from workers.estimators.evidence import (
     Levels,
     ReferenceEvidence,
+    at_other_probe,
     candidate_evidence,
     classify,
     log_e_in_combined,
@@ -240,3 +242,18 @@ def test_a_rate_of_zero_keeps_an_error_of_its_own() -> None:
     rate = 0.5 / 65
     assert judge(pilot(0, 64), None).success.std_error == pytest.approx(math.sqrt(rate * (1 - rate) / 64))
     assert judge(pilot(0, 0), None).success.status == "undefined"
+
+
+@pytest.mark.parametrize("topped_up", [False, True])
+@pytest.mark.parametrize("scoring", [None, [GOOD], [WIDE, GOOD]])
+def test_evidence_at_another_probe_is_what_would_be_made_for_it(
+    topped_up: bool, scoring: list[ScoredRound] | None
+) -> None:
+    more = 300 if topped_up else 0
+    counts = ReferenceCounts(pilot_successes=2, pilot_n=64, successes=2 + more // 100, n=64 + more)
+    known = reference_evidence(counts, scoring, levels())
+    for k in (8, 64, 1024):
+        other = replace(levels(), epsilon_probe=epsilon(k, 0.5), planned_n=8 * k)
+        expected = reference_evidence(counts, scoring, other)
+        assert at_other_probe(known, scoring, other) == expected
+        assert (expected.upper != known.upper) is topped_up  # else nothing but the e-values could differ

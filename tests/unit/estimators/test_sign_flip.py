@@ -19,7 +19,7 @@ def test_sign_flip_by_hand() -> None:
     assert sign_flip_test([0.0, 0.3], rng) == 0.5
 
 
-@given(st.lists(st.integers(-4, 6), min_size=1, max_size=8))
+@given(st.lists(st.integers(-4, 6), min_size=1, max_size=9))
 def test_sign_flip_enumerates(differences: list[int]) -> None:
     nonzero = [d for d in differences if d]
     sums = [

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -13,6 +14,9 @@ from workers.pipelines.tables import (
     PlanMismatchError,
     assert_planned,
     from_parquet,
+    list_rows,
+    lists,
+    of_stream,
     to_parquet,
     together,
 )
@@ -106,3 +110,22 @@ def test_log_probabilities_stay_float32():
     }
     read = from_parquet(to_parquet(pa.Table.from_pylist([row], schema=SAMPLES)), SAMPLES)
     assert np.array_equal(np.float32(read["logprobs"].to_pylist()[0]), values)
+
+
+def test_a_stream_is_found_in_any_table():
+    rows = [("candidate", 0, 0), ("candidate", 1, 0), ("reference", 0, 0), ("reference", 1, 0)]
+    for order in (rows, [rows[2], rows[0], rows[3], rows[1]]):
+        found = of_stream(outcomes(*order), "reference")
+        assert found["prompt_index"].to_pylist() == [0, 1]
+        assert set(found["stream"].to_pylist()) == {"reference"}
+        assert of_stream(outcomes(*order), "arm:hint").num_rows == 0
+    assert of_stream(outcomes(), "reference").num_rows == 0
+
+
+@given(st.lists(st.none() | st.lists(st.floats(-9, 9, width=32), max_size=4), max_size=6), st.integers(0, 3))
+def test_lists_are_the_rows_of_a_column(rows, start):
+    column = pa.chunked_array([rows[:2], rows[2:]], pa.list_(pa.float32())).slice(start)
+    assert list_rows(column) == column.to_pylist()
+    if column.null_count == 0:
+        values, edges = lists(column)
+        assert [values[a:b].tolist() for a, b in itertools.pairwise(edges)] == column.to_pylist()

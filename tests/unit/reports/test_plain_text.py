@@ -24,6 +24,8 @@ from workers.reports.plain_text import JOINERS, plain, plain_text
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("👩\u200d🔬", "👩\u200d🔬"),
         ("β‖ε é 漢字", "β‖ε é 漢字"),
+        ("  ASCII   alone\x7f ", "ASCII alone"),
+        (" ASCII   alone ~", "ASCII alone ~"),
     ],
 )
 def test_what_changes_how_a_page_reads_goes_and_the_rest_stays(text, shown):
