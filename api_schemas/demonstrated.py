@@ -1,4 +1,4 @@
-"""Demonstrations as a result has them: what both models say of texts that the request brought."""
+"""Demonstrations as a result has them: what the models say of texts that the request brought."""
 
 from typing import Annotated
 
@@ -21,6 +21,15 @@ class CrossEntropy(OfBothSides):
     change: Annotated[DatasetEstimate, Field(description="Candidate's less reference's, paired.")]
 
 
+class KLToTeacher(OfBothSides):
+    """KL of both models to the demonstrations' law, each over the model's own samples; nats a sequence."""
+
+    change: Annotated[
+        DatasetEstimate,
+        Field(description="KL(q‖π_D) - KL(p‖π_D): below 0 where the candidate is nearer than the reference."),
+    ]
+
+
 class CoverageAtN(OfBothSides):
     """P over demonstrations that the ratio of their own probability to the model's is at least n."""
 
@@ -41,15 +50,26 @@ class Demonstrations(SparseDocument):
         ),
     ]
     kl_from_teacher: Annotated[OfBothSides, Field(description="KL(π_D‖p) and KL(π_D‖q), nats.")]
-    kl_to_teacher: Annotated[Estimate, Field(description="KL(q‖π_D), nats.")]
+    kl_to_teacher: Annotated[
+        KLToTeacher,
+        Field(
+            description="KL(p‖π_D) and KL(q‖π_D), nats, Rao-Blackwellised over the full vocabulary; takes a "
+            "`teacher`. With E = -log(π_D/p) the free energy F_1(q) is KL(q‖π_D), and its minimum 0, at π_D: "
+            "the candidate's figure is its gap."
+        ),
+    ]
+    kl_to_teacher_k1: Annotated[
+        OfBothSides, Field(description="The same by the mean of log q - log π_D, the cross-check; noisier.")
+    ]
     coverage: list[CoverageAtN]
 
 
-class PriceOfBothSides(SparseDocument):
-    """-log of one demonstration's probability under both models, nats."""
+class DemonstrationPrice(SparseDocument):
+    """-log of one demonstration's probability under both models and under its own law, nats."""
 
     reference: Estimate
     candidate: Estimate
+    teacher: Annotated[Estimate, Field(description="-log π_D(y): by `teacher`, or as `logprob` gives it.")]
 
 
 class DemonstrationRow(SparseDocument):
@@ -57,7 +77,7 @@ class DemonstrationRow(SparseDocument):
 
     index: int
     tokens: Annotated[int, Field(description="EOS included.")]
-    price: PriceOfBothSides
+    price: DemonstrationPrice
     typicality: Annotated[
         Estimate,
         Field(
@@ -65,3 +85,10 @@ class DemonstrationRow(SparseDocument):
             "matched length."
         ),
     ]
+
+
+class KLToTeacherRow(SparseDocument):
+    """KL of both models to the demonstrations' law on one prompt, over the model's own samples; nats."""
+
+    reference: Estimate
+    candidate: Estimate

@@ -91,6 +91,11 @@ class AnalysisRequest(Document):
             description="Checkpoints of one run in training order, for kind `trajectory`.",
         ),
     ] = None
+    teacher: ModelParticipant | None = Field(
+        None,
+        description="For the signal `demonstrations`: the model they were drawn from, with the reference's "
+        "tokenizer. It scores them, and the pilots of both sides, which gives KL(q‖π_D). It draws nothing.",
+    )
     score_neighbours: bool = Field(
         False,
         description="For kind `trajectory`: score each checkpoint's pilot under the checkpoints beside it "
@@ -149,6 +154,11 @@ class AnalysisRequest(Document):
         if self.second_signal is not None and self.second_signal.kind == "demonstrations":
             raise ValueError("`demonstrations` cannot judge a second time; name another `second_signal`")
         if self.signal.kind != "demonstrations":
+            if self.teacher is not None:
+                raise ValueError(
+                    "`teacher` is the law of demonstrations, for the signal `demonstrations`; leave it out, "
+                    "or ask for that signal"
+                )
             return self
         if self.kind != "free_energy":
             raise ValueError(

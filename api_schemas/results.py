@@ -11,7 +11,7 @@ from pydantic import Field
 from api_schemas.arms import ArmRole
 from api_schemas.audits import VerifierAuditResult
 from api_schemas.base import SparseDocument
-from api_schemas.demonstrated import DemonstrationRow, Demonstrations
+from api_schemas.demonstrated import DemonstrationRow, Demonstrations, KLToTeacherRow
 from api_schemas.estimates import DatasetEstimate, Estimate
 from api_schemas.free_energy import FreeEnergy
 from api_schemas.requests import Kind
@@ -367,6 +367,9 @@ class PromptRow(SparseDocument):
         str | None, Field(description="The arm that decides the regime; null where the own policy does.")
     ] = None
     demonstrations: list[DemonstrationRow] | None = None
+    kl_to_teacher: Annotated[
+        KLToTeacherRow | None, Field(description="With demonstrations: KL(p‖π_D) and KL(q‖π_D), nats.")
+    ] = None
     support_zeros: SupportZeros | None = None
     weights: Annotated[
         WeightsRow | None, Field(description="Where scored draws speak for the reference's success.")

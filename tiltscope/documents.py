@@ -449,6 +449,15 @@ class CreationShare(Document):
     upper: Estimate
 
 
+class DemonstrationPrice(Document):
+    """-log of one demonstration's probability under both models and under its own law, nats."""
+
+    reference: Estimate
+    candidate: Estimate
+    teacher: Estimate
+    """-log π_D(y): by `teacher`, or as `logprob` gives it."""
+
+
 class DriftPartsRow(Document):
     """Drift of one prompt, between behaviours and within them."""
 
@@ -466,8 +475,8 @@ class FreeEnergyRow(Document):
     gap: Estimate | None = None
 
 
-class PriceOfBothSides(Document):
-    """-log of one demonstration's probability under both models, nats."""
+class KLToTeacherRow(Document):
+    """KL of both models to the demonstrations' law on one prompt, over the model's own samples; nats."""
 
     reference: Estimate
     candidate: Estimate
@@ -607,6 +616,15 @@ class Gain(Document):
     created: DatasetEstimate
     lost: DatasetEstimate
     undetermined: DatasetEstimate
+
+
+class KLToTeacher(Document):
+    """KL of both models to the demonstrations' law, each over the model's own samples; nats a sequence."""
+
+    reference: DatasetEstimate
+    candidate: DatasetEstimate
+    change: DatasetEstimate
+    """KL(q‖π_D) - KL(p‖π_D): below 0 where the candidate is nearer than the reference."""
 
 
 class MeanEnergy(Document):
@@ -852,7 +870,7 @@ class DemonstrationRow(Document):
     index: int
     tokens: int
     """EOS included."""
-    price: PriceOfBothSides
+    price: DemonstrationPrice
     typicality: Estimate
     """One-sided p-value of its price among the reference's own finished samples of matched length."""
 
@@ -881,8 +899,13 @@ class Demonstrations(Document):
     """Of demonstrations whose typicality is at most 0.05: at most 5 % if the reference drew them."""
     kl_from_teacher: OfBothSides
     """KL(π_D‖p) and KL(π_D‖q), nats."""
-    kl_to_teacher: Estimate
-    """KL(q‖π_D), nats."""
+    kl_to_teacher: KLToTeacher
+    """KL(p‖π_D) and KL(q‖π_D), nats, Rao-Blackwellised over the full vocabulary; takes a `teacher`. With E
+    = -log(π_D/p) the free energy F_1(q) is KL(q‖π_D), and its minimum 0, at π_D: the candidate's figure
+    is its gap.
+    """
+    kl_to_teacher_k1: OfBothSides
+    """The same by the mean of log q - log π_D, the cross-check; noisier."""
     coverage: list[CoverageAtN]
 
 
@@ -1037,6 +1060,8 @@ class PromptRow(Document):
     deciding_arm: str | None = None
     """The arm that decides the regime; null where the own policy does."""
     demonstrations: list[DemonstrationRow] | None = None
+    kl_to_teacher: KLToTeacherRow | None = None
+    """With demonstrations: KL(p‖π_D) and KL(q‖π_D), nats."""
     support_zeros: SupportZeros | None = None
     weights: WeightsRow | None = None
     """Where scored draws speak for the reference's success."""

@@ -463,6 +463,10 @@ class AnalysisRequest(TypedDict, total=False):
     candidate: ModelParticipant | ImportParticipant | None
     candidates: list[Checkpoint] | None
     """Checkpoints of one run in training order, for kind `trajectory`."""
+    teacher: ModelParticipant | None
+    """For the signal `demonstrations`: the model they were drawn from, with the reference's tokenizer. It
+    scores them, and the pilots of both sides, which gives KL(q‖π_D). It draws nothing.
+    """
     score_neighbours: bool
     """For kind `trajectory`: score each checkpoint's pilot under the checkpoints beside it too.
     `success_step` then tells how far the price of success falls from one to the next; a pilot is read

@@ -13,10 +13,11 @@ from service.analyses.arm_checks import check_arms, check_metadata
 from service.analyses.audit_checks import check_audit
 from service.analyses.findings import Finding, refusal, refuse
 from service.analyses.import_checks import check_imports
-from service.analyses.model_checks import check_models, reward_models, sides
+from service.analyses.model_checks import check_models, participants, reward_models
 from service.analyses.plan_checks import check_plan
 from service.analyses.prompt_source import PromptSource, prompt_source
 from service.analyses.signal_checks import check_signal
+from service.analyses.teacher_checks import check_teacher
 from service.offers import Offers
 from service.resources import Resources
 from service.settings import REGISTRY_TENANT
@@ -56,7 +57,7 @@ def admit(resources: Resources, given: AnalysisRequest, request: AnalysisRequest
         ValidationFailed: it cannot be carried out; every finding is listed.
     """
     settings = resources.settings
-    named = {*sides(request).values(), *reward_models(request).values()}
+    named = {*participants(request).values(), *reward_models(request).values()}
     with read(resources.engine) as conn:
         found = {
             model_id: row
@@ -76,6 +77,8 @@ def admit(resources: Resources, given: AnalysisRequest, request: AnalysisRequest
     )
     told = check_metadata(given.arms, source.prompts(resources))
     findings += source.placed(told, listed=settings.max_listed_faults)
+    taught = check_teacher(request, source.prompts(resources))
+    findings += source.placed(taught, listed=settings.max_listed_faults)
     if request.second_signal is not None:
         again = check_signal(
             request.second_signal,

@@ -19,7 +19,7 @@ CLASSIFIER: Final = "ForSequenceClassification"
 def check_models(
     request: AnalysisRequest, found: Mapping[str, ModelRow], known: Sequence[str]
 ) -> list[Finding]:
-    """Check every side.
+    """Check every participant.
 
     Args:
         request: The request.
@@ -28,7 +28,7 @@ def check_models(
     """
     findings = [
         finding
-        for pointer, model_id in sides(request).items()
+        for pointer, model_id in participants(request).items()
         for finding in _check_side(
             pointer, model_id, found.get(model_id), known, request.policy.max_new_tokens
         )
@@ -38,11 +38,18 @@ def check_models(
         for place, model_id in reward_models(request).items()
         for finding in _check_reward(place, model_id, found.get(model_id), known)
     ]
-    return findings or _check_pair(request, found)
+    return findings or _check_tokenizers(request, found)
+
+
+def participants(request: AnalysisRequest) -> dict[str, str]:
+    """Model id of everyone who takes part, drawing or not, by where the request names it."""
+    if request.teacher is None:
+        return sides(request)
+    return {**sides(request), "/teacher/model": request.teacher.model}
 
 
 def sides(request: AnalysisRequest) -> dict[str, str]:
-    """Model id of each side that is a model, by where it names it."""
+    """Model id of each side that is a model, by where it names it: those that draw."""
     named = {
         f"/{name}/model": side.model
         for name, side in {"reference": request.reference, "candidate": request.candidate}.items()
@@ -94,19 +101,25 @@ def _check_side(
         )
 
 
-def _check_pair(request: AnalysisRequest, found: Mapping[str, ModelRow]) -> list[Finding]:
-    """Kinds that are about KL need one tokenizer on both sides."""
+def _check_tokenizers(request: AnalysisRequest, found: Mapping[str, ModelRow]) -> list[Finding]:
+    """Kinds that are about KL need one tokenizer for everyone."""
     if request.kind not in ("free_energy", "trajectory"):
         return []
-    named = sides(request)
+    named = participants(request)
     reference = named["/reference/model"]
     return [
         Finding(
             "tokenizer_mismatch",
             f"`{reference}` and `{model_id}` have different tokenizers: a KL between distributions over "
-            "different tokens does not exist; ask for kind `capability` or `support`",
+            "different tokens does not exist; " + _instead(pointer),
             pointer,
         )
         for pointer, model_id in named.items()
         if found[model_id].tokenizer_digest != found[reference].tokenizer_digest
     ]
+
+
+def _instead(pointer: str) -> str:
+    if pointer == "/teacher/model":
+        return "leave `teacher` out, or name one of the reference's tokenizer"
+    return "ask for kind `capability` or `support`"

@@ -16,8 +16,8 @@ def scored_tokens(
 ) -> PlannedRange:
     """Tokens that are scored, if every text is as long as it may be.
 
-    Each pilot is read once by every model that scores it, and each demonstration by all models. Later rounds
-    score candidates' samples at most; `free_energy` has none.
+    Each pilot is read once by every model that scores it, and each demonstration by all models; a teacher
+    reads what every side drew. Later rounds score candidates' samples at most; `free_energy` has none.
 
     Args:
         request: The request.
@@ -26,11 +26,12 @@ def scored_tokens(
         models: Registry rows of its models, by id.
     """
     budget, candidates = request.budget, _candidates(request, models)
+    teachers = int(request.teacher is not None)
     pilot = prompts * budget.samples_per_prompt
     beside = 2 * (candidates - 1) if request.score_neighbours and candidates else 0
-    readings = pilot * (2 * candidates + beside)
+    readings = pilot * (2 * candidates + beside + teachers * (1 + candidates))
     readings += prompts * untruncated_draws(request) * min(candidates, 1)
-    readings += demonstrations * (1 + candidates)
+    readings += demonstrations * (1 + candidates + teachers)
     adaptive = budget.adaptive and request.kind != "free_energy"
     further = prompts * (budget.max_samples_per_prompt - budget.samples_per_prompt) if adaptive else 0
     length = request.policy.max_new_tokens

@@ -1,22 +1,30 @@
 """Demonstrations as a signal through the whole service, against laws that are small enough to enumerate."""
 
+import html
+import json
 import math
+import shutil
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 from embedded_stack import EmbeddedStack
-from tiny_models import build_tiny_model
+from exact_world import exact_prompts
+from tiny_models import build_tiny_adapter, build_tiny_model
 
 from workers.engines.enumeration import enumerate_completions
 from workers.engines.loading import load_engine
 from workers.engines.policy import Policy
+from workers.pipelines.spec import AnalysisSpec
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 VOCABULARY = "abcd"
 PROMPTS = ("ab", "cd", "dac", "b", "ca", "dd", "bc", "a")
 SHOWN = ("a", "bd")
 NEW_TOKENS = 3
 PILOT = 128
+PARTS = ("reference", "candidate", "teacher")
 LEAST = 19
 
 
@@ -25,6 +33,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shown") / "models"
     base = build_tiny_model(folder / "base", seed=3, vocabulary=VOCABULARY)
     build_tiny_model(folder / "tuned", seed=4, vocabulary=VOCABULARY, mixed_with=base)
+    build_tiny_model(folder / "teacher", seed=5, vocabulary=VOCABULARY, mixed_with=folder / "tuned")
+    build_tiny_adapter(folder / "adapter", base, seed=6)
+    for name in ("tiny-base", "tiny-sft", "tiny-grpo"):
+        shutil.copytree(EXAMPLES / "models" / name, folder / name)
     return folder
 
 
@@ -57,9 +69,9 @@ def request(texts=SHOWN, logprob=None, **changes):
 
 
 @pytest.fixture(scope="module")
-def laws(folder):
-    """For each prompt both models' laws: the log-probability of every completion, by its token ids."""
-    engines = [load_engine(folder / name) for name in ("base", "tuned")]
+def all_laws(folder):
+    """For each prompt three models' laws: the log-probability of every completion, by its token ids."""
+    engines = [load_engine(folder / name) for name in ("base", "tuned", "teacher")]
     policy = Policy(max_new_tokens=NEW_TOKENS)
     found = []
     for prompt in PROMPTS:
@@ -68,6 +80,12 @@ def laws(folder):
             [{c.token_ids: c.log_prob for c in enumerate_completions(e, ids, policy)} for e in engines]
         )
     return found
+
+
+@pytest.fixture(scope="module")
+def laws(all_laws):
+    """Those of the two sides."""
+    return [three[:2] for three in all_laws]
 
 
 def ids_of(text):
@@ -134,7 +152,8 @@ def test_the_section_is_the_mean_over_prompts(found, laws):
     assert kl == pytest.approx(mean[1] - math.log(len(SHOWN)), abs=1e-4)
     shares = [np.mean(-math.log(len(SHOWN)) + prices[:, 0] >= math.log(n)) for n in (2, 4)]
     assert [at["reference"]["value"] for at in section["coverage"]] == pytest.approx(shares)
-    assert section["kl_to_teacher"]["status"] == "undefined"
+    for one in section["kl_to_teacher"].values():
+        assert (one["status"], "no `teacher` was named" in one["reason"]) == ("undefined", True)
 
 
 def test_a_success_is_a_demonstration_word_for_word(found, laws):
@@ -180,3 +199,109 @@ def test_a_demonstration_that_no_sample_could_be_fails_the_analysis(stack):
     assert ended["status"] == "failed"
     assert ended["error"]["code"] == "demonstration_too_long"
     assert "Raise max_new_tokens" in ended["error"]["detail"]
+
+
+def kl_between(one, other):
+    """KL(one||other) of enumerated laws, nats."""
+    return math.fsum(math.exp(x) * (x - other[ids]) for ids, x in one.items())
+
+
+@pytest.fixture(scope="module")
+def taught(stack):
+    body = request(teacher={"source": "model", "model": "teacher"})
+    analysis = stack.submit(body)
+    return stack.findings(analysis), stack.ended(analysis)
+
+
+def test_the_kl_to_the_teacher_covers_that_of_the_enumerated_laws(taught, all_laws):
+    """Sixteen nominal 95 % intervals: four misses or more have a chance below 1 in 100."""
+    found, _ = taught
+    section, missed = found.document["demonstrations"], 0
+    for place, side in enumerate(("reference", "candidate")):
+        exact = [kl_between(three[place], three[2]) for three in all_laws]
+        for row, value in zip(found.rows, exact, strict=True):
+            one = row["kl_to_teacher"][side]
+            missed += not one["ci_low"] <= value <= one["ci_high"]
+        for name in ("kl_to_teacher", "kl_to_teacher_k1"):
+            mean = section[name][side]
+            assert abs(mean["value"] - np.mean(exact)) < 4 * mean["sampling_std_error"]
+    assert missed <= 3
+    # The direction, told apart: the teacher's own samples would have given another number.
+    mean = section["kl_to_teacher"]["candidate"]
+    backwards = np.mean([kl_between(pi, q) for _, q, pi in all_laws])
+    assert abs(mean["value"] - backwards) > 4 * mean["sampling_std_error"]
+    change = section["kl_to_teacher"]["change"]
+    exact = np.mean([kl_between(q, pi) - kl_between(p, pi) for p, q, pi in all_laws])
+    assert abs(change["value"] - exact) < 4 * change["sampling_std_error"]
+
+
+def test_the_teacher_prices_the_demonstrations(taught, all_laws):
+    found, _ = taught
+    for row, (_, _, pi) in zip(found.rows, all_laws, strict=True):
+        for text, one in zip(SHOWN, row["demonstrations"], strict=True):
+            assert one["price"]["teacher"]["value"] == pytest.approx(-pi[ids_of(text)], abs=1e-4)
+    ratios = [pi[ids_of(text)] - q[ids_of(text)] for _, q, pi in all_laws for text in SHOWN]
+    section = found.document["demonstrations"]
+    assert section["kl_from_teacher"]["candidate"]["value"] == pytest.approx(np.mean(ratios), abs=1e-4)
+
+
+def test_the_teacher_is_named_and_its_reading_is_counted(stack, taught):
+    """Both pilots are read twice, by the other side and the teacher, and demonstrations by all three."""
+    found, ended = taught
+    frame, registry = found.document["frame"]["teacher"], stack.get("/v1/models/teacher")
+    assert (frame["model"], frame["weights_digest"]) == ("teacher", registry["weights_digest"])
+    lengths = {"reference": 0, "candidate": 0, "demonstrations": 0}
+    for row in found.samples.select(["stream", "token_ids"]).to_pylist():
+        lengths[row["stream"]] += len(row["token_ids"])
+    read = 2 * lengths["reference"] + 2 * lengths["candidate"] + 3 * lengths["demonstrations"]
+    assert ended["usage"]["scored_tokens"] == read
+    plan = stack.client.post("/v1/analyses?validate_only=true", json=ended["spec"]).json()
+    assert read <= plan["scored_tokens"]["pilot"]
+    page = stack.client.get(f"/v1/analyses/{ended['id']}/report").text
+    assert "and the teacher, teacher," in page
+    assert "KL to the demonstrations' law" in html.unescape(page)
+
+
+def test_a_candidate_that_is_its_own_teacher_is_at_the_minimum(stack):
+    same = stack.findings(stack.submit(request(teacher={"model": "tuned"})))
+    to = same.document["demonstrations"]["kl_to_teacher"]
+    assert (to["candidate"]["value"], to["candidate"]["ci_high"]) == (0.0, 0.0)
+    # KL(p||q) along the reference's samples, as the free energy has it.
+    reverse = same.document["free_energy"]["kl_reverse"]["value"]
+    assert to["reference"]["value"] == pytest.approx(reverse, rel=1e-6)
+
+
+def test_an_adapter_can_teach_and_an_extension_goes_on(stack):
+    """What the larger pilot lacks is read by the teacher too."""
+    few = {"k_use": 2, "k_probe": 4, "samples_per_prompt": 16, "max_samples_per_prompt": 16}
+    analysis = stack.submit(request(teacher={"model": "adapter"}, budget=few))
+    first = stack.findings(analysis).document
+    assert first["frame"]["teacher"]["adapter_digest"] is not None
+    more = {"budget": {"samples_per_prompt": 64, "max_samples_per_prompt": 64}}
+    assert stack.client.post(f"/v1/analyses/{analysis}/extend", json=more).status_code == 202
+    again = stack.findings(analysis)
+    assert [row["kl_to_teacher"]["candidate"]["n"] for row in again.rows] == [64] * len(PROMPTS)
+    before, after = (one["demonstrations"]["kl_to_teacher"]["candidate"] for one in (first, again.document))
+    assert after["sampling_std_error"] < before["sampling_std_error"]
+
+
+def test_the_shipped_models_against_their_enumerated_laws(stack):
+    """The example request on its first prompts, with completions short enough to enumerate."""
+    body = json.loads((EXAMPLES / "requests" / "teacher.json").read_text())
+    for prompt in (prompts := body["prompts"]["inline"][:3]):
+        prompt["demonstrations"] = [{"text": "4"}, {"text": "<guess>7"}]
+    body |= {"prompts": {"inline": prompts}, "policy": {"max_new_tokens": 3}}
+    analysis = stack.submit(body)
+    found = stack.findings(analysis)
+    spec = AnalysisSpec.from_request(stack.analysis(analysis)["spec"])
+    base, tuned, teacher = (load_engine(EXAMPLES / "models" / body[who]["model"]) for who in PARTS)
+    to = found.document["demonstrations"]["kl_to_teacher"]
+    for side, engine in (("reference", base), ("candidate", tuned)):
+        exact = [prompt.kl for prompt in exact_prompts(spec, teacher, engine)]
+        for row, value in zip(found.rows, exact, strict=True):
+            one, unseen = row["kl_to_teacher"][side], 1e-3 * value
+            # These models are peaked: what 128 draws do not show is less than a thousandth of the KL.
+            assert one["ci_low"] - unseen <= value <= one["ci_high"] + unseen
+        assert to[side]["value"] == pytest.approx(np.mean(exact), rel=0.01)
+    # Fine-tuning on computed sums came nearer to the reinforced model.
+    assert to["change"]["ci_high"] < 0

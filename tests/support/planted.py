@@ -21,7 +21,8 @@ from workers.pipelines.finalise import Findings
 from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import plan_pilot
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.spec import TEACHER, AnalysisSpec
+from workers.pipelines.streams import DEMONSTRATIONS
 from workers.pipelines.tables import SAMPLES, SCORES, from_parquet, of_items, to_parquet
 from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
@@ -88,6 +89,9 @@ class PlantedPrompt:
     checkpoints: tuple[Law, ...] = ()
     arms: dict[str, Law] = field(default_factory=dict)
     """Laws of the reference under arms, by stream; the plain law where an arm has none."""
+    teacher: Law | None = None
+    """Law of the demonstrations."""
+    demonstrations: tuple[str, ...] = ()
 
     def chance(self, law: Law) -> float:
         return math.fsum(law.joint[int(text[0]), int(text[1])] for text in self.answers)
@@ -104,9 +108,14 @@ class PlantedPrompt:
     @property
     def kl(self) -> float:
         assert self.q is not None
-        with np.errstate(divide="ignore", invalid="ignore"):
-            terms = self.q.joint * (np.log(self.q.joint) - np.log(self.p.joint))
-        return float(np.where(self.q.joint > 0, terms, 0.0).sum())
+        return kl_between(self.q, self.p)
+
+
+def kl_between(one: Law, other: Law) -> float:
+    """KL(one‖other) of pairs, nats."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = one.joint * (np.log(one.joint) - np.log(other.joint))
+    return float(np.where(one.joint > 0, terms, 0.0).sum())
 
 
 def planted(prompt_id: str, a: float, b: float | None, **changes: Any) -> PlantedPrompt:
@@ -132,8 +141,13 @@ def request_of(prompts: Sequence[PlantedPrompt], **changes: Any) -> dict[str, An
 
     inline = [
         {"id": p.id, "prompt": p.id, "answers": list(p.answers), "family": p.family, "split": p.split}
+        | ({"demonstrations": [{"text": text} for text in p.demonstrations]} if p.demonstrations else {})
         for p in prompts
     ]
+    if any(p.demonstrations for p in prompts):
+        changes = {"kind": "free_energy", "signal": {"kind": "demonstrations"}, **changes}
+    if any(p.teacher is not None for p in prompts):
+        changes = {"teacher": {"model": "teacher"}, **changes}
     candidate = any(p.q is not None for p in prompts)
     count = max(len(p.checkpoints) for p in prompts)
     if count:
@@ -154,6 +168,7 @@ class PlantedRun:
     spec: AnalysisSpec
     tokenizers: tuple[str, str] = ("tok", "tok")
     models: tuple[str | None, str | None] = (None, None)
+    teachers_tokenizer: str = "tok"
     shard_tokens: int = 4096
     relabel: Relabel | None = None
     fails: Callable[[int, Any], bool] = lambda number, shard: False
@@ -172,6 +187,8 @@ class PlantedRun:
             )
             if stream in self.spec.sides
         } | {stream: participant(stream) for stream in self.spec.checkpoints}
+        if self.spec.is_taught:
+            self.participants[TEACHER] = participant(TEACHER, tokenizer=self.teachers_tokenizer)
         self._draws: dict[tuple[int, str], np.ndarray] = {}
 
     def run(self, *, partial: bool = False) -> Findings:
@@ -239,6 +256,9 @@ class PlantedRun:
 
     def law(self, prompt: int, stream: str) -> Law:
         planted = self.prompts[prompt]
+        if stream == TEACHER:
+            assert planted.teacher is not None
+            return planted.teacher
         if stream in self.spec.checkpoints:
             return planted.checkpoints[self.spec.checkpoints.index(stream)]
         is_reference = self.spec.streams[stream].participant == "reference"
@@ -249,6 +269,9 @@ class PlantedRun:
     def draws(self, prompt: int, stream: str) -> np.ndarray:
         """Token pairs of all samples the budget allows. Shape `(n, 2)`."""
         key = (prompt, stream)
+        if stream == DEMONSTRATIONS:
+            shown = self.prompts[prompt].demonstrations
+            return np.array([[int(digit) for digit in text] for text in shown])
         if key not in self._draws:
             name = f"{self.spec.seed}/{self.spec.streams[stream].draws_as}/{self.prompts[prompt].id}"
             rng = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))

@@ -106,7 +106,7 @@ def sum_identity(kl: Estimate, tilt: Estimate, drift: Estimate, escape: Estimate
 
 
 def rao_blackwell_against_k1(
-    differences: Sequence[Floats], *, direction: Literal["forward", "reverse"] = "forward"
+    differences: Sequence[Floats], *, of: Literal["forward", "reverse", "teacher"] = "forward"
 ) -> Check:
     """|z| of the mean paired difference RB - k1, pooled over prompts. Blocking beyond 4.
 
@@ -116,9 +116,9 @@ def rao_blackwell_against_k1(
     Args:
         differences: Per prompt, kl_rb - (log q - log p) of its samples y ~ q, finite, nats; for the reverse
             direction the same with p and q exchanged. Shape ``(n,)``.
-        direction: Whether they are of KL(q‖p) or of KL(p‖q); it names the check.
+        of: Whether they are of KL(q‖p), of KL(p‖q), or of the KL of both to π_D; it names the check.
     """
-    name = "rao_blackwell_against_k1" if direction == "forward" else "reverse_rao_blackwell_against_k1"
+    name = "rao_blackwell_against_k1" if of == "forward" else f"{of}_rao_blackwell_against_k1"
     kept = [np.asarray(values, dtype=np.float64) for values in differences if len(values) >= 2]
     mean = math.fsum(float(values.mean()) for values in kept)
     variance = math.fsum(_variance_of_mean(values) for values in kept)

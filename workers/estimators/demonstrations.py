@@ -26,7 +26,9 @@ LENGTH_SHARE: Final = 0.1
 TIE: Final = 1e-3
 """Nats within which two prices are one: a text is scored in another batch than it was drawn in."""
 
-NO_TEACHER: Final = "no log-probability of the demonstrations under the law they were drawn from was given"
+NO_TEACHER: Final = (
+    "no log-probability of the demonstrations under the law they were drawn from was given, nor was a teacher"
+)
 NONE: Final = "no demonstrations"
 ZERO: Final = "a demonstration has probability zero under the model"
 
@@ -39,11 +41,13 @@ class ScoredDemonstrations:
         log_prob: log p(y) of each, EOS included, nats. Shape ``(n,)``.
         tokens: Tokens of each, EOS included. Shape ``(n,)``.
         log_teacher: log pi_D(y) of each, nats; None where it is not known. Shape ``(n,)``.
+        unknown: Why `log_teacher` is not known, where it is not.
     """
 
     log_prob: FloatArray
     tokens: IntArray
     log_teacher: FloatArray | None = None
+    unknown: str = NO_TEACHER
 
 
 def typicality(price: float, tokens: int, own_prices: FloatArray, own_tokens: IntArray) -> Estimate:
@@ -95,7 +99,7 @@ def cross_entropy_change(reference: ScoredDemonstrations, candidate: ScoredDemon
 def kl_from_teacher(scored: ScoredDemonstrations) -> Estimate:
     """KL(pi_D||p), y ~ pi_D: the mean of log pi_D(y) - log p(y), nats; may be negative by chance."""
     if scored.log_teacher is None:
-        return Estimate.undefined(NO_TEACHER, "nats", scored.log_prob.size)
+        return Estimate.undefined(scored.unknown, "nats", scored.log_prob.size)
     return _mean(scored.log_teacher - scored.log_prob)
 
 
@@ -107,7 +111,7 @@ def coverage(scored: ScoredDemonstrations, least: int) -> Estimate:
         least: N.
     """
     if scored.log_teacher is None:
-        return Estimate.undefined(NO_TEACHER, "probability", scored.log_prob.size)
+        return Estimate.undefined(scored.unknown, "probability", scored.log_prob.size)
     return _mean((scored.log_teacher - scored.log_prob >= math.log(least)).astype(np.float64), "probability")
 
 

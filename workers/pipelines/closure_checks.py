@@ -33,7 +33,7 @@ def closure_checks(spec: AnalysisSpec, results: Sequence[PromptResult]) -> list[
     if pairs:
         checks += [
             closure.rao_blackwell_against_k1(forward),
-            closure.rao_blackwell_against_k1(reverse, direction="reverse"),
+            closure.rao_blackwell_against_k1(reverse, of="reverse"),
             closure.overlap_identity(ratios),
             closure.mean_weight(ratios),
             closure.overlap(ratios),

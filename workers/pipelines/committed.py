@@ -1,17 +1,18 @@
 """The committed artefacts of an analysis, read together and checked against the plan."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workers.estimators.scored_sources import Source
 from workers.pipelines.proposals import arm_sources
 from workers.pipelines.shards import Item
-from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.spec import TEACHER, AnalysisSpec
 from workers.pipelines.tables import (
     OUTCOMES,
     ROUND,
@@ -37,9 +38,10 @@ class Committed:
     Attributes:
         samples: What was drawn; empty where the caller did not ask for it.
         outcomes: What was judged.
-        scores: What was scored, with the round of each row.
+        scores: What the sides scored, with the round of each row.
         drawn: Samples planned so far by stream and prompt, failed shards included.
         beside: Scored draws of arms and of other checkpoints, by prompt, where they speak for the reference.
+        by_teacher: What the teacher scored; empty without one.
     """
 
     samples: pa.Table
@@ -47,6 +49,7 @@ class Committed:
     scores: pa.Table
     drawn: dict[str, list[int]]
     beside: tuple[tuple[Source, ...], ...] = ()
+    by_teacher: pa.Table = field(default_factory=SCORES.empty_table)
 
 
 def read_committed(
@@ -85,18 +88,21 @@ def read_committed(
         tables[work] = merged
     sampled = [shard for shard in (*inputs, *failures) if shard["work"] == "sample"]
     drawing = [shard for shard in inputs if shard["work"] == "sample"]
+    taught = pc.field("scorer") == TEACHER
+    scores = tables["score"].filter(~taught)
     return Committed(
-        tables["sample"],
-        tables["verify"],
-        tables["score"],
-        _drawn(spec, sampled),
-        arm_sources(spec, tables["verify"], tables["score"], drawing),
+        samples=tables["sample"],
+        outcomes=tables["verify"],
+        scores=scores,
+        drawn=_drawn(spec, sampled),
+        beside=arm_sources(spec, tables["verify"], scores, drawing),
+        by_teacher=tables["score"].filter(taught),
     )
 
 
 def complete_prompts(spec: AnalysisSpec, committed: Committed) -> list[int]:
     """Prompts whose whole pilot was judged on every side, and scored where the others were."""
-    of_sides = pa.compute.field("stream").isin(pa.array(spec.sides))
+    of_sides = pc.field("stream").isin(pa.array(spec.sides))
     scores = committed.scores.filter(of_sides)
     tables = [committed.outcomes, scores] if scores.num_rows else [committed.outcomes]
     whole = [_has_pilots(table, stream, spec) for stream in spec.sides for table in tables]
@@ -126,7 +132,7 @@ def _assert_planned(table: pa.Table, shards: Sequence[Mapping[str, Any]], work: 
         return
     for scorer in sorted({*(shard["scorer"] for shard in shards), *table["scorer"].unique().to_pylist()}):
         planned = _planned([shard for shard in shards if shard["scorer"] == scorer])
-        assert_planned(table.filter(pa.compute.field("scorer") == scorer), planned, f"{work} by {scorer}")
+        assert_planned(table.filter(pc.field("scorer") == scorer), planned, f"{work} by {scorer}")
 
 
 def _planned(shards: Sequence[Mapping[str, Any]]) -> dict[str, list[Item]]:

@@ -14,7 +14,7 @@ from workers.pipelines.audit import audited
 from workers.pipelines.chance import ChanceFloor, chance_floors
 from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
-from workers.pipelines.demonstrations import (
+from workers.pipelines.demonstrations_section import (
     PromptDemonstrations,
     demonstration_rows,
     demonstrations_section,
@@ -49,6 +49,7 @@ from workers.pipelines.second_verifier import (
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.streams import DEMONSTRATIONS, Stream
 from workers.pipelines.support_section import support_section
+from workers.pipelines.teacher import teacher_checks, why_unscored
 from workers.pipelines.topup import wanted_samples
 from workers.pipelines.untruncated import untruncated_kl
 from workers.pipelines.verdict_section import (
@@ -149,7 +150,8 @@ def finalise(
         "partial": partial,
         "frame": frame(requested, participants),
     }
-    return _assemble(spec, document, committed, results, notices, dict(usage), judge, weights)
+    untaught = why_unscored(spec, participants)
+    return _assemble(spec, document, committed, results, notices, dict(usage), judge, weights, untaught)
 
 
 def _why_unscored(participants: Mapping[str, Participant]) -> str:
@@ -168,6 +170,7 @@ def _assemble(
     usage: Json,
     judge: Judge,
     weights: BootstrapWeights,
+    untaught: str,
 ) -> Findings:
     rng = generator(spec, "sections")
     observed = [result.observed for result in results]
@@ -178,6 +181,7 @@ def _assemble(
         checks = [
             *closure_checks(spec, results),
             *agreement_checks(committed.samples, committed.scores, kept),
+            *teacher_checks(spec, committed.by_teacher, kept),
         ]
     floors: dict[int, ChanceFloor] = {}
     records: list[PromptRecord] | None = None
@@ -205,7 +209,7 @@ def _assemble(
     demonstrated: dict[str, PromptDemonstrations] = {}
     if DEMONSTRATIONS in spec.streams:
         indices = [result.spec.index for result in results]
-        shown = read_demonstrations(spec, committed.samples, committed.scores, indices)
+        shown = read_demonstrations(spec, committed, indices, weights, missing=untaught)
         document["demonstrations"] = demonstrations_section(spec, shown)
         demonstrated = {one.prompt.id: one for one in shown}
     drawing = [name for name in spec.streams if name != DEMONSTRATIONS]
@@ -222,7 +226,7 @@ def _assemble(
         if (opinion := opinions.get(result.spec.index)) is not None:
             row["second_verifier"] = opinion_json(opinion)
         if result.spec.id in demonstrated:
-            row["demonstrations"] = demonstration_rows(demonstrated[result.spec.id])
+            row |= demonstration_rows(demonstrated[result.spec.id])
     place = {prompt.id: prompt.index for prompt in spec.prompts}
     rows.sort(key=lambda row: place[row["prompt_id"]])
     return Findings(document, rows, None if verdict is None else verdict.label, records or ())

@@ -1,4 +1,4 @@
-"""The models behind the sides of an analysis, as the registry knows them."""
+"""The models that take part in an analysis, as the registry knows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from workers.pipelines.spec import CANDIDATE, REFERENCE
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One side's model.
+    """One side's model, or the teacher's.
 
     Attributes:
-        stream: The participant's stream.
+        stream: The participant's stream; `teacher`, which is none.
         model_id: Its registry id.
         path: Its folder; an adapter's, if it is one.
         weights_digest: What its weights are, by content; those of its base, if it is an adapter.
@@ -72,11 +72,11 @@ class Participant:
         )
 
 
-def share_tokenizer(participants: Mapping[str, Participant], candidate: str = CANDIDATE) -> bool:
-    """Whether token-level terms between the reference and a candidate exist at all."""
-    if candidate not in participants:
+def share_tokenizer(participants: Mapping[str, Participant], other: str = CANDIDATE) -> bool:
+    """Whether token-level terms between the reference and another participant exist at all."""
+    if other not in participants:
         return False
-    return participants[REFERENCE].tokenizer_digest == participants[candidate].tokenizer_digest
+    return participants[REFERENCE].tokenizer_digest == participants[other].tokenizer_digest
 
 
 def are_identical(participants: Mapping[str, Participant]) -> bool:

@@ -8,7 +8,7 @@ from workers.pipelines.observations import PromptObservations
 from workers.pipelines.participants import Participant, are_identical, share_tokenizer
 from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.shards import FINALISE, Item, ShardPlan, sampling_round
-from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.spec import CANDIDATE, REFERENCE, TEACHER, AnalysisSpec
 from workers.pipelines.streams import DEMONSTRATIONS, UNTRUNCATED, Stream
 from workers.pipelines.topup import token_allowance, wanted_samples
 
@@ -47,22 +47,24 @@ def plan_pilot(
 
     Args:
         spec: The analysis.
-        participants: Models by side.
+        participants: Models by name.
         prompt_lengths: Tokens of each rendered prompt, by stream.
         shard_tokens: New tokens a shard may draw at most, unless one sample needs more.
 
     Raises:
         AnalysisFault: a prompt does not fit a context.
     """
+    scored_by = scorers(spec, participants)
     for stream, lengths in prompt_lengths.items():
         source = spec.streams[stream]
-        _require_room(spec, source, participants[source.participant], lengths)
+        for reader in (source.participant, *scored_by.get(stream, ())):
+            _require_room(spec, source, participants[reader], lengths)
     wanted: dict[str, list[Item]] = {
         stream: [(p.index, 0, spec.pilot(stream, p.index)) for p in spec.prompts] for stream in spec.piloted
     }
     shards = sampling_round(
         wanted,
-        scored_by=scorers(spec, participants),
+        scored_by=scored_by,
         model_keys=model_keys(spec, participants),
         max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
     )
@@ -152,13 +154,18 @@ def rows_per_shard(spec: AnalysisSpec, shard_tokens: int, stream: str = REFERENC
 
 
 def scorers(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, list[str]]:
-    """Who scores what: the reference and each candidate each other's pilot, where tokenizers agree."""
+    """Who scores what, where tokenizers agree.
+
+    The reference and each candidate score each other's pilot, the teacher those of both, and all of them the
+    demonstrations, which are the reference's to write.
+    """
+    teachers = [TEACHER] if share_tokenizer(participants, TEACHER) else []
     candidates = [s for s in spec.sides if s != REFERENCE and share_tokenizer(participants, s)]
     raw = [UNTRUNCATED] if UNTRUNCATED in spec.streams and CANDIDATE in candidates else []
-    given = {DEMONSTRATIONS: candidates} if DEMONSTRATIONS in spec.streams else {}
+    given = {DEMONSTRATIONS: [*candidates, *teachers]} if DEMONSTRATIONS in spec.streams else {}
     beside = _neighbours(candidates) if spec.score_neighbours else {}
-    others = {stream: [REFERENCE, *beside.get(stream, ())] for stream in (*candidates, *raw)}
-    return {REFERENCE: candidates, **others, **given}
+    others = {stream: [REFERENCE, *beside.get(stream, ()), *teachers] for stream in (*candidates, *raw)}
+    return {REFERENCE: [*candidates, *teachers], **others, **given}
 
 
 def _neighbours(checkpoints: Sequence[str]) -> dict[str, list[str]]:
@@ -170,9 +177,10 @@ def _neighbours(checkpoints: Sequence[str]) -> dict[str, list[str]]:
 
 
 def model_keys(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> dict[str, str]:
-    """Key of the model that draws in each stream; nothing draws in an imported one."""
+    """Key of the model that draws in each stream, and of those that only score; an imported side has none."""
     drawing = {name: participants[s.participant] for name, s in spec.streams.items()}
-    return {name: model.model_key for name, model in drawing.items() if not model.imported}
+    named = {**participants, **drawing}
+    return {name: model.model_key for name, model in named.items() if not model.imported}
 
 
 def _require_room(

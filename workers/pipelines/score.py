@@ -1,4 +1,4 @@
-"""Scoring one side's samples under the other side's model, and an arm's under the reference's own policy."""
+"""Scoring samples under a model that did not draw them, and an arm's under the reference's own policy."""
 
 from collections.abc import Callable
 from itertools import groupby
@@ -31,7 +31,7 @@ def score_samples(
     Args:
         spec: The analysis.
         samples: Samples of one stream, prompts together.
-        scorer: The stream whose model scores.
+        scorer: The participant whose model scores.
         sampling_model: The model that drew them.
         scoring_model: The model of `scorer`.
         should_stop: Asked between batches.
@@ -43,8 +43,8 @@ def score_samples(
     if any(spec.streams[stream].is_arm for stream in samples["stream"].unique().to_pylist()):
         return score_arm(spec, samples, scoring_model, should_stop=should_stop, on_progress=on_progress)
     columns: dict[str, list[object]] = {name: [] for name in SCORES.names}
-    # Checkpoints of a run score the reference's samples one after another.
-    several = len(spec.checkpoints) > 1 and scorer in spec.checkpoints
+    # Checkpoints of a run score the reference's samples one after another, a teacher what others score too.
+    several = spec.is_taught or (len(spec.checkpoints) > 1 and scorer in spec.checkpoints)
     sampling_model.states.begin()
     rows = samples.to_pylist()
     done = 0

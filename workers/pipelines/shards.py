@@ -16,7 +16,7 @@ class ShardPlan:
     Attributes:
         idx: Its number within the round.
         stream: Whose samples it draws, verifies or scores.
-        scorer: The stream whose model scores, for `score`.
+        scorer: The participant whose model scores, for `score`.
         items: Prompt indices with their sample ranges.
         depends_on_idx: The shard of the same round whose samples it reads.
         model_keys: Keys of the models it wants resident; see `workers.engines.digests.model_key`.
@@ -92,8 +92,8 @@ def sampling_round(
 
     Args:
         wanted: Items to sample, by stream.
-        scored_by: For each stream whose samples are scored, the streams whose models score them.
-        model_keys: Key of each stream's model; an imported side has none.
+        scored_by: For each stream whose samples are scored, the participants whose models score them.
+        model_keys: Key of the model of each stream and scorer; an imported side has none.
         max_rows: Rows a shard, by stream.
         scored_prompts: The prompts whose samples are scored, by stream; all of them by default.
     """

@@ -11,6 +11,8 @@ from workers.verifiers.judgement import AnswerKey
 
 Kind = Literal["support", "free_energy", "capability", "trajectory"]
 REFERENCE, CANDIDATE = "reference", "candidate"
+TEACHER = "teacher"
+"""The participant that scores demonstrations and both sides' pilots, and draws nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class AnalysisSpec:
             policy; of a trajectory, also whether each checkpoint's pilot does when another one is judged.
         comparisons: Checkpoints that share one error level for losses; 1 but for those of a trajectory.
         fixed: For each imported side, how many samples there are of each prompt; nothing is added to them.
+        is_taught: Whether a teacher takes part: the law of the demonstrations is a model's.
     """
 
     kind: Kind
@@ -107,6 +110,7 @@ class AnalysisSpec:
     share_proposals: bool = False
     comparisons: int = 1
     fixed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    is_taught: bool = False
 
     @property
     def success_threshold(self) -> float | None:
@@ -145,6 +149,7 @@ class AnalysisSpec:
             score_neighbours=request.get("score_neighbours", False),
             share_proposals=request.get("share_proposals", False),
             fixed=fixed or {},
+            is_taught=request.get("teacher") is not None,
         )
 
     @property

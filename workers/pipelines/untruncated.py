@@ -1,12 +1,11 @@
 """A KL that exists under a truncated policy: from untruncated draws of the candidate alone."""
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from workers.estimators.bootstrap_weights import BootstrapWeights
-from workers.estimators.kl import KLResult, sequence_kl
-from workers.pipelines.prompt_result import CONFIDENCE
+from workers.estimators.kl import KLResult
+from workers.pipelines.scored_kl import scored_kl
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import UNTRUNCATED
 
@@ -23,9 +22,5 @@ def untruncated_kl(spec: AnalysisSpec, scores: pa.Table, weights: BootstrapWeigh
     found = {}
     for index in sorted(set(rows["prompt_index"].to_pylist())):
         mine = rows.filter(pc.field("prompt_index") == index)
-        own, other, kl = (
-            np.asarray(mine[name].to_numpy(), dtype=np.float64) for name in ("own_logprob", "logprob", "kl")
-        )
-        lengths = np.array([len(row) for row in mine["token_kl"].to_pylist()], dtype=np.int64)
-        found[index] = sequence_kl(kl, own - other, lengths, weights, CONFIDENCE)
+        found[index] = scored_kl(mine, weights)
     return found

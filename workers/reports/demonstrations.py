@@ -14,7 +14,7 @@ def demonstrations(document: Mapping[str, Any]) -> dict[str, Any] | None:
     found = document.get("demonstrations")
     if found is None:
         return None
-    entropy = found["cross_entropy"]
+    entropy, teacher = found["cross_entropy"], document["frame"].get("teacher")
     lines = [
         _line(
             "Cross-entropy", "−E log p(y) over the demonstrations, what fine-tuning minimises; nats", entropy
@@ -28,6 +28,16 @@ def demonstrations(document: Mapping[str, Any]) -> dict[str, Any] | None:
             "KL from the demonstrations' law",
             "KL(π_D‖model): the cross-entropy without the entropy of the demonstrations; nats",
             found["kl_from_teacher"],
+        ),
+        _line(
+            "KL to the demonstrations' law",
+            "KL(model‖π_D) over the model's own samples, the free energy of demonstrations: at least 0; nats",
+            found["kl_to_teacher"],
+        ),
+        _line(
+            "The same by k1",
+            "mean of log model(y) − log π_D(y), the cross-check; nats",
+            found["kl_to_teacher_k1"],
         ),
         *(
             _line(
@@ -51,12 +61,17 @@ def demonstrations(document: Mapping[str, Any]) -> dict[str, Any] | None:
             read(found["atypical_share"], share=True),
         ),
         (
-            "KL to the demonstrations' law",
-            "KL(candidate‖π_D), what the free energy of demonstrations minimises; nats",
-            read(found["kl_to_teacher"]),
+            "Change of the KL to the demonstrations' law",
+            "candidate less reference, each over its own samples; below 0 is nearer; nats",
+            read(found["kl_to_teacher"]["change"], signed=True),
         ),
     ]
-    return {"count": count(found["count"], "demonstration"), "lines": lines, "single": single}
+    return {
+        "count": count(found["count"], "demonstration"),
+        "lines": lines,
+        "single": single,
+        "teacher": teacher,
+    }
 
 
 def _line(name: str, told: str, sides: Json) -> Line:

@@ -94,6 +94,7 @@ CHECKS: Final = {
     "gap_identity": "free energy minus its minimum = KL to the tilted reference, over β",
     "rao_blackwell_against_k1": "two estimators of KL(candidate‖reference) agree (|z|)",
     "reverse_rao_blackwell_against_k1": "two estimators of KL(reference‖candidate) agree (|z|)",
+    "teacher_rao_blackwell_against_k1": "two estimators of KL(either model‖teacher) agree (|z|)",
     "sampler_identity": "a model's own samples are scored as their sampler recorded (nats)",
     "shared_prefixes": "equal tokens of both sides are scored as their sampler recorded (nats)",
     "token_sums": "a sample's score is the sum of its tokens' scores",

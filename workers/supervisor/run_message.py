@@ -43,6 +43,8 @@ _MODEL_FIELDS: Final = (
 )
 _READING_WORKS: Final = (Work.VERIFY, Work.FINALISE)
 _SIDES: Final = ("reference", "candidate")
+_SCORING: Final = ("teacher",)
+"""Participants that draw nothing."""
 
 
 def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Message:
@@ -140,10 +142,13 @@ def _cache(
 
 
 def _participants(spec: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], str]]:
-    """Stream name to the participant that draws in it and where the request names it."""
+    """Name of each participant that is a model to what the request says of it, and where.
+
+    A side's and a checkpoint's is that of the stream in which it draws.
+    """
     sides = {
         side: (spec[side], f"/{side}/model")
-        for side in _SIDES
+        for side in (*_SIDES, *_SCORING)
         if spec.get(side) is not None and not _is_import(spec[side])
     }
     checkpoints = {

@@ -3,14 +3,18 @@
 import dataclasses
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from workers.pipelines.demonstrations import demonstration_ids, demonstration_rows, read_demonstrations
+from workers.estimators.bootstrap_weights import BootstrapWeights
+from workers.pipelines.committed import Committed
+from workers.pipelines.demonstrations import demonstration_ids
+from workers.pipelines.demonstrations_section import demonstration_rows, read_demonstrations
 from workers.pipelines.spec import Demonstrated, prompt_specs
-from workers.pipelines.tables import SAMPLES, SCORES
+from workers.pipelines.tables import OUTCOMES, SAMPLES, SCORES
 
 
 def model_of(merges=(), eos_ids=(1,)):
@@ -62,20 +66,31 @@ def samples_table(rows, cut=frozenset()):
     return pa.table(columns | {"finish_reason": reasons}, schema=SAMPLES)
 
 
+def read(shown, samples, scores):
+    """The demonstrations of the one prompt of an analysis without a teacher."""
+    sizes = {"reference": 20, "candidate": 20}
+    spec = SimpleNamespace(prompts=[shown], is_taught=False, seed=0, pilot=lambda side, _: sizes[side])
+    weights = BootstrapWeights(np.random.default_rng(0))
+    committed = Committed(samples, OUTCOMES.empty_table(), scores, {})
+    (found,) = read_demonstrations(spec, committed, [0], weights, missing="no teacher")
+    return found
+
+
 def test_an_analysis_that_ended_early_tells_what_it_read():
     """The second of three demonstrations alone, not scored by the candidate: named by its own number."""
     shown = dataclasses.replace(prompt(), demonstrations=tuple(Demonstrated(t, -1.0) for t in "abc"))
     own = [("reference", i, [-1.0 - i, -1.0]) for i in range(20)]
     samples = samples_table([("demonstrations", 1, [-2.5, -0.5]), *own])
-    spec = SimpleNamespace(prompts=[shown])
-    (found,) = read_demonstrations(spec, samples, scored_table([], []), [0])
-    (row,) = demonstration_rows(found)
+    found = read(shown, samples, scored_table([], []))
+    (row,) = demonstration_rows(found)["demonstrations"]
     assert (row["index"], row["tokens"], row["price"]["reference"]["value"]) == (1, 2, 3.0)
     assert row["price"]["candidate"]["reason"].endswith("ended early")
     # Own prices are 2, 3, 4, ..., 21: nineteen of twenty are 3 or more.
     assert row["typicality"]["value"] == pytest.approx(20 / 21)
-    (found,) = read_demonstrations(spec, samples, scored_table([-4.0], [1]), [0])
-    assert demonstration_rows(found)[0]["price"]["candidate"]["value"] == 4.0
+    found = read(shown, samples, scored_table([-4.0], [1]))
+    (row,) = demonstration_rows(found)["demonstrations"]
+    assert row["price"]["candidate"]["value"] == 4.0
+    assert row["price"]["teacher"]["value"] == 1.0  # as its `logprob` says
 
 
 def test_a_sample_that_was_cut_off_is_no_measure_of_a_finished_text():
@@ -83,7 +98,6 @@ def test_a_sample_that_was_cut_off_is_no_measure_of_a_finished_text():
     shown = dataclasses.replace(prompt(), demonstrations=(Demonstrated("a", -1.0),))
     own = [("reference", i, [-1.0 - i, -1.0]) for i in range(25)]
     samples = samples_table([("demonstrations", 0, [-2.5, -0.5]), *own], {("reference", i) for i in range(5)})
-    spec = SimpleNamespace(prompts=[shown])
-    (found,) = read_demonstrations(spec, samples, scored_table([], []), [0])
+    found = read(shown, samples, scored_table([], []))
     (typicality,) = found.typicality
     assert (typicality.n, typicality.value) == (20, 1.0)

@@ -98,6 +98,7 @@ def test_the_spec_is_the_request_with_every_default(gateway: Any, request_body: 
             "format_repair_max_share": 0.5,
         },
         "candidates": None,
+        "teacher": None,
         "deadline_seconds": None,
         "seed": 0,
     }
