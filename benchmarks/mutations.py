@@ -33,6 +33,20 @@ MUTATIONS: Final = (
         "tests/unit/engines/test_divergence.py::test_token_kl_by_hand",
     ),
     Mutation(
+        "the log-ratio to the teacher is turned round",
+        "workers/pipelines/scored_kl.py",
+        '_floats(rows, "own_logprob") - _floats(rows, "logprob")',
+        '_floats(rows, "logprob") - _floats(rows, "own_logprob")',
+        "tests/unit/pipelines/test_teacher.py::test_the_kl_to_the_teacher_is_that_of_the_enumerated_laws",
+    ),
+    Mutation(
+        "the scores of a teacher pass for those of a side",
+        "workers/pipelines/committed.py",
+        'scores=tables["score"].filter(~taught)',
+        'scores=tables["score"]',
+        "tests/unit/pipelines/test_teacher.py::test_a_teacher_changes_nothing_else",
+    ),
+    Mutation(
         "the balance heuristic drops the reference's term",
         "workers/estimators/scored_round.py",
         "np.logaddexp.reduce(log_sizes[:, None] + q, axis=0)",

@@ -26,6 +26,7 @@ def analysis_request(
     reference: Participant,
     candidate: Participant | None = None,
     candidates: Iterable[Participant] | None = None,
+    teacher: Participant | None = None,
     prompts: PromptSource | None = None,
     signal: str | Mapping[str, Any] = "exact",
     kind: str | None = None,
@@ -38,6 +39,7 @@ def analysis_request(
         reference: The model before post-training.
         candidate: The model after it.
         candidates: Several, in training order, for kind `trajectory`.
+        teacher: The law of the demonstrations, for the signal of that name.
         prompts: What to ask; may be left out where every side is an import.
         signal: A verifier's kind, or its settings.
         kind: What to find; by default `trajectory`, `capability` or `support`, by the candidates given.
@@ -54,6 +56,8 @@ def analysis_request(
         body["candidate"] = participant(candidate)
     if several is not None:
         body["candidates"] = several
+    if teacher is not None:
+        body["teacher"] = participant(teacher)
     if prompts is not None:
         body["prompts"] = prompt_source(prompts)
     body["signal"] = {"kind": signal} if isinstance(signal, str) else dict(signal)

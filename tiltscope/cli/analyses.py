@@ -25,6 +25,9 @@ def submit(
             help="Post-trained model id, or an import; several are a trajectory, in training order."
         ),
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Model id of the law of demonstrations (signal demonstrations).")
+    ] = None,
     prompts: Annotated[str | None, typer.Option(help="JSON Lines file, or a data set, ds_...")] = None,
     kind: Annotated[str | None, typer.Option(help="support, free_energy, capability or trajectory.")] = None,
     signal: Annotated[str, typer.Option(help="A signal's kind, or its JSON.")] = "exact",
@@ -57,6 +60,7 @@ def submit(
             reference=reference,
             candidate=candidate[0] if candidate and not several else None,
             candidates=candidate if several else None,
+            teacher=teacher,
             prompts=prompts,
             kind=kind,
             signal=settings,

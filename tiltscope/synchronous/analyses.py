@@ -31,6 +31,7 @@ class Analyses(Outcomes):
         reference: requests.Participant,
         candidate: requests.Participant | None = None,
         candidates: Iterable[requests.Participant] | None = None,
+        teacher: requests.Participant | None = None,
         prompts: requests.PromptSource | None = None,
         signal: str | Mapping[str, Any] = "exact",
         kind: str | None = None,
@@ -52,6 +53,7 @@ class Analyses(Outcomes):
             reference: Registry id of the model before post-training, or an import `imp_...`.
             candidate: The model after it.
             candidates: Several checkpoints in training order, for kind `trajectory`.
+            teacher: The model that demonstrations were drawn from, for the signal `demonstrations`.
             prompts: A JSON Lines file, prompts, or a data set's id `ds_...`.
             signal: A verifier's kind such as `exact`, or its settings.
             kind: What to find; follows from the candidates by default.
@@ -75,6 +77,7 @@ class Analyses(Outcomes):
             reference=reference,
             candidate=candidate,
             candidates=candidates,
+            teacher=teacher,
             prompts=prompts,
             signal=signal,
             kind=kind,

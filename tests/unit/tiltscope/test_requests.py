@@ -54,6 +54,8 @@ def test_ids_of_imports_and_data_sets_are_known_by_their_form():
     assert body["kind"] == "trajectory"
     assert body["reference"] == {"source": "import", "import": "imp_01J"}
     assert body["candidates"] == [{"source": "model", "model": "a"}, {"source": "endpoint"}]
+    assert "teacher" not in body
+    assert analysis_request(reference="a", teacher="b")["teacher"] == {"source": "model", "model": "b"}
     assert body["prompts"] == {"dataset": "ds_01J"}
 
 

@@ -63,6 +63,17 @@ def test_a_plan_shard_is_told_how_fast_its_models_drew(engine, register, submit,
         assert pace_of(conn, "default", other) is None
 
 
+def test_a_teacher_is_one_of_the_models(engine, register, submit, claim):
+    """It is loaded like a side, and its leaving ends the analysis at its own place."""
+    register()
+    submit(spec={**SPEC, "teacher": {"source": "model", "model": "tiny"}})
+    assert run_message(engine, claim())["models"].keys() == {"reference", "teacher"}
+    submit("anl_2", spec={**SPEC, "teacher": {"source": "model", "model": "gone"}})
+    with pytest.raises(AnalysisFault) as fault:
+        run_message(engine, claim())
+    assert (fault.value.code, fault.value.pointer) == ("unknown_model", "/teacher/model")
+
+
 def test_a_model_that_left_ends_the_analysis(engine, register, submit, claim):
     submit()
     found = claim()
