@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks.performance.catalogue import NAMES, load
 from benchmarks.performance.machine import describe
 from benchmarks.performance.outcome import Outcome
+from benchmarks.performance.revision import revision
 from benchmarks.performance.session import SEED, CheckFailed, Session
 from benchmarks.performance.store import Store
 
@@ -74,7 +75,7 @@ def _store(work: Path, quick: bool) -> Store:
 
 
 def _measure(name: str, quick: bool) -> Outcome:
-    benchmark, started = load(name), time.monotonic()
+    benchmark, started, commit = load(name), time.monotonic(), revision(Path(__file__).parent)
     console.print(f"[bold]{name}[/bold]: {benchmark.title}")
     with tempfile.TemporaryDirectory(prefix="tiltscope-bench-") as scratch:
         session = Session(name, quick, Path(scratch), report=lambda line: console.print(f"  {line}"))
@@ -84,6 +85,7 @@ def _measure(name: str, quick: bool) -> Outcome:
             console.print(f"  [red]{error}[/red]")
             found = Outcome(figures=())
     about = {
+        "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
         "seed": SEED,
         "size": "quick" if quick else "full",

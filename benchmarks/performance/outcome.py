@@ -114,7 +114,7 @@ class Outcome:
         curves: For plots.
         notes: Sentences for the page.
         blocks: How its timed comparisons went.
-        about: Machine, date, seed, size and duration.
+        about: Commit, machine, date, seed, size and duration.
     """
 
     figures: tuple[Figure, ...]

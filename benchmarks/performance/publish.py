@@ -49,7 +49,7 @@ def publish(work: Store, page: Path) -> list[str]:
     lines = [INTRODUCTION, *_gate(benchmarks, outcomes)]
     if (folder / "targets.png").exists():
         lines += [f"![Every figure against its target]({folder.name}/targets.png)", ""]
-    lines += _missed(outcomes)
+    lines += [*_assembled(outcomes), *_missed(outcomes)]
     for name, outcome in outcomes.items():
         lines += _section(name, benchmarks[name], outcome, folder)
     lines += _machines(outcomes)
@@ -69,6 +69,21 @@ def _gate(benchmarks: Mapping[str, Benchmark], outcomes: Mapping[str, Outcome]) 
     if gates and open_ones == gates:
         return ["The gate ([validity](#validity)) passes, so the ratios below count.", ""]
     return ["**The gate (validity) does not pass, or was not run: no ratio below counts.**", ""]
+
+
+def _assembled(outcomes: Mapping[str, Outcome]) -> list[str]:
+    commits = {_commit(outcome) for outcome in outcomes.values()}
+    if len(commits) < 2:
+        return []
+    return [
+        f"Assembled from runs on {len(commits)} states of the code: "
+        "[where and when](#where-and-when) names each benchmark's.",
+        "",
+    ]
+
+
+def _commit(outcome: Outcome) -> str:
+    return str(outcome.about.get("commit", "not recorded"))
 
 
 def _missed(outcomes: Mapping[str, Outcome]) -> list[str]:
@@ -142,8 +157,8 @@ def _machines(outcomes: Mapping[str, Outcome]) -> list[str]:
     lines = [
         "## Where and when",
         "",
-        "| benchmark | date | seed | seconds | machine |",
-        "|---|---|---|---|---|",
+        "| benchmark | date | commit | seed | seconds | machine |",
+        "|---|---|---|---|---|---|",
     ]
     for name, outcome in outcomes.items():
         about, machine = outcome.about, outcome.about["machine"]
@@ -151,7 +166,10 @@ def _machines(outcomes: Mapping[str, Outcome]) -> list[str]:
             f"{machine['cores']} x {machine['processor']}, {machine['memory_gib']} GiB, "
             f"{machine['threads']} thread(s), Python {machine['python']}, torch {machine['torch']}"
         )
-        lines.append(f"| {name} | {about['date']} | {about['seed']} | {about['seconds']:.0f} | {words} |")
+        lines.append(
+            f"| {name} | {about['date']} | {_commit(outcome)} | {about['seed']} | {about['seconds']:.0f} "
+            f"| {words} |"
+        )
     return lines
 
 

@@ -126,6 +126,7 @@ def test_an_outcome_survives_and_the_page_shows_what_is_missed(
         curves=(curve,),
         about={
             "date": "2026-01-01",
+            "commit": "0a1b2c3 with changes",
             "seed": 7,
             "seconds": 1.0,
             "machine": dict.fromkeys(("cores", "processor", "memory_gib", "threads", "python", "torch"), 1),
@@ -144,11 +145,20 @@ def test_an_outcome_survives_and_the_page_shows_what_is_missed(
     text = page.read_text("utf-8")
     assert "start-up is half of it" in text
     assert "no ratio below counts" in text  # no gate was run
-    assert "| made_up | 2026-01-01 | 7 | 1 |" in text
+    assert "| made_up | 2026-01-01 | 0a1b2c3 with changes | 7 | 1 |" in text
+    assert "Assembled" not in text
     assert (page.parent / "performance" / "made_up-cost-by-prompts.png").exists()
     assert Store(page.parent / "performance").read("made_up") == outcome
-    # One that was not run anew keeps what is published.
-    assert publish.publish(Store(tmp_path / "elsewhere"), page) == missed
+    # One that was not run anew keeps what is published, and the page says that it is of another commit.
+    elsewhere = Store(tmp_path / "elsewhere")
+    assert publish.publish(elsewhere, page) == missed
+    del outcome.about["commit"]
+    elsewhere.save("younger", outcome)
+    monkeypatch.setattr(publish, "NAMES", ("made_up", "younger"))
+    publish.publish(elsewhere, page)
+    text = page.read_text("utf-8")
+    assert "Assembled from runs on 2 states of the code" in text
+    assert "| younger | 2026-01-01 | not recorded | 7 | 1 |" in text
 
 
 def test_every_name_of_the_catalogue_is_a_benchmark() -> None:
