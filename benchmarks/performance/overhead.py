@@ -1,27 +1,33 @@
 """What the service adds to the work of the engine: time between shards, waiting, latency, bytes."""
 
 import io
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow.parquet as pq
+from celery import Celery
 from sqlalchemy import Engine, select
 
+from benchmarks.performance.bare_celery import POOL
 from benchmarks.performance.benchmark import Benchmark
+from benchmarks.performance.celery_round_trip import celery_alone, round_trips, worker_pid
 from benchmarks.performance.machine import Usage
 from benchmarks.performance.outcome import Outcome
 from benchmarks.performance.service import Service, comparison, running
 from benchmarks.performance.session import MOST_FOREIGN, Session, figure
+from benchmarks.performance.spans import ENGINE, NO_SHARD, attempts_of, shares, wait, wall
 from ledger.artefacts import ArtefactStore
 from ledger.database import connect, read
-from ledger.tables import analyses, attempts, shards
+from ledger.states import Work
+from ledger.tables import shards
 
-SECONDS = 1e-6
-"""The ledger counts microseconds."""
+WORK_NAMES = {Work.PLAN: "planning", Work.VERIFY: "judging", Work.FINALISE: "estimating and the report"}
 
 
 def run(session: Session) -> Outcome:
@@ -32,38 +38,51 @@ def run(session: Session) -> Outcome:
         warm = service.analyse(_request(8, seed=1))
         verdict = service.result(warm)["verdict"]["label"]
         session.check("a warm-up analysis ends with a verdict", bool(verdict), f"{verdict}, models resident")
-        jobs, dropped = _jobs(session, service, ledger, pilot)
+        with celery_alone(session.scratch / "celery") as bare:
+            doer = worker_pid(bare)
+            session.check("a bare task is done by its worker", doer != os.getpid(), "in another process")
+            jobs, dropped = _jobs(session, service, ledger, bare, pilot)
         idle = _status_seconds(service, warm, session.size(300, 20))
-        waits = [_wait(ledger, job) for job in jobs]
+        waits = [wait(ledger, job.id) for job in jobs]
         busy_status, busy_wait = _saturated(session, service, ledger)
-        stored = _bytes(service, ledger, jobs[0])
-    outside, science = zip(*(_shares(ledger, job) for job in jobs), strict=True)
-    walls = [_wall(ledger, job) for job in jobs]
+        stored = _bytes(service, ledger, jobs[0].id)
+    spent = [shares(ledger, job.id) for job in jobs]
+    walls = [wall(ledger, job.id) for job in jobs]
     return Outcome(
         figures=(
             figure(
                 "share of the time in which no shard draws or scores",
-                [away + other for away, other in zip(outside, science, strict=True)],
+                [1.0 - sum(one[work] for work in ENGINE) for one in spent],
                 "runs",
                 at_most=0.01,
                 unit="share",
                 limit="0: a broker's round trip of 0.3 ms a shard",
                 holds_back=(
                     "planning, judging, estimating and the report take turns with the engine, and on "
-                    "completions of four tokens there is more of them than of it; see the next two rows"
+                    "completions of four tokens there is more of them than of it; see the next rows"
                 ),
                 from_clocks=True,
             ),
             figure(
                 "of it in planning, judging and estimating",
-                science,
+                [sum(one[work] for work in WORK_NAMES) for one in spent],
                 "runs",
                 unit="share",
                 from_clocks=True,
             ),
+            *(
+                figure(
+                    f"of that in {name} (`{work}`)",
+                    [one[work] for one in spent],
+                    "runs",
+                    unit="share",
+                    from_clocks=True,
+                )
+                for work, name in WORK_NAMES.items()
+            ),
             figure(
                 "of it in no shard at all",
-                outside,
+                [one[NO_SHARD] for one in spent],
                 "runs",
                 unit="share",
                 from_clocks=True,
@@ -83,7 +102,20 @@ def run(session: Session) -> Outcome:
                 from_clocks=True,
             ),
             figure(
-                "the same with the engine busy over idle",
+                "milliseconds of a bare Celery round trip",
+                [1e3 * job.round_trip for job in jobs],
+                "runs",
+                unit="ms",
+                from_clocks=True,
+            ),
+            figure(
+                "from accepted to the first shard, idle, over a bare Celery round trip",
+                [w / job.round_trip for w, job in zip(waits, jobs, strict=True)],
+                "runs",
+                from_clocks=True,
+            ),
+            figure(
+                "from accepted to the first shard, the engine busy over idle",
                 [busy_wait / float(np.median(waits))],
                 "runs",
                 from_clocks=True,
@@ -127,8 +159,20 @@ def run(session: Session) -> Outcome:
             "models warm, one worker; times are the ledger's own: attempts of shards, acceptance and end of "
             f"the analysis. {dropped} runs in which others took more than {MOST_FOREIGN:.0%} of the machine "
             "were dropped. Busy: another analysis of many shards is under way.",
+            "Bare Celery: a task that does nothing, from `delay()` to the end of `get()`, through a Redis of "
+            f"its own and one worker process (pool `{POOL}`, the shortest way); the median of "
+            f"{session.size(100, 10)} just before each run. Our wait goes one way, and the service has "
+            "written the analysis and claimed its first shard by then.",
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """An analysis, and seconds of a bare round trip just before it, the median."""
+
+    id: str
+    round_trip: float
 
 
 def _request(pilot: int, seed: int) -> dict[str, Any]:
@@ -136,17 +180,21 @@ def _request(pilot: int, seed: int) -> dict[str, Any]:
     return comparison("tiny-grpo", "basin_tail", budget=budget, seed=seed)
 
 
-def _jobs(session: Session, service: Service, ledger: Engine, pilot: int) -> tuple[list[str], int]:
+def _jobs(
+    session: Session, service: Service, ledger: Engine, bare: Celery, pilot: int
+) -> tuple[list[_Job], int]:
     """Quiet runs, and how many were dropped; all of them if too few were quiet."""
     wanted = session.size(5, 1)
-    every, quiet = [], []
+    every: list[_Job] = []
+    quiet: list[_Job] = []
     for number in range(2 * wanted):
         before = Usage.now()
-        job = service.analyse(_request(pilot, seed=100 + number))
+        round_trip = float(np.median(round_trips(bare, session.size(100, 10))))
+        job = _Job(service.analyse(_request(pilot, seed=100 + number)), round_trip)
         every.append(job)
         if Usage.now().since(before).foreign <= MOST_FOREIGN:
             quiet.append(job)
-        session.report(f"job {number + 1}: {_wall(ledger, job):.1f} s, {len(quiet)} quiet")
+        session.report(f"job {number + 1}: {wall(ledger, job.id):.1f} s, {len(quiet)} quiet")
         if len(quiet) >= wanted:
             break
     return (quiet, len(every) - len(quiet)) if len(quiet) >= min(3, wanted) else (every, 0)
@@ -161,7 +209,7 @@ def _saturated(session: Session, service: Service, ledger: Engine) -> tuple[Sequ
     latencies = _status_seconds(service, long, session.size(300, 20))
     second = service.analyse(_request(4, seed=8))
     service.client.analyses.cancel(long)
-    return latencies, _wait(ledger, second)
+    return latencies, wait(ledger, second)
 
 
 def _status_seconds(service: Service, analysis_id: str, count: int) -> list[float]:
@@ -177,50 +225,8 @@ def _status_seconds(service: Service, analysis_id: str, count: int) -> list[floa
     return found
 
 
-def _attempts(ledger: Engine, analysis_id: str) -> list[tuple[str, int, int]]:
-    """Work, start and end of each shard's attempt, microseconds, by start."""
-    query = (
-        select(shards.c.work, attempts.c.started_at, attempts.c.ended_at)
-        .join(shards, shards.c.id == attempts.c.shard_id)
-        .where(shards.c.analysis_id == analysis_id, attempts.c.ended_at.is_not(None))
-        .order_by(attempts.c.started_at)
-    )
-    with read(ledger) as conn:
-        return [(row.work, row.started_at, row.ended_at) for row in conn.execute(query)]
-
-
 def _started(ledger: Engine, analysis_id: str) -> bool:
-    return any(work == "sample" for work, _, _ in _attempts(ledger, analysis_id))
-
-
-def _span(ledger: Engine, analysis_id: str) -> tuple[int, int]:
-    with read(ledger) as conn:
-        row = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
-    return row.created_at, row.finished_at
-
-
-def _wall(ledger: Engine, analysis_id: str) -> float:
-    accepted, ended = _span(ledger, analysis_id)
-    return SECONDS * (ended - accepted)
-
-
-def _wait(ledger: Engine, analysis_id: str) -> float:
-    return SECONDS * (_attempts(ledger, analysis_id)[0][1] - _span(ledger, analysis_id)[0])
-
-
-def _shares(ledger: Engine, analysis_id: str) -> tuple[float, float]:
-    """Shares of the time: in no shard's engine, and in shards that neither draw nor score."""
-    wall = _wall(ledger, analysis_id)
-    query = (
-        select(shards.c.work, attempts.c.engine_seconds)
-        .join(shards, shards.c.id == attempts.c.shard_id)
-        .where(shards.c.analysis_id == analysis_id, attempts.c.engine_seconds.is_not(None))
-    )
-    with read(ledger) as conn:
-        spent = [(row.work, row.engine_seconds) for row in conn.execute(query)]
-    busy = sum(seconds for _, seconds in spent)
-    science = sum(seconds for work, seconds in spent if work not in ("sample", "score"))
-    return 1.0 - busy / wall, science / wall
+    return any(work == "sample" for work, _, _ in attempts_of(ledger, analysis_id))
 
 
 def _bytes(service: Service, ledger: Engine, analysis_id: str) -> dict[str, float]:
@@ -241,6 +247,6 @@ def _bytes(service: Service, ledger: Engine, analysis_id: str) -> dict[str, floa
 
 BENCHMARK = Benchmark(
     title="What the service adds to the engine's work on an analysis of about ten seconds",
-    against="the engine's own seconds of the same run, and an idle service",
+    against="the engine's own seconds of the same run, a bare Celery task, and an idle service",
     run=run,
 )

@@ -55,7 +55,7 @@ def gateway_alone(home: Path) -> Iterator[Server]:
     }
     with ExitStack() as ending:
         if broker.command is not None:
-            _start(ending, "broker", broker.command, env, home)
+            start_process(ending, "broker", broker.command, env, home)
         command = [sys.executable, "-m", "service.main"]
         yield _serving(ending, command, env, home, port, "/readyz")
 
@@ -86,15 +86,16 @@ def _serving(
             found = {"id": name, "kind": "model", "path": f"/{name}", "state": "ready", "context_length": 64}
             models.upsert(conn, TENANT, {**found, **digests})
         models.record_scan(conn, TENANT, "/")
-    child = _start(ending, "server", command, env, home)
+    child = start_process(ending, "server", command, env, home)
     url = f"http://127.0.0.1:{port}"
     _await(url + ready, child)
     return Server(url, ledger)
 
 
-def _start(
+def start_process(
     ending: ExitStack, name: str, command: Sequence[str], env: dict[str, str], home: Path
 ) -> ChildProcess:
+    """A process without our settings but with these, that ends with the stack."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("TILTSCOPE_")}
     child = ChildProcess(name, command, {**inherited, **env}, home / f"{name}.log")
     child.start()

@@ -1,0 +1,57 @@
+"""Where the time of an analysis went, by the ledger's own clocks."""
+
+from sqlalchemy import Engine, select
+
+from ledger.database import read
+from ledger.states import Work
+from ledger.tables import analyses, attempts, shards
+
+SECONDS = 1e-6
+"""The ledger counts microseconds."""
+NO_SHARD = "no shard"
+ENGINE = (Work.SAMPLE, Work.SCORE)
+"""What draws or scores; the rest plans, judges and estimates."""
+
+
+def attempts_of(ledger: Engine, analysis_id: str) -> list[tuple[str, int, int]]:
+    """Work, start and end of each shard's attempt, microseconds, by start."""
+    query = (
+        select(shards.c.work, attempts.c.started_at, attempts.c.ended_at)
+        .join(shards, shards.c.id == attempts.c.shard_id)
+        .where(shards.c.analysis_id == analysis_id, attempts.c.ended_at.is_not(None))
+        .order_by(attempts.c.started_at)
+    )
+    with read(ledger) as conn:
+        return [(row.work, row.started_at, row.ended_at) for row in conn.execute(query)]
+
+
+def wall(ledger: Engine, analysis_id: str) -> float:
+    """Seconds from acceptance to the end."""
+    accepted, ended = _span(ledger, analysis_id)
+    return SECONDS * (ended - accepted)
+
+
+def wait(ledger: Engine, analysis_id: str) -> float:
+    """Seconds from acceptance until a worker starts the first shard."""
+    return SECONDS * (attempts_of(ledger, analysis_id)[0][1] - _span(ledger, analysis_id)[0])
+
+
+def shares(ledger: Engine, analysis_id: str) -> dict[str, float]:
+    """Shares of the wall time by a shard's work, and of no shard under `NO_SHARD`; they add up to 1."""
+    query = (
+        select(shards.c.work, attempts.c.engine_seconds)
+        .join(shards, shards.c.id == attempts.c.shard_id)
+        .where(shards.c.analysis_id == analysis_id, attempts.c.engine_seconds.is_not(None))
+    )
+    found: dict[str, float] = dict.fromkeys(Work, 0.0)
+    whole = wall(ledger, analysis_id)
+    with read(ledger) as conn:
+        for row in conn.execute(query):
+            found[row.work] += row.engine_seconds / whole
+    return {**found, NO_SHARD: 1.0 - sum(found.values())}
+
+
+def _span(ledger: Engine, analysis_id: str) -> tuple[int, int]:
+    with read(ledger) as conn:
+        row = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
+    return row.created_at, row.finished_at
