@@ -124,6 +124,11 @@ class Arm(Document):
     chat_template: ChatTemplateOf | None = Field(
         None, description="Render through this model's chat template; a plain prompt becomes a user's turn."
     )
+    format_repair: bool = Field(
+        False,
+        description="Open the prompt with a ready-made instruction on the form in which the signal reads "
+        "answers, and no word of what is right. It becomes the arm's `prefix`.",
+    )
     demonstrations: Annotated[list[Demonstration], Field(max_length=MAX_DEMONSTRATIONS)] = Field(default=[])
     separator: Annotated[str, StringConstraints(max_length=1_000)] = "\n\n"
 
@@ -133,11 +138,18 @@ class Arm(Document):
             raise ValueError("demonstrations have no metadata that the template could fill in")
         return self
 
+    @model_validator(mode="after")
+    def _repair_adds_no_knowledge(self) -> Self:
+        if self.format_repair and self.role != "elicitation":
+            raise ValueError("`format_repair` adds no knowledge: the arm's role is `elicitation`")
+        return self
+
     @property
     def renders_plainly(self) -> bool:
         """Whether prompts are rendered as in the analysis itself."""
         plain = self.template in (None, "{prompt}")
-        return plain and not self.prefix and not self.demonstrations and self.chat_template is None
+        words = self.prefix or self.format_repair or self.demonstrations
+        return plain and not words and self.chat_template is None
 
     def expanded(self, policy: Policy) -> list["Arm"]:
         """The arm with its policy filled in from the analysis's, once for each temperature of a grid."""
@@ -149,6 +161,12 @@ class Arm(Document):
             self.model_copy(update={"name": f"{self.name}-{law.temperature:g}", "policy": law})
             for law in filled
         ]
+
+
+def repaired(arm: Arm, instruction: str) -> Arm:
+    """A format-repair arm with its instruction as the prefix; any other arm as it is."""
+    wordless = arm.format_repair and arm.prefix is None
+    return arm.model_copy(update={"prefix": instruction}) if wordless else arm
 
 
 def is_untruncated(policy: Policy | ArmPolicy) -> bool:

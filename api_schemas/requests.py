@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, untruncated_arm
+from api_schemas.arms import MAX_ARMS, Arm, covers_untruncated, repaired, untruncated_arm
 from api_schemas.audits import VerifierAudit
 from api_schemas.base import Document
+from api_schemas.format_repair import repair_instruction
 from api_schemas.participants import Checkpoint, ImportParticipant, ModelParticipant, Participant
 from api_schemas.policies import Policy
 from api_schemas.prompts import Prompts
@@ -213,13 +214,15 @@ class AnalysisRequest(Document):
         return value
 
     def completed(self) -> Self:
-        """The request with grids of temperatures written out, and the arm that always counts added.
+        """The request with grids and format-repair arms written out, and the arm that always counts added.
 
         Temperature 1 without truncation always counts as an elicitation arm. Where creation may be claimed
         and the policy is another, the arm `untruncated` is added unless an arm covers it, or the reference is
         a log, which no arm can draw from.
         """
-        arms = [one for arm in self.arms for one in arm.expanded(self.policy)]
+        instruction = repair_instruction(self.signal)
+        given = [one for arm in self.arms for one in arm.expanded(self.policy)]
+        arms = [repaired(arm, instruction) for arm in given]
         draws = isinstance(self.reference, ModelParticipant)
         compares = self.candidate is not None or self.candidates is not None
         claims = self.kind != "free_energy" and compares

@@ -234,6 +234,10 @@ class Arm(TypedDict, total=False):
     """A format string: {prompt} is the prompt, {metadata.KEY} a value of its `metadata`."""
     chat_template: Literal["reference", "candidate"] | None
     """Render through this model's chat template; a plain prompt becomes a user's turn."""
+    format_repair: bool
+    """Open the prompt with a ready-made instruction on the form in which the signal reads answers, and no
+    word of what is right. It becomes the arm's `prefix`.
+    """
     demonstrations: list[Demonstration]
     separator: str
 

@@ -12,6 +12,7 @@ from api_schemas.arms import (
     is_untruncated,
     template_fields,
 )
+from api_schemas.format_repair import repair_instruction
 from api_schemas.participants import ModelParticipant
 from api_schemas.prompts import Prompt
 from api_schemas.requests import AnalysisRequest
@@ -25,6 +26,7 @@ def check_arms(request: AnalysisRequest) -> list[Finding]:
     return [
         *_check_kind(request),
         *_check_sharing(request),
+        *_check_repair(request),
         *_check_number(request),
         *_check_names(request),
         *(
@@ -43,6 +45,18 @@ def _check_kind(request: AnalysisRequest) -> Iterator[Finding]:
             "nothing; ask for `capability` or `support`, or leave `arms` out",
             "/arms",
         )
+
+
+def _check_repair(request: AnalysisRequest) -> Iterator[Finding]:
+    words = (None, repair_instruction(request.signal))
+    for index, arm in enumerate(request.arms):
+        if arm.format_repair and arm.prefix not in words:
+            yield Finding(
+                "repair_has_a_prefix",
+                "`format_repair` writes the arm's `prefix`; leave `prefix` out, or word the repair yourself "
+                "without `format_repair`",
+                f"/arms/{index}/prefix",
+            )
 
 
 def _check_sharing(request: AnalysisRequest) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 *Certified*: `shrinkage` (prompts lost) at a false discovery rate of alpha, `regression` at level alpha/2.
 *Suspected*: `collapse`, `drift_dominated` and `format_repair` describe how the candidate moved; their bound
-is for the population of prompts, and their thresholds are the request's.
+is for the population of prompts, and their thresholds are the request's. `format_repair` is *shown* on
+prompts that a format-repair arm of the reference reaches.
 """
 
 from collections.abc import Sequence
@@ -165,10 +166,35 @@ def format_repair(
     families = [p.family if p.family is not None else f"\0{p.prompt_id}" for p in usable]
     if not _is_surely_negative(parsed - max_share * gains, confidence, families):
         return None
+    gained = [one for one, gain in zip(usable, gains, strict=True) if gain > 0]
+    how, shown = _repaired_by_arm(gained)
     return Finding(
         "format_repair",
-        f"format repair suspected: without truncated and unparsed samples the mean gain is "
+        f"format repair {how}: without truncated and unparsed samples the mean gain is "
         f"{parsed.mean():+.3f} instead of {gains.mean():+.3f}",
+        shown,
+    )
+
+
+def _repaired_by_arm(gained: Sequence[PromptRecord]) -> tuple[str, tuple[str, ...]]:
+    """How far a format-repair arm shows it, in words, and the prompts on which one is `in`."""
+    reaches = [
+        (prompt.prompt_id, arm)
+        for prompt in gained
+        for arm in prompt.evidence.elicitation_arms
+        if arm.repairs_format and arm.label == "in"
+    ]
+    if not reaches:
+        return "suspected", ()
+    shown = tuple(dict.fromkeys(prompt_id for prompt_id, _ in reaches))
+    names = ", ".join(sorted({arm.arm for _, arm in reaches}))
+    successes = sum(arm.successes for _, arm in reaches)
+    samples = sum(arm.samples for _, arm in reaches)
+    words = "prompt" if len(gained) == 1 else "prompts"
+    return (
+        f"shown by arm {names} on {len(shown)} of {len(gained)} {words} that gained, where {successes} of "
+        f"{samples} of its samples succeed",
+        shown,
     )
 
 

@@ -46,6 +46,7 @@ class Reach:
         tests: Arms among which one that is `in` decides: each is tested at alpha / tests.
         noise: Bounds of the verifier's error rates; successes are then what it accepted. None without an
             audit.
+        repairs_format: Whether the arm says in which form answers are read, and nothing else.
 
     Raises:
         ValueError: Counts contradict each other, K < 1, or an e-value is NaN.
@@ -64,6 +65,7 @@ class Reach:
     samples_to_settle: int | None = None
     tests: int = 1
     noise: NoiseBounds | None = None
+    repairs_format: bool = False
 
     def __post_init__(self) -> None:
         """Reject counts that no sample could give."""

@@ -100,6 +100,7 @@ def assess_arm(spec: AnalysisSpec, arm: Stream, side: SideObservations, k_probe:
         arm=arm.arm,
         tests=tests,
         noise=spec.class_noise,
+        repairs_format=arm.repairs_format,
         unusable=side.outcomes["unparsed"] + side.outcomes["truncated"],
     )
     return found if label != "undetermined" else found.forecast(settle(spec, found, target))

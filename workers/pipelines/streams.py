@@ -25,6 +25,7 @@ class Stream:
         participant: Stream of the side whose model draws; a side's own name.
         policy: The decoding policy.
         rendering: How prompts become text.
+        repairs_format: Whether it is an arm that says in which form the signal reads answers.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stream:
     participant: str
     policy: Policy
     rendering: Rendering = PLAIN
+    repairs_format: bool = False
 
     @property
     def draws_as(self) -> str:
@@ -91,4 +93,5 @@ def arm_of(arm: dict[str, Any], reference: str) -> Stream:
         separator=arm["separator"],
         chat_template=arm["chat_template"],
     )
-    return Stream(ARM + arm["name"], arm["role"], reference, Policy(**policy), rendering)
+    repairs = arm.get("format_repair", False)
+    return Stream(ARM + arm["name"], arm["role"], reference, Policy(**policy), rendering, repairs)

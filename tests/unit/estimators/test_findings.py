@@ -174,6 +174,28 @@ class TestFormatRepair:
         assert found is not None
         assert "-0.050 instead of +0.500" in found.detail
 
+    def test_an_arm_that_repairs_the_format_shows_it(self) -> None:
+        fixed = replace(reach_of(40, 64, K_PROBE), arm="fix", repairs_format=True)
+        open_arm = replace(reach_of(1, 64, K_PROBE), arm="fix", repairs_format=True)
+        other = replace(reach_of(40, 64, K_PROBE), arm="hot")
+        arms = [(fixed,), (fixed, other), (open_arm,), (other,), *[()] * 8]
+        assert (fixed.label, open_arm.label) == ("in", "undetermined")
+        prompts = [
+            replace(one, evidence=replace(one.evidence, elicitation_arms=reaches))
+            for one, reaches in zip(self.prompts(44), arms, strict=True)
+        ]
+        found = format_repair(prompts, gain_of(prompts), **FORMAT)
+        assert found is not None
+        assert "shown by arm fix on 2 of 12 prompts that gained, where 80 of 128" in found.detail
+        assert found.prompt_ids == ("p0", "p1")
+
+    def test_without_such_an_arm_it_is_suspected(self) -> None:
+        prompts = self.prompts(44)
+        found = format_repair(prompts, gain_of(prompts), **FORMAT)
+        assert found is not None
+        assert found.detail.startswith("format repair suspected:")
+        assert found.prompt_ids == ()
+
     def test_a_gain_that_stays_is_no_repair(self) -> None:
         for unparsed in (0, 16):
             prompts = self.prompts(unparsed)

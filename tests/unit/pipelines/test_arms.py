@@ -168,6 +168,21 @@ def test_every_arm_is_drawn_to_the_level_that_e_bh_asks_of_one_claim_in_twenty()
     assert drawn(made, "arm:hot")[0] >= need
 
 
+def test_a_format_repair_arm_that_reaches_is_named_as_what_showed_it():
+    repair = {"name": "fix", "role": "elicitation", "format_repair": True}
+
+    def unreadable(_, stream, index, outcome):
+        return "unparsed" if stream == "reference" and outcome == "incorrect" else outcome
+
+    made, found, _ = run(
+        *(prompt(f"p{i}", 1e-9, 0.9, fix=0.8) for i in range(12)), arms=[repair], run={"relabel": unreadable}
+    )
+    assert made.spec.streams["arm:fix"].rendering.prefix.startswith("Give the final answer alone")
+    assert "format_repair" in found.document["verdict"]["findings"]
+    told = " ".join(found.document["verdict"]["reasons"])
+    assert "format repair shown by arm fix on 12 of 12 prompts that gained" in told
+
+
 def test_arms_share_the_budget_of_tokens():
     prompts = [prompt(f"p{i}", 1e-9, 0.9) for i in range(4)]
     budget = {**BUDGET, "max_total_tokens": 2 * 4 * 32 * 8}

@@ -84,6 +84,42 @@ def test_arms_may_be_shared_under_any_kind_that_draws_them() -> None:
     assert check_arms(request(policy={"top_p": 0.9}, **sharing)) == []  # the arm that is added
 
 
+REPAIR = {"name": "fix", "role": "elicitation", "format_repair": True}
+
+
+@pytest.mark.parametrize(
+    ("signal", "said"),
+    [
+        ({"kind": "exact"}, "Give the final answer alone, without an explanation."),
+        ({"kind": "regex", "pattern": "^42$"}, "Give the final answer alone, without an explanation."),
+        ({"kind": "math"}, "Give the final answer inside \\boxed{}."),
+        ({"kind": "exact", "extract": {"find": "boxed"}}, "Give the final answer inside \\boxed{}."),
+        (
+            {"kind": "exact", "extract": {"find": "after", "marker": "Answer"}},
+            "End with a line of its own: Answer, then the final answer.",
+        ),
+        (
+            {"kind": "numeric", "extract": {"pattern": "#### (.+)"}},
+            "Write the final answer so that this regular expression finds it: #### (.+)",
+        ),
+    ],
+)
+def test_a_format_repair_arm_says_how_the_signal_reads_answers(signal: dict[str, Any], said: str) -> None:
+    given = request(REPAIR, signal=signal)
+    assert check_arms(given) == []
+    (arm,) = given.completed().arms
+    assert (arm.prefix, arm.format_repair) == (f"{said}\n\n", True)
+    assert given.completed().completed() == given.completed()
+    assert check_arms(given.completed()) == []
+
+
+def test_a_format_repair_arm_words_nothing_itself_and_adds_no_knowledge() -> None:
+    (finding,) = check_arms(request({**REPAIR, "prefix": "42. "}))
+    assert (finding.code, finding.pointer) == ("repair_has_a_prefix", "/arms/0/prefix")
+    with pytest.raises(ValidationError, match="no knowledge"):
+        Arm(name="fix", role="assisted", format_repair=True)
+
+
 def test_a_prompt_must_have_what_a_template_fills_in() -> None:
     given = request(HINT)
     (finding,) = check_metadata(given.arms, given.prompts.inline)  # type: ignore[union-attr]
