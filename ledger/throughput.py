@@ -30,6 +30,39 @@ class Pace:
     same_model: bool
 
 
+RECENT_ANALYSES: Final = 20
+"""Newest analyses whose planning and estimating are looked at."""
+
+SETTLING: Final = ("plan", "finalise")
+"""Work whose time goes with what was judged, and which one worker does at a time."""
+
+
+def settling_seconds(conn: Connection, tenant_id: str) -> float | None:
+    """Engine seconds of planning, estimating and reporting per judged sample, of the newest analyses.
+
+    Args:
+        conn: A transaction.
+        tenant_id: Whose analyses.
+
+    Returns:
+        None where none has ended.
+    """
+    done = (shards.c.tenant_id == tenant_id, shards.c.state == ShardState.DONE.value)
+    newest = (
+        select(shards.c.analysis_id)
+        .where(*done, shards.c.work == "finalise")
+        .order_by(shards.c.finished_at.desc())
+        .limit(RECENT_ANALYSES)
+    )
+    theirs = select(shards.c.work, shards.c.usage, shards.c.n_rows).where(
+        *done, shards.c.work.in_((*SETTLING, "verify")), shards.c.analysis_id.in_(newest)
+    )
+    found = conn.execute(theirs).all()
+    judged = sum(row.n_rows or 0 for row in found if row.work == "verify")
+    seconds = sum(_spent(row.usage, "engine_seconds") for row in found if row.work in SETTLING)
+    return seconds / judged if judged and seconds > 0 else None
+
+
 def recent_pace(conn: Connection, tenant_id: str, work: str, model_keys: frozenset[str]) -> Pace | None:
     """The pace of the newest committed shards of a work; None if there are none.
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 from api_schemas.plans import AnalysisPlan, PlannedFigure, PlannedRange, SmallestDetectable
 from api_schemas.requests import AnalysisRequest
 from ledger import workers
-from ledger.throughput import Pace, recent_pace
+from ledger.throughput import Pace, recent_pace, settling_seconds
 from service.analyses.cached import cached_samples
 from service.analyses.plan_checks import (
     arm_lengths,
@@ -25,6 +25,8 @@ POWER: Final = 0.8
 
 NOTICE: Final = 0.95
 """Chance that a prompt's smallest detectable success probability shows at least one success."""
+
+NOT_SETTLING: Final = "; planning and estimating come on top, no analysis having ended here yet"
 
 Models = Mapping[str, Row[Any]]
 
@@ -92,6 +94,7 @@ def _seconds(
     """Engine time by the pace of the newest shards, shared by the workers seen lately.
 
     Tokens are those that have to be drawn; samples, found or drawn, are all judged; scored are tokens too.
+    Planning and estimating go with what is judged, and no second worker shares them.
     """
     keys = frozenset(row.weights_digest for row in models.values())
     sampling = recent_pace(conn, tenant, "sample", keys)
@@ -105,7 +108,10 @@ def _seconds(
             return _unknown_pace("scored")
         total += scored * scoring.seconds / scoring.tokens
     hands = max(1, len(workers.live(conn)))
-    return PlannedFigure(value=total / hands, unit="s", reason=_basis(sampling, hands))
+    settling = settling_seconds(conn, tenant)
+    alone = samples * (settling or 0.0)
+    reason = _basis(sampling, hands) + (NOT_SETTLING if settling is None else "")
+    return PlannedFigure(value=total / hands + alone, unit="s", reason=reason)
 
 
 def _unknown_pace(work: str) -> PlannedFigure:

@@ -4,6 +4,8 @@ import hashlib
 import math
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +19,7 @@ from tiny_models import build_tiny_model
 from workers.engines.loading import load_engine
 from workers.engines.policy import Policy
 from workers.estimators.counts import clopper_pearson
+from workers.pipelines.finalise import Findings
 
 PROMPTS_PER_PAIR = 20
 VOCABULARY = "abcdef"
@@ -75,33 +78,42 @@ def holds(estimate: dict, truth: float) -> bool:
     return low - 1e-9 <= truth <= high + 1e-9
 
 
+@dataclass(frozen=True)
 class Study:
-    """Runs of one pair, and what was seen."""
+    """What a run of one pair found, and the laws."""
 
-    def __init__(self, folder: Path, kind: str, policy: dict, seed: int, *, adaptive: bool) -> None:
-        base, tuned = build_pair(folder, kind, seed)
-        rng = np.random.default_rng(seed)
-        engines = [load_engine(base), load_engine(tuned)]
-        words = ["".join(rng.choice(list(VOCABULARY), 4)) for _ in range(PROMPTS_PER_PAIR)]
-        answers = [likely_answers(engines, word, Policy(**policy), rng) for word in words]
-        prompts = [
-            {"id": f"{i}", "prompt": word, "answer": answer}
-            for i, (word, answer) in enumerate(zip(words, answers, strict=True))
-        ]
+    findings: Findings
+    exact: list[ExactPrompt]
+
+
+def studies_of(folder: Path, kind: str, policy: dict, seed: int) -> Iterator[Study]:
+    """Runs of one pair by an adaptive and by a fixed plan; its laws are enumerated once."""
+    base, tuned = build_pair(folder, kind, seed)
+    rng = np.random.default_rng(seed)
+    engines = [load_engine(base), load_engine(tuned)]
+    words = ["".join(rng.choice(list(VOCABULARY), 4)) for _ in range(PROMPTS_PER_PAIR)]
+    answers = [likely_answers(engines, word, Policy(**policy), rng) for word in words]
+    prompts = [
+        {"id": f"{i}", "prompt": word, "answer": answer}
+        for i, (word, answer) in enumerate(zip(words, answers, strict=True))
+    ]
+    exact: list[ExactPrompt] = []
+    for adaptive in (True, False):
         budget = {"adaptive": adaptive, "k_probe": 64, "max_samples_per_prompt": 1024}
         body = request(prompts, policy=policy, budget=budget, seed=seed % 2**31)
         run = LocalRun(body, {"reference": base, "candidate": tuned})
-        self.findings = run.run()
-        self.exact = exact_prompts(run.spec, engines[0], engines[1])
+        findings = run.run()
+        exact = exact or exact_prompts(run.spec, engines[0], engines[1])
+        yield Study(findings, exact)
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> list[Study]:
     seed = commit_seed()
     return [
-        Study(tmp_path_factory.mktemp(f"{kind}{i}"), kind, policy, seed + 10 * i, adaptive=adaptive)
+        study
         for i, (kind, policy) in enumerate(PAIRS)
-        for adaptive in (True, False)
+        for study in studies_of(tmp_path_factory.mktemp(f"{kind}{i}"), kind, policy, seed + 10 * i)
     ]
 
 

@@ -36,7 +36,9 @@ def dropping(rng: np.random.Generator, covered: float, most: float = 0.5) -> Ite
         yield mode_world(a, float(rng.uniform(0.3, 0.95)), covered=covered)
 
 
-@pytest.mark.parametrize("covered", [0.5, 0.1, 0.01, 1e-4])
+@pytest.mark.parametrize(
+    "covered", [0.5, 0.01, *(pytest.param(c, marks=pytest.mark.slow) for c in (0.1, 1e-4))]
+)
 def test_where_modes_are_dropped_ok_prices_are_near(covered: float) -> None:
     rng = np.random.default_rng(int(1e6 * covered))
     ok, near = priced(dropping(rng, covered), rng)

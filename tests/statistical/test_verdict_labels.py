@@ -41,7 +41,7 @@ def analysed(chances: list[tuple[float, float]], rng: np.random.Generator, *, mo
     return report.verdict(rng)
 
 
-@pytest.mark.parametrize("prompts", [20, 100])
+@pytest.mark.parametrize("prompts", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_every_verdict_is_reached(name: str, prompts: int) -> None:
     kinds, label, findings = POPULATIONS[name]

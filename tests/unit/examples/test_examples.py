@@ -168,7 +168,10 @@ def test_recorded_prices_are_the_models_own(model):
             assert exact.value - rounding <= recorded <= exact.value + exact.unscored + rounding
 
 
-@pytest.mark.parametrize("model", prices.MODELS)
+@pytest.mark.parametrize(
+    "model",
+    [name if name == "tiny-base" else pytest.param(name, marks=pytest.mark.slow) for name in prices.MODELS],
+)
 def test_exact_success_agrees_with_sampling(model):
     network, tokenizer = loaded(model)
     n = 4_000
