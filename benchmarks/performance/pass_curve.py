@@ -97,7 +97,7 @@ def _ours(session: Session, worlds: list[World], pilot: int, truth: float) -> tu
     """Mean error and its root mean square, over seeds."""
     spec = spec_of(1, pilot=pilot, most=pilot, adaptive=False)
     errors = []
-    for seed in range(session.size(12, 4)):
+    for seed in range(session.size(200, 4)):
         rng = session.rng("draws", pilot, seed, worlds[0].a)
         prices = [
             assess_reference(

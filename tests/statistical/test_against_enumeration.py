@@ -84,6 +84,7 @@ class Study:
 
     findings: Findings
     exact: list[ExactPrompt]
+    samples: list[dict]
 
 
 def studies_of(folder: Path, kind: str, policy: dict, seed: int) -> Iterator[Study]:
@@ -104,7 +105,8 @@ def studies_of(folder: Path, kind: str, policy: dict, seed: int) -> Iterator[Stu
         run = LocalRun(body, {"reference": base, "candidate": tuned})
         findings = run.run()
         exact = exact or exact_prompts(run.spec, engines[0], engines[1])
-        yield Study(findings, exact)
+        drawn = run.committed(with_samples=True).samples.drop_columns(["logprobs"])
+        yield Study(findings, exact, drawn.to_pylist())
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +191,14 @@ def test_parts_sum(studies: list[Study]) -> None:
         gain = study.findings.document["gain"]
         parts = [gain[part]["value"] for part in ("elicited", "created", "lost", "undetermined")]
         assert math.fsum(parts) == pytest.approx(gain["total"]["value"], abs=1e-12)
+
+
+def test_a_fixed_plan_draws_the_pilot_of_an_adaptive_one_token_for_token(studies: list[Study]) -> None:
+    for adaptive, fixed in zip(studies[::2], studies[1::2], strict=True):
+        of_sides = [
+            [row for row in run.samples if row["stream"] in ("reference", "candidate")]
+            for run in (adaptive, fixed)
+        ]
+        pilot = [row for row in of_sides[0] if row["index"] < 64]
+        assert pilot == of_sides[1]
+        assert len(pilot) == 2 * 64 * PROMPTS_PER_PAIR
