@@ -32,7 +32,7 @@ WORK_NAMES = {Work.PLAN: "planning", Work.VERIFY: "judging", Work.FINALISE: "est
 
 def run(session: Session) -> Outcome:
     """Measure."""
-    pilot = session.size(192, 16)
+    pilot = session.size(384, 16)
     with running(session.scratch / "service") as service:
         ledger = connect(f"sqlite:///{service.home / 'ledger.sqlite3'}")
         warm = service.analyse(_request(8, seed=1))
