@@ -32,6 +32,8 @@ Table = list[list[str]]
 def publish(store: Store, size: Size, out: Path) -> list[str]:
     """Write every table as CSV and all of them as `results.md`; figures beside them.
 
+    An experiment without replicates here keeps its table and figure of before, and the page says so.
+
     Returns:
         One line for each thing that failed.
     """
@@ -48,18 +50,26 @@ def publish(store: Store, size: Size, out: Path) -> list[str]:
             failures += failed_coverage(found)
             draw_coverage(found, out / f"{name}.png")
             _add(page, out, name, _coverage_table(found), figure=True)
+        else:
+            _keep(page, out, name, figure=True)
     if rows := store.rows(CATALOGUE["nulls"], size):
         families = false_creation(rows)
         failures += _failed_nulls(families)
         draw_false_creation(families, out / "nulls.png")
         _add(page, out, "nulls", _null_table(families), figure=True)
+    else:
+        _keep(page, out, "nulls", figure=True)
     for name in POWERS:
         if rows := store.rows(CATALOGUE[name], size):
             cells = power(rows)
             draw_power(cells, name, out / f"{name}.png")
             _add(page, out, name, _power_table(cells), figure=True)
+        else:
+            _keep(page, out, name, figure=True)
     if rows := store.rows(CATALOGUE["scoring"], size):
         _add(page, out, "scoring", _share_table(shares(rows)), figure=False)
+    else:
+        _keep(page, out, "scoring", figure=False)
     (out / "results.md").write_text("\n".join(page) + "\n", encoding="utf-8")
     return failures
 
@@ -150,6 +160,20 @@ def _number(value: float | None) -> str:
 def _add(page: list[str], out: Path, name: str, table: Table, *, figure: bool) -> None:
     with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(table)
+    _show(page, name, table, figure=figure)
+
+
+def _keep(page: list[str], out: Path, name: str, *, figure: bool) -> None:
+    """The table of an earlier study, if there is one."""
+    if not (out / f"{name}.csv").exists():
+        return
+    with (out / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.reader(file))
+    _show(page, name, table, figure=figure)
+    page += ["", "Of an earlier study: its replicates were not repeated with the rest."]
+
+
+def _show(page: list[str], name: str, table: Table, *, figure: bool) -> None:
     page += ["", f"## {CATALOGUE[name].title}", ""]
     if figure:
         page += [f"![{CATALOGUE[name].title}]({name}.png)", ""]

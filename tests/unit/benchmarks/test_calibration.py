@@ -53,6 +53,13 @@ def test_a_stopped_study_goes_on_and_publishes(tmp_path: Path, monkeypatch: pyte
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert {f"{name}.csv" for name in CATALOGUE} | {"results.md", "prompts.png", "nulls.png"} <= written
 
+    # What is not repeated stays, and is said to be older.
+    page = (tmp_path / "out" / "results.md").read_text("utf-8")
+    publish(Store(tmp_path / "nothing"), "full", tmp_path / "out")
+    kept = (tmp_path / "out" / "results.md").read_text("utf-8")
+    note = "\n\nOf an earlier study: its replicates were not repeated with the rest."
+    assert (kept.count(note), kept.replace(note, "")) == (len(CATALOGUE), page)
+
 
 def test_an_interval_is_judged_against_the_truth() -> None:
     estimate = Estimate(value=0.5, ci_low=0.4, ci_high=0.7, confidence=0.95, n=9, unit="x")
