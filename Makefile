@@ -8,7 +8,7 @@ CONSTRAINTS := $(if $(filter cuda,$(TORCH)),,-c constraints/cpu.txt)
 export OMP_NUM_THREADS ?= 1
 SIZE ?= quick
 
-.PHONY: help setup demo demo-chaos example-smollm2 test test-services test-units test-all lint faults contract calibration bench mutations
+.PHONY: help setup demo demo-chaos example-smollm2 test test-faults test-integration test-units test-all lint faults contract calibration bench mutations
 .PHONY: examples openapi clean
 
 help: ## what can be made
@@ -45,20 +45,22 @@ lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/lint-imports
 
 # Tests of the service wait most of their time and unit tests compute: side by side they take as long as one.
-# What the unit tests print is kept until they end, so that two rows of dots do not mix.
-SERVICES := tests/faults tests/integration
-UNITS := $(addprefix --ignore=,$(SERVICES))
-UNITS_LOG := .pytest_cache/units.log
+# Dots of one are shown as they come; what the others print is kept until they end, so that rows do not mix.
+SUITES := test-integration test-faults test-units
+LOGS := .pytest_cache/logs
 
 test: lint ## lint and the test suite, with a real Redis
-	@$(MAKE) --no-print-directory -j2 test-services test-units
+	@$(MAKE) --no-print-directory -j3 $(SUITES)
 
-test-services: setup
-	@$(BIN)/pytest -q -m "not slow" $(SERVICES)
+test-integration: setup
+	@$(BIN)/pytest -q -m "not slow" tests/integration
 
-test-units: setup
-	@mkdir -p $(dir $(UNITS_LOG))
-	@$(BIN)/pytest -q -m "not slow" $(UNITS) >$(UNITS_LOG) 2>&1; status=$$?; cat $(UNITS_LOG); exit $$status
+test-faults: TESTS := tests/faults
+test-units: TESTS := --ignore=tests/faults --ignore=tests/integration
+
+test-faults test-units: setup
+	@mkdir -p $(LOGS)
+	@$(BIN)/pytest -q -m "not slow" $(TESTS) >$(LOGS)/$@ 2>&1; status=$$?; cat $(LOGS)/$@; exit $$status
 
 test-all: lint ## the slow studies too
 	@$(BIN)/pytest -q
