@@ -42,8 +42,8 @@ MUTATIONS: Final = (
     Mutation(
         "the scores of a teacher pass for those of a side",
         "workers/pipelines/committed.py",
-        'scores=tables["score"].filter(~taught)',
-        'scores=tables["score"]',
+        'scores = tables["score"].filter(~taught)',
+        'scores = tables["score"]',
         "tests/unit/pipelines/test_teacher.py::test_a_teacher_changes_nothing_else",
     ),
     Mutation(
