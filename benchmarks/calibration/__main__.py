@@ -22,7 +22,7 @@ PAGE = Path("docs/calibration")
 @app.command()
 def run(
     size: Annotated[
-        str, typer.Option(help="quick (a minute or two), full (15 to 20) or large (over an hour).")
+        str, typer.Option(help="quick (a minute or two), full (45) or large (three hours).")
     ] = "quick",
     only: Annotated[list[str] | None, typer.Option(help="An experiment; may be given several times.")] = None,
     seconds: Annotated[float, typer.Option(help="Stop after this long; run again to go on.")] = float("inf"),
