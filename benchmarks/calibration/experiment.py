@@ -33,6 +33,7 @@ class Experiment:
         full: Replicates of each cell in a full study; a large one has four times as many.
         quick: In a quick one.
         chunk: Replicates between two writes to disk.
+        optima: Fixed-n optimum of the widths in a cell, where it is the same for all its replicates.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Experiment:
     full: int
     quick: int
     chunk: int = 100
+    optima: Callable[[Settings], Mapping[str, float]] | None = None
 
     def size(self, size: Size, cell: str) -> int:
         """Replicates of a cell."""

@@ -3,11 +3,11 @@
 import csv
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.calibration.catalogue import CATALOGUE
-from benchmarks.calibration.experiment import SEED, Size
+from benchmarks.calibration.experiment import SEED, Experiment, Size
 from benchmarks.calibration.figures import draw_coverage, draw_false_creation, draw_power
 from benchmarks.calibration.store import Store
 from benchmarks.calibration.summary import (
@@ -46,7 +46,7 @@ def publish(store: Store, size: Size, out: Path) -> list[str]:
     ]
     for name in INTERVALS:
         if rows := store.rows(CATALOGUE[name], size):
-            found = coverages(rows)
+            found = coverages(rows, _optima(CATALOGUE[name]))
             failures += failed_coverage(found)
             draw_coverage(found, out / f"{name}.png")
             _add(page, out, name, _coverage_table(found), figure=True)
@@ -72,6 +72,11 @@ def publish(store: Store, size: Size, out: Path) -> list[str]:
         _keep(page, out, "scoring", figure=False)
     (out / "results.md").write_text("\n".join(page) + "\n", encoding="utf-8")
     return failures
+
+
+def _optima(experiment: Experiment) -> dict[str, Mapping[str, float]]:
+    best = experiment.optima
+    return {} if best is None else {cell: best(settings) for cell, settings in experiment.cells.items()}
 
 
 def failed_coverage(found: Sequence[Coverage]) -> list[str]:

@@ -53,13 +53,22 @@ class Coverage:
         return self.p_value < LEVEL / looks and not self.interval.endswith(UNRELIABLE)
 
 
-def coverages(rows: Mapping[str, Sequence[Row]]) -> list[Coverage]:
-    """Every interval type of an experiment, each cell and all of them together."""
+def coverages(
+    rows: Mapping[str, Sequence[Row]], optima: Mapping[str, Mapping[str, float]] | None = None
+) -> list[Coverage]:
+    """Every interval type of an experiment, each cell and all of them together.
+
+    Args:
+        rows: Replicates by cell.
+        optima: Fixed-n optimum of a width by cell and type, for types whose replicates do not bring it.
+    """
     by_type: dict[str, dict[str, list[Interval]]] = {}
     for cell, found in rows.items():
         for name in found[0]:
             triples = [row[name] for row in found if name in row]
-            by_type.setdefault(name, {})[cell] = _against_mean(triples) if name in PARTS else triples
+            triples = _against_mean(triples) if name in PARTS else triples
+            best = (optima or {}).get(cell, {}).get(name)
+            by_type.setdefault(name, {})[cell] = triples if best is None else _with_optimum(triples, best)
         for row in found:  # a type that some replicates lack
             for name in row.keys() - found[0].keys():
                 by_type.setdefault(name, {}).setdefault(cell, []).append(row[name])
@@ -73,6 +82,10 @@ def coverages(rows: Mapping[str, Sequence[Row]]) -> list[Coverage]:
                     _coverage(kind, cell, found) for cell, found in {**graded, ALL: everything}.items()
                 ]
     return summary
+
+
+def _with_optimum(triples: list[Interval], best: float) -> list[Interval]:
+    return [[held, width, None if held is None else best, good] for held, width, _, good in triples]
 
 
 def _against_mean(triples: list[Interval]) -> list[Interval]:

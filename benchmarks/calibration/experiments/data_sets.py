@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 
 from benchmarks.calibration.experiment import Experiment, Interval, Row, Settings, interval
+from benchmarks.calibration.experiments.optima import curve_optima, gain_optima
+from benchmarks.calibration.experiments.populations import KS, TAUS, N, gain_prompts, prompt_rates
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.reports import report_of
 from benchmarks.calibration.worlds import mode_world
@@ -21,18 +23,8 @@ from workers.estimators.share import data_set_shares
 from workers.estimators.unseen import behaviour_entropy, unseen_mass
 
 Z = 1.959964
-N = 64
-KS = (1, 8, 64)
-TAUS = (0.01, 0.1, 0.5)
 POPULATION = 2_000_000
 ALPHABET = 40
-
-
-def prompt_rates(rng: np.random.Generator, prompts: int) -> tuple[np.ndarray, np.ndarray]:
-    """A population whose curves cross: most prompts are tilted up, a fifth are forgotten."""
-    a = rng.beta(0.5, 2.0, prompts)
-    b = 20 * a / (1 - a + 20 * a)
-    return a, np.where(rng.random(prompts) < 0.2, 0.0, b)
 
 
 @lru_cache(maxsize=1)
@@ -95,11 +87,7 @@ def gains(rng: np.random.Generator, cell: Settings) -> Row:
     """Gain split and creation share of an adaptive analysis: elicited, created, lost and flat prompts."""
     prompts = int(cell["prompts"])
     spec = spec_of(prompts, most=4096)
-    kinds = rng.choice(4, size=prompts, p=[0.5, 0.25, 0.1, 0.15])
-    a = np.select(
-        [kinds == 0, kinds == 1], [rng.uniform(0.02, 0.4, prompts), 1e-6], rng.uniform(0.3, 0.9, prompts)
-    )
-    b = np.select([kinds == 3, kinds == 2], [a, 0.2 * a], rng.uniform(0.6, 0.95, prompts))
+    kinds, a, b = gain_prompts(rng, prompts)
     worlds = [mode_world(float(x), float(y)) for x, y in zip(a, b, strict=True)]
     report = report_of(spec, worlds, rng, scored=False)
     shares = data_set_shares(cross_fit(report.records, alpha=0.05, reach=0.5), confidence=0.95, rng=rng)
@@ -139,6 +127,7 @@ CURVES = Experiment(
     title="Support curves and metrics",
     cells={f"M = {m}": {"prompts": m} for m in (10, 20, 40, 100)},
     replicate=curves,
+    optima=curve_optima,
     full=1700,
     quick=20,
 )
@@ -155,6 +144,7 @@ GAINS = Experiment(
     title="Gain split and creation share",
     cells={f"M = {m}": {"prompts": m} for m in (10, 20)},
     replicate=gains,
+    optima=gain_optima,
     full=2500,
     quick=10,
 )

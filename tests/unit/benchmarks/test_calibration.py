@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.calibration.catalogue import CATALOGUE
 from benchmarks.calibration.experiment import Experiment, interval
+from benchmarks.calibration.experiments.optima import curve_optima, gain_optima
 from benchmarks.calibration.frames import spec_of
 from benchmarks.calibration.publish import failed_coverage, publish
 from benchmarks.calibration.reports import report_of
@@ -168,3 +169,17 @@ def test_what_truncation_hides_is_found_by_the_arm_that_always_counts() -> None:
     )
     taught = report_of(spec, [hidden_world(1e-9, 0.9)] * 3, generator, scored=False)
     assert taught.created == [True] * 3
+
+
+def test_widths_at_best_are_those_of_the_population() -> None:
+    """sd of a over Beta(0.5, 2) plus its sampling variance; every prompt counted once among the causes."""
+    curves, gains = curve_optima({"prompts": 25}), gain_optima({"prompts": 25})
+    mean, variance = 0.2, 0.2 * 0.8 / 3.5
+    sampling = (mean - mean**2 - variance) / 64
+    assert curves["pass@1"] == pytest.approx(2 * 1.96 * math.sqrt((variance + sampling) / 25), rel=0.01)
+    assert curves["coverage 0.5"] < curves["coverage 0.1"]
+    assert gain_optima({"prompts": 100})["gain.total"] == pytest.approx(gains["gain.total"] / 2)
+    # Created: a quarter of prompts, each with a gain uniform on (0.6, 0.95).
+    second = 0.25 * (0.775**2 + 0.35**2 / 12 + 0.775 * 0.225 / 64)
+    sd = math.sqrt(second - (0.25 * 0.775) ** 2)
+    assert gains["gain.created"] == pytest.approx(2 * 1.96 * sd / 5, rel=0.02)
