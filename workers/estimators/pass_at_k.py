@@ -5,7 +5,7 @@ Only for samples whose number was fixed in advance (the pilot): an adaptively st
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -158,13 +158,20 @@ def pass_at_k_curve(
 ) -> list[PassAtK]:
     """`mean_pass_at_k` at every budget in `ks`; points beyond the fewest samples are undefined.
 
-    pass@k never falls as k grows, and neither does an end of its interval: all points share their weights.
+    pass@k never falls as k grows, and neither does an end of its interval: all points share their weights,
+    and where Monte Carlo error turns the order round, the narrower interval is widened.
     """
     seed = int(rng.integers(2**63))
-    return [
-        mean_pass_at_k(ns, cs, k, np.random.default_rng(seed), confidence=confidence, families=families)
-        for k in ks
-    ]
+    points = {
+        k: mean_pass_at_k(ns, cs, k, np.random.default_rng(seed), confidence=confidence, families=families)
+        for k in sorted(set(ks))
+    }
+    known = [point for point in points.values() if point.mean.value is not None]
+    lows, highs = [p.mean.ci_low or 0.0 for p in known], [p.mean.ci_high or 0.0 for p in known]
+    for place, point in enumerate(known):
+        mean = replace(point.mean, ci_low=min(lows[place:]), ci_high=max(highs[: place + 1]))
+        points[point.k] = replace(point, mean=mean)
+    return [points[k] for k in ks]
 
 
 def _all_fail(n: int, c: int, k: int) -> float | None:

@@ -142,6 +142,16 @@ def test_curve() -> None:
     assert values[1] == pytest.approx(np.mean([_pairs(8, 1), _pairs(8, 5)]))
 
 
+def test_ends_never_fall_as_k_grows() -> None:
+    # Nine families near 1: at k = 4 the ends are read from weights, from k = 16 on they have a closed form.
+    cs, families = [62, 64, 63, 61, 64, 60, 64, 63, 62] * 2, list(range(9)) * 2
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        points = pass_at_k_curve([64] * 18, cs, [1, 2, 4, 8, 16, 32, 64], rng, families=families)
+        for ends in ([p.mean.ci_low for p in points], [p.mean.ci_high for p in points]):
+            assert ends == sorted(ends)  # type: ignore[type-var]
+
+
 def _pairs(n: int, c: int) -> float:
     pairs = list(itertools.combinations(range(n), 2))
     return sum(min(pair) < c for pair in pairs) / len(pairs)
