@@ -26,7 +26,7 @@ POWER: Final = 0.8
 NOTICE: Final = 0.95
 """Chance that a prompt's smallest detectable success probability shows at least one success."""
 
-NOT_SETTLING: Final = "; planning and estimating come on top, no analysis having ended here yet"
+ESTIMATES_UNKNOWN: Final = "; planning and estimating come on top, no analysis having ended here yet"
 
 Models = Mapping[str, Row[Any]]
 
@@ -110,7 +110,7 @@ def _seconds(
     hands = max(1, len(workers.live(conn)))
     settling = settling_seconds(conn, tenant)
     alone = samples * (settling or 0.0)
-    reason = _basis(sampling, hands) + (NOT_SETTLING if settling is None else "")
+    reason = _basis(sampling, hands) + (ESTIMATES_UNKNOWN if settling is None else "")
     return PlannedFigure(value=total / hands + alone, unit="s", reason=reason)
 
 

@@ -166,11 +166,12 @@ def pass_at_k_curve(
         k: mean_pass_at_k(ns, cs, k, np.random.default_rng(seed), confidence=confidence, families=families)
         for k in sorted(set(ks))
     }
-    known = [point for point in points.values() if point.mean.value is not None]
-    lows, highs = [p.mean.ci_low or 0.0 for p in known], [p.mean.ci_high or 0.0 for p in known]
-    for place, point in enumerate(known):
-        mean = replace(point.mean, ci_low=min(lows[place:]), ci_high=max(highs[: place + 1]))
-        points[point.k] = replace(point, mean=mean)
+    lows = {k: low for k, point in points.items() if (low := point.mean.ci_low) is not None}
+    highs = {k: high for k, point in points.items() if (high := point.mean.ci_high) is not None}
+    for k in lows:
+        low = min(other for budget, other in lows.items() if budget >= k)
+        high = max(other for budget, other in highs.items() if budget <= k)
+        points[k] = replace(points[k], mean=replace(points[k].mean, ci_low=low, ci_high=high))
     return [points[k] for k in ks]
 
 
