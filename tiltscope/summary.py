@@ -109,6 +109,16 @@ def _pass_at_k(support: dict[str, Any]) -> Table:
     return table
 
 
+def _demonstrations(shown: dict[str, Any]) -> Table:
+    """How far both models are from the demonstrations, in nats."""
+    rows = [
+        (f"{name}, {side}", shown[key][side])
+        for key, name in (("cross_entropy", "cross-entropy"), ("kl_to_teacher", "KL to teacher"))
+        for side in ("reference", "candidate", "change")
+    ]
+    return _means(rows, f"Nats: {shown['count']} demonstrations")
+
+
 def _free_energy(terms: dict[str, Any]) -> Table:
     rows = [(name, terms[name]) for name in ("kl", "tilt", "drift", "escape")]
     return _means(rows, "Nats: KL(candidate || reference) = tilt + drift + escape")
@@ -150,7 +160,7 @@ def _first_shrinkage(result: dict[str, Any]) -> Text:
 
 
 def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]) -> None:
-    """Print what a result says: verdict, gain split, regimes, pass@k, decomposition, warnings."""
+    """Print what a result says: verdict, gain split, regimes, curves or demonstrations, nats, warnings."""
     parts: list[Any] = []
     verdict = result.get("verdict")
     if verdict is not None:
@@ -164,7 +174,11 @@ def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]
         parts.append(_arms(result["support"]["arms"]))
     if result.get("checkpoints"):
         parts += [_along_training(result["checkpoints"]), _first_shrinkage(result)]
-    parts.append(_pass_at_k(result["support"]))
+    if result.get("demonstrations") is not None:
+        # A success is a demonstration copied word for word: its pass@k is nothing to begin with.
+        parts.append(_demonstrations(result["demonstrations"]))
+    else:
+        parts.append(_pass_at_k(result["support"]))
     if result.get("free_energy") is not None:
         parts.append(_free_energy(result["free_energy"]))
     parts += [Text(f"warning: {w['detail']}", style="yellow") for w in result["warnings"]]
