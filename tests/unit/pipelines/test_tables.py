@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,22 @@ def scores_row(**changes):
 def test_infinities_and_float64_survive_parquet():
     table = pa.Table.from_pylist([scores_row(), scores_row(index=1, token_kl=[])], schema=SCORES)
     assert from_parquet(to_parquet(table), SCORES).equals(table)
+
+
+def test_no_encoding_of_floats_would_be_much_smaller():
+    rng = np.random.default_rng(20261127)
+    distinct = -rng.exponential(size=(3000, 6))
+    for sums in (distinct, distinct[rng.integers(60, size=3000)]):
+        table = pa.table({"kl": sums.sum(axis=1), "token_kl": pa.array(list(np.float32(sums)))})
+        leaves = ("kl", "token_kl.list.element")
+        sizes = []
+        for encoding in ("BYTE_STREAM_SPLIT", "PLAIN"):
+            sink = pa.BufferOutputStream()
+            split = dict.fromkeys(leaves, encoding)
+            pq.write_table(table, sink, compression="zstd", use_dictionary=False, column_encoding=split)
+            sizes.append(sink.getvalue().size)
+        assert len(to_parquet(table)) < 1.01 * min(sizes) < 0.99 * max(sizes)
+        assert pq.read_table(pa.BufferReader(to_parquet(table))).equals(table)
 
 
 @pytest.mark.parametrize("schema", [SAMPLES, OUTCOMES, SCORES])
