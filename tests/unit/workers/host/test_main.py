@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 
 import pytest
 
@@ -8,6 +10,7 @@ from workers.errors import Aborted, AnalysisFault, WorkerError
 from workers.host.context import HostContext
 from workers.host.main import answer, load
 from workers.settings import Settings
+from workers.supervisor.engine_host import EngineHost
 
 MESSAGE = {"op": "run", "shard": {"id": "shd_1"}}
 
@@ -119,6 +122,24 @@ def test_a_result_that_json_cannot_say_fails_the_shard_alone(context):
     reply = answer(lambda message, context: {"usage": {"samples": float("nan")}}, MESSAGE, context)
     assert (reply["event"], reply["detail"]) == ("failed", "ValueError")
     json.dumps(reply, allow_nan=False)
+
+
+def test_a_host_that_is_ready_collects_no_garbage_among_its_imports(tmp_path):
+    (tmp_path / "counting.py").write_text(
+        "import gc\nkept = []\n"
+        "def execute(message, context):\n"
+        "    return {'usage': {}, 'walked': sum(each is kept for each in gc.get_objects())}\n"
+    )
+    program = [sys.executable, "-m", "workers.host.main", "--execute", "counting:execute"]
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    host = EngineHost(program, os.environ | {"PYTHONPATH": path, "TILTSCOPE_HOME": str(tmp_path)})
+    try:
+        assert host.is_ready(60)
+        host.send(MESSAGE)
+        done = host.receive(60)
+    finally:
+        host.kill()
+    assert (done["event"], done["walked"]) == ("done", 0)
 
 
 def test_the_function_is_found_by_name():
