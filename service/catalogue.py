@@ -35,7 +35,7 @@ SCHEMAS: Final[dict[str, type[BaseModel]]] = {
     "reward_model": RewardModelSignal,
     "demonstrations": DemonstrationsSignal,
 }
-VERSIONS: Final = {kind: f"{kind}/1" for kind in SCHEMAS}
+VERSIONS: Final = {**{kind: f"{kind}/1" for kind in SCHEMAS}, "demonstrations": "demonstrations/2"}
 """What the workers' verifiers call themselves; a test holds the two together."""
 
 ANSWERLESS: Final = frozenset({"regex", "json_schema", "python", "http", "reward_model", "demonstrations"})

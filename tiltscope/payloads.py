@@ -320,7 +320,7 @@ class DemonstrationsSignal(TypedDict, total=False):
     """Take each prompt's `demonstrations` as what was to be learnt: for kind `free_energy`.
 
     Both models score the demonstrations: cross-entropy, and how typical each is for the reference. A
-    sample is a success if it is one of them, word for word. Temperature 1, no truncation, no stop
+    sample is a success if it is one of them, token by token. Temperature 1, no truncation, no stop
     strings.
     """
 

@@ -175,7 +175,7 @@ def summarise(console: Console, analysis: dict[str, Any], result: dict[str, Any]
     if result.get("checkpoints"):
         parts += [_along_training(result["checkpoints"]), _first_shrinkage(result)]
     if result.get("demonstrations") is not None:
-        # A success is a demonstration copied word for word: its pass@k is nothing to begin with.
+        # A success is a demonstration copied token by token: its pass@k is nothing to begin with.
         parts.append(_demonstrations(result["demonstrations"]))
     else:
         parts.append(_pass_at_k(result["support"]))

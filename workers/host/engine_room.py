@@ -3,13 +3,13 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 import transformers.utils.logging as transformers_logging
 
 from workers.engines.causal_model import ModelIdentity
-from workers.engines.digests import adapter_digest, model_key
+from workers.engines.digests import adapter_digest, model_key, tokenizer_digest
 from workers.engines.loading import load_engine, load_tokenizer
 from workers.engines.transformers_engine import TransformersEngine
 from workers.errors import AnalysisFault
@@ -76,15 +76,31 @@ class EngineRoom:
             return held.base
         return self._adapted(held, participant, participant.adapter_digest)
 
+    def tokenizer(self, participant: Participant) -> Any:
+        """A model's tokenizer; its weights are not loaded for it.
+
+        Raises:
+            AnalysisFault: its folder is gone, or its tokenizer no longer what the registry recorded.
+        """
+        held = self._held.get(participant.weights_digest)
+        if held is not None:
+            return held.base.tokenizer
+        folder = _present(participant, participant.base_path or participant.path)
+        try:
+            found = tokenizer_digest(folder)
+        except FileNotFoundError as error:
+            raise _changed(participant) from error
+        if found != participant.tokenizer_digest:
+            raise _changed(participant)
+        return load_tokenizer(folder)
+
     def chat_template(self, participant: Participant) -> str:
         """Text of a model's chat template; its weights are not loaded for it.
 
         Raises:
-            AnalysisFault: its folder is gone, or it has none.
+            AnalysisFault: its folder is gone or changed, or it has none.
         """
-        held = self._held.get(participant.weights_digest)
-        folder = _present(participant, participant.base_path or participant.path)
-        tokenizer = load_tokenizer(folder) if held is None else held.base.tokenizer
+        tokenizer = self.tokenizer(participant)
         if not tokenizer.chat_template:
             raise AnalysisFault(
                 "no_chat_template",

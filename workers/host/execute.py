@@ -1,47 +1,38 @@
 """Running one shard: read what it needs, call the pipeline, store what it made."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import structlog
 
 from api_schemas.results import PromptRow, ResultDocument
-from ledger.errors import ArtefactCorrupt
 from workers.engines.batch_memory import BatchMemory
 from workers.engines.known_answer import known_answer
-from workers.errors import Aborted
 from workers.host.context import HostContext
-from workers.host.engine_room import EngineRoom, device
+from workers.host.engine_room import device
 from workers.host.imports import imported_samples, run_import
-from workers.host.means import lent_means
 from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
-from workers.host.reward_room import RewardRoom
+from workers.host.shard import Message, Shard
 from workers.host.shard_size import shard_tokens
-from workers.host.sides import sides_of
-from workers.host.storage import store_file
 from workers.pipelines.arm_scoring import plan_arm_scores
 from workers.pipelines.audit import audited
 from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.checkpoints import plan_following
-from workers.pipelines.committed import Committed, read_committed
-from workers.pipelines.demonstrations import demonstration_items
+from workers.pipelines.demonstrations import demonstration_items, judged_by_ids
 from workers.pipelines.extension import extended_notices, plan_missing
-from workers.pipelines.judge import Judge
 from workers.pipelines.plan import RoundPlan, plan_pilot
 from workers.pipelines.sample import sample_items
 from workers.pipelines.score import score_samples
-from workers.pipelines.shards import Item
-from workers.pipelines.tables import SAMPLES, from_parquet, of_items, to_parquet
+from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
 
 log = structlog.get_logger(__name__)
 
-Message = Mapping[str, Any]
 Reply = dict[str, Any]
 
 
@@ -73,82 +64,6 @@ def execute(message: Message, context: HostContext) -> Reply:
         context.resident = shard.room.resident
     usage = {"samples": 0, "sampled_tokens": 0, "scored_tokens": 0, "cached_samples": 0, **reply["usage"]}
     return {**reply, "usage": {**usage, "engine_seconds": time.monotonic() - started}}
-
-
-class Shard:
-    """A run message with what its process offers."""
-
-    def __init__(self, message: Message, context: HostContext) -> None:
-        self.message = message
-        self.context = context
-        self.row: Message = message["shard"]
-        self.sides = sides_of(message, context)
-        self.spec = self.sides.spec
-        self.participants = self.sides.participants
-
-    @property
-    def room(self) -> EngineRoom:
-        """The models of this process."""
-        if "room" not in self.context.cache:
-            settings = self.context.settings
-            self.context.cache["room"] = EngineRoom(
-                capacity=settings.resident_models, threads=settings.threads
-            )
-        room: EngineRoom = self.context.cache["room"]
-        return room
-
-    @property
-    def judge(self) -> Judge:
-        """The verifiers of this process, their own processes warm."""
-        if "judge" not in self.context.cache:
-            self.context.cache["rewards"] = rewards = RewardRoom()
-            self.context.cache["judge"] = Judge(lent_means(self.context.settings, rewards))
-        self.context.cache["rewards"].expect(self.message["reward_models"])
-        judge: Judge = self.context.cache["judge"]
-        return judge
-
-    @property
-    def items(self) -> list[Item]:
-        """Prompt indices and sample ranges."""
-        return [(prompt, low, high) for prompt, low, high in self.row["items"]]
-
-    def read(self, source: Message) -> bytes:
-        """The bytes of a committed artefact, its hash checked."""
-        return self.context.store.open_verified(source["artefact_key"], source["sha256"])
-
-    def store(self, name: str, data: bytes) -> dict[str, Any]:
-        """Store bytes under a name that no other attempt can have."""
-        return store_file(self.message, self.context, name, data)
-
-    def table(self, table: pa.Table) -> dict[str, Any]:
-        """Store a table as the shard's artefact."""
-        stored = self.store(f"{self.row['work']}.parquet", to_parquet(table))
-        return {"key": stored["key"], "sha256": stored["sha256"], "n_rows": table.num_rows}
-
-    def drawn_samples(self) -> pa.Table:
-        """The samples this shard depends on, without those that are another shard's or nobody's to read."""
-        (source,) = self.message["inputs"]
-        return of_items(from_parquet(self.read(source), SAMPLES), self.items)
-
-    def cached_samples(self) -> Iterator[pa.Table]:
-        """Samples that other analyses drew; what is gone or damaged meanwhile is drawn again."""
-        for source in self.message.get("cached", ()):
-            try:
-                yield from_parquet(self.read(source), SAMPLES)
-            except ArtefactCorrupt as error:
-                log.warning("cached_samples_unusable", error=type(error).__name__)
-
-    def committed(self, *, with_samples: bool) -> Committed:
-        """All committed rows of the analysis."""
-        message = self.message
-        return read_committed(
-            self.spec, message["inputs"], message["failures"], self.read, with_samples=with_samples
-        )
-
-    def stop_if_asked(self) -> None:
-        """Raise Aborted if the supervisor wants this shard stopped."""
-        if self.context.aborted():
-            raise Aborted("the supervisor asked to stop")
 
 
 def _sample(shard: Shard) -> Reply:
@@ -204,8 +119,17 @@ def _verify(shard: Shard) -> Reply:
         shard.stop_if_asked()
         shard.context.progress(done)
 
-    table = verify_samples(shard.spec, shard.drawn_samples(), progress, shard.judge)
+    table = verify_samples(_verified_by(shard), shard.drawn_samples(), progress, shard.judge)
     return {"artefact": shard.table(table), "usage": {}}
+
+
+def _verified_by(shard: Shard) -> AnalysisSpec:
+    """The analysis as its samples are judged: demonstrations by token ids, where a model drew them."""
+    spec = shard.spec
+    writer = shard.participants[spec.streams[shard.row["stream"]].participant]
+    if spec.signal["kind"] != "demonstrations" or writer.imported:
+        return spec
+    return judged_by_ids(spec, shard.room.tokenizer(writer), (prompt for prompt, _, _ in shard.items))
 
 
 def _score(shard: Shard) -> Reply:

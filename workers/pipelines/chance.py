@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from workers.estimators.counts import clopper_pearson
 from workers.pipelines.judge import Judge
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
-from workers.pipelines.verify import judged_text
+from workers.pipelines.verify import case_of, judged_ids
 from workers.verifiers.choice import option_of
-from workers.verifiers.judgement import AnswerKey, Case
+from workers.verifiers.judgement import AnswerKey
 from workers.verifiers.numeric import parse_number
 
 MAX_TEXTS: Final = 2_000
@@ -56,7 +56,7 @@ def chance_floors(
     safe side (Hoeffding 1956: of sums of independent indicators with one mean the binomial spreads most).
 
     Args:
-        spec: The analysis.
+        spec: The analysis; where its keys hold token ids of demonstrations, by the candidate's tokenizer.
         samples: Sorted samples of all streams.
         prompts: Indices of the prompts whose floor is wanted.
         judge: Judges the samples.
@@ -71,6 +71,7 @@ def chance_floors(
         (pc.field("stream") == CANDIDATE) & (pc.field("index") < max(spec.pilots(CANDIDATE)))
     )
     rows = pilot.select(["prompt_index", "index", "text", "finish_reason"]).to_pylist()
+    rows = [{**row, "ids": ids} for row, ids in zip(rows, judged_ids(spec, pilot), strict=True)]
     # By a hash of what it is a sample of: neither the order of prompts nor the texts decide which are judged.
     rows.sort(key=lambda row: _rank(spec, row["prompt_index"], row["index"]))
     answers = [_answers(spec.signal["kind"], prompt.key) for prompt in spec.prompts]
@@ -85,13 +86,9 @@ def chance_floors(
 def _floor(
     spec: AnalysisSpec, rows: Sequence[dict[str, Any]], prompt: int, judge: Judge
 ) -> ChanceFloor | None:
-    key = spec.prompts[prompt].key
+    key, stops = spec.prompts[prompt].key, spec.streams[CANDIDATE].policy.stop
     cases = [
-        Case(
-            judged_text(row["text"], row["finish_reason"], spec.streams[CANDIDATE].policy.stop),
-            key,
-            row["finish_reason"],
-        )
+        case_of(row["text"], row["finish_reason"], key, stops, row["ids"])
         for row in rows
         if row["prompt_index"] != prompt
     ]
@@ -114,7 +111,7 @@ def _rank(spec: AnalysisSpec, prompt: int, index: int) -> bytes:
 def _answers(kind: str, key: AnswerKey) -> frozenset[str]:
     """What a prompt accepts, in a form that shows when two prompts accept the same; equal tests count too."""
     found = set()
-    for answer in key.answers:
+    for answer in key.demonstrations if kind == "demonstrations" else key.answers:
         form: object = answer.strip()
         if kind == "choice":
             form = option_of(answer, key.choices)

@@ -1,14 +1,18 @@
 """Demonstrations of an analysis as token ids behind the rendered prompt, scored by the reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workers.engines.causal_model import CausalModel
 from workers.engines.scoring import score_pair
 from workers.errors import AnalysisFault
+from workers.pipelines.rendering import render_ids
 from workers.pipelines.sample import key_of, render
 from workers.pipelines.shards import Item
 from workers.pipelines.spec import AnalysisSpec, PromptSpec
@@ -17,19 +21,68 @@ from workers.pipelines.tables import SAMPLES
 
 
 def demonstration_ids(model: CausalModel, prompt: PromptSpec, text: str) -> list[int]:
-    """Token ids of a demonstration as the model would write it behind its prompt, EOS last.
+    """Token ids of a demonstration as the model would write it behind its prompt, EOS last."""
+    end = model.tokenizer.eos_token_id
+    return [*written_ids(model.tokenizer, prompt, text), end if end in model.eos_ids else min(model.eos_ids)]
+
+
+def written_ids(tokenizer: Any, prompt: PromptSpec, text: str) -> list[int]:
+    """Token ids of a demonstration behind its prompt, without EOS.
 
     The text is tokenised after the prompt's text where the prompt's own ids come first in that, and by itself
     otherwise: what was sampled follows the rendered prompt's ids, so that they must not change.
     """
-    tokenizer = model.tokenizer
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     if prompt.text is not None:
-        before, together = render(model, prompt), tokenizer(prompt.text + text)["input_ids"]
+        before, together = render_ids(tokenizer, prompt), tokenizer(prompt.text + text)["input_ids"]
         if together[: len(before)] == before and tokenizer.eos_token_id not in together[len(before) :]:
             ids = together[len(before) :]
-    end = tokenizer.eos_token_id
-    return [*ids, end if end in model.eos_ids else min(model.eos_ids)]
+    return ids
+
+
+def judged_by_ids(spec: AnalysisSpec, tokenizer: Any, prompts: Iterable[int]) -> AnalysisSpec:
+    """The analysis with the demonstrations of some prompts as token ids in their keys.
+
+    Args:
+        spec: The analysis.
+        tokenizer: Of the model whose samples are to be judged: each writes a text by its own.
+        prompts: Indices of the prompts.
+    """
+    ids = {
+        index: tuple(tuple(written_ids(tokenizer, prompt, text)) for text in prompt.key.demonstrations)
+        for index in set(prompts)
+        for prompt in (spec.prompts[index],)
+    }
+    return _with_keys(spec, ids)
+
+
+def judged_as_scored(spec: AnalysisSpec, samples: pa.Table) -> AnalysisSpec:
+    """The same by what the reference scored, for samples of any model with its tokenizer.
+
+    A prompt of which a demonstration was not scored keeps its texts alone.
+
+    Args:
+        spec: The analysis.
+        samples: Samples of all streams.
+    """
+    given = samples.filter(pc.field("stream") == DEMONSTRATIONS)
+    found: dict[int, list[tuple[int, ...]]] = {}
+    for prompt, ids in zip(given["prompt_index"].to_pylist(), given["token_ids"].to_pylist(), strict=True):
+        found.setdefault(prompt, []).append(tuple(ids[:-1]))
+    whole = {
+        prompt: tuple(ids)
+        for prompt, ids in found.items()
+        if len(ids) == len(spec.prompts[prompt].demonstrations)
+    }
+    return _with_keys(spec, whole)
+
+
+def _with_keys(spec: AnalysisSpec, ids: Mapping[int, tuple[tuple[int, ...], ...]]) -> AnalysisSpec:
+    prompts = (
+        replace(prompt, key=replace(prompt.key, demonstration_ids=ids.get(prompt.index)))
+        for prompt in spec.prompts
+    )
+    return replace(spec, prompts=tuple(prompts))
 
 
 def demonstration_items(

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
-
-import numpy as np
 
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.gain import PromptRecord
-from workers.estimators.nulls import NullResult, NullSettings, aa_null, planted_null, tilt_null
 from workers.pipelines.audit import audited
 from workers.pipelines.chance import ChanceFloor, chance_floors
 from workers.pipelines.closure_checks import closure_checks
 from workers.pipelines.committed import Committed, assert_complete, complete_prompts
+from workers.pipelines.demonstrations import judged_as_scored
 from workers.pipelines.demonstrations_section import (
     PromptDemonstrations,
     demonstration_rows,
@@ -23,9 +20,11 @@ from workers.pipelines.demonstrations_section import (
 from workers.pipelines.diagnostics_section import diagnostics_section, draws_of, warnings_of
 from workers.pipelines.document import Json
 from workers.pipelines.findings_section import movement_findings
+from workers.pipelines.frame import frame
 from workers.pipelines.free_energy_section import free_energy_section
 from workers.pipelines.generators import generator
 from workers.pipelines.judge import Judge
+from workers.pipelines.nulls import null_json, null_results
 from workers.pipelines.observations import PromptObservations, observe
 from workers.pipelines.participants import Participant, share_tokenizer
 from workers.pipelines.plan import Notice, comparison_notices
@@ -46,8 +45,8 @@ from workers.pipelines.second_verifier import (
     second_opinions,
     with_opinions,
 )
-from workers.pipelines.spec import CANDIDATE, AnalysisSpec
-from workers.pipelines.streams import DEMONSTRATIONS, Stream
+from workers.pipelines.spec import AnalysisSpec
+from workers.pipelines.streams import DEMONSTRATIONS
 from workers.pipelines.support_section import support_section
 from workers.pipelines.teacher import teacher_checks, why_unscored
 from workers.pipelines.topup import wanted_samples
@@ -61,7 +60,6 @@ from workers.pipelines.verdict_section import (
     verdict_of,
     with_floors,
 )
-from workers.verifiers.registry import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,8 @@ def finalise(
         assert_complete(spec, committed)
     judge, requested = judge or Judge(), spec
     spec = audited(spec, judge)
+    if DEMONSTRATIONS in spec.streams and share_tokenizer(participants):
+        spec = judged_as_scored(spec, committed.samples)
     kept = set(complete_prompts(spec, committed))
     observed = [
         p for p in observe(spec, committed.outcomes, committed.scores, committed.beside) if p.index in kept
@@ -174,7 +174,7 @@ def _assemble(
 ) -> Findings:
     rng = generator(spec, "sections")
     observed = [result.observed for result in results]
-    nulls = _nulls(spec, observed)
+    nulls = null_results(spec, observed)
     checks = []
     if spec.kind != "support" and results:
         kept = [result.spec.index for result in results]
@@ -216,7 +216,7 @@ def _assemble(
     draws = {stream: draws_of(committed.samples, stream) for stream in drawing}
     warnings = [*notices, *warnings_of(spec, results, draws), *opinion_notices(opinions)]
     document |= {
-        "nulls": [_null_json(null) for null in nulls],
+        "nulls": [null_json(null) for null in nulls],
         "diagnostics": diagnostics_section(spec, results, draws, checks, floors),
         "usage": usage,
         "warnings": [{"code": notice.code, "detail": notice.detail} for notice in warnings],
@@ -240,87 +240,6 @@ def _is_cut(spec: AnalysisSpec, observed: Sequence[PromptObservations], committe
     return any(count for counts in wanted.values() for count in counts)
 
 
-def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
-    """What every number is relative to: models, policy, signal, budget.
-
-    An imported side has a policy of its own: what its log was drawn by.
-    """
-    sides = {
-        stream: {
-            "model": side.model_id,
-            "source": "import" if side.imported else "model",
-            "weights_digest": side.weights_digest,
-            "adapter_digest": side.adapter_digest,
-            "tokenizer_digest": side.tokenizer_digest,
-            "parameters": side.parameters,
-            **({"policy": spec.streams[stream].policy.canonical()} if side.imported else {}),
-        }
-        for stream, side in participants.items()
-    }
-    budget = {name: getattr(spec.budget, name) for name in spec.budget.__slots__}
-    decision = {name: getattr(spec.thresholds, name) for name in spec.thresholds.__slots__}
-    arms = [*spec.elicitation, *spec.assisted]
-    return {
-        **sides,
-        "policy": spec.policy.canonical(),
-        **({"arms": [_arm(arm) for arm in arms]} if arms else {}),
-        "signal": {**spec.signal, "version": version_of(spec.signal)},
-        **_further_judges(spec),
-        "budget": budget,
-        "decision": decision,
-        "prompts": len(spec.prompts),
-        "seed": spec.seed,
-        "software": {"tiltscope-server": version("tiltscope-server")},
-    }
-
-
-def _arm(arm: Stream) -> Json:
-    rendering = arm.rendering
-    return {
-        "name": arm.arm,
-        "role": arm.role,
-        "policy": arm.policy.canonical(),
-        "prefix": rendering.prefix,
-        "template": rendering.template,
-        "chat_template": rendering.chat_template,
-        "demonstrations": [
-            {"prompt": shown.prompt, "completion": shown.completion} for shown in rendering.demonstrations
-        ],
-        "separator": rendering.separator,
-    }
-
-
-def _further_judges(spec: AnalysisSpec) -> Json:
-    """The second verifier and the audit, where there are any; labelled texts by their number."""
-    found: Json = {}
-    if spec.second_signal is not None:
-        found["second_signal"] = {**spec.second_signal, "version": version_of(spec.second_signal)}
-    if spec.audit_request is not None:
-        texts = spec.audit_request["texts"]
-        found["audit"] = spec.audit_request["counts"] or {"texts": len(texts)}
-    return found
-
-
-def _nulls(spec: AnalysisSpec, observed: Sequence[PromptObservations]) -> list[NullResult]:
-    settings = NullSettings(
-        k_use=spec.budget.k_use,
-        k_probe=spec.budget.k_probe,
-        alpha=spec.thresholds.alpha,
-        reach=spec.thresholds.reach,
-    )
-    judged = [p for p in observed if p.reference.pilot_n]
-    c = np.array([p.reference.pilot_successes for p in judged], dtype=np.int64)
-    n = np.array([p.reference.pilot_n for p in judged], dtype=np.int64)
-    nulls = [aa_null(c, n, settings, generator(spec, "null/aa"))]
-    if CANDIDATE in spec.streams:
-        sides = [p.candidate for p in judged]
-        both = np.array([side is not None and side.pilot_n > 0 for side in sides], dtype=np.bool_)
-        rates = np.array([s.pilot_successes / s.pilot_n for s in sides if s is not None and s.pilot_n])
-        nulls.append(tilt_null(c[both], n[both], rates, settings, generator(spec, "null/tilt")))
-    nulls.append(planted_null(c, n, settings, generator(spec, "null/planted")))
-    return nulls
-
-
 def _claimed(results: Sequence[PromptResult], at_k_probe: Iterable[Sequence[PromptRecord]]) -> set[int]:
     """The prompts on which creation may be claimed, at any K_probe of the curve."""
     return {
@@ -328,14 +247,4 @@ def _claimed(results: Sequence[PromptResult], at_k_probe: Iterable[Sequence[Prom
         for records in at_k_probe
         for result, record in zip(results, records, strict=True)
         if may_be_created(record)
-    }
-
-
-def _null_json(null: NullResult) -> Json:
-    return {
-        "null": null.null,
-        "status": null.status,
-        "expected": dict(null.expected),
-        "observed": dict(null.observed),
-        "reason": null.reason,
     }

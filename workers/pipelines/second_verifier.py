@@ -22,8 +22,7 @@ from workers.pipelines.observations import observe
 from workers.pipelines.plan import Notice
 from workers.pipelines.prompt_result import PromptResult
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
-from workers.pipelines.verify import judged_text
-from workers.verifiers.judgement import Case
+from workers.pipelines.verify import case_of
 
 MAX_CHECKED: Final = 200
 """Successes judged again, a prompt and side, the earliest first: beyond it they are rare no more."""
@@ -88,11 +87,7 @@ def second_opinions(
     }
     rows = _successes(committed, rare)
     cases = [
-        Case(
-            judged_text(row["text"], row["finish_reason"], spec.policy.stop),
-            spec.prompts[row["prompt_index"]].key,
-            row["finish_reason"],
-        )
+        case_of(row["text"], row["finish_reason"], spec.prompts[row["prompt_index"]].key, spec.policy.stop)
         for row in rows
     ]
     judged = judge.judge(spec.second_signal, cases)

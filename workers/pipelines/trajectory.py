@@ -13,7 +13,8 @@ from workers.pipelines.audit import alpha_of_samples
 from workers.pipelines.checkpoints import CheckpointView, checkpoint_view
 from workers.pipelines.committed import Committed
 from workers.pipelines.document import Json, estimate_json, mean_json
-from workers.pipelines.finalise import Findings, finalise, frame
+from workers.pipelines.finalise import Findings, finalise
+from workers.pipelines.frame import frame
 from workers.pipelines.judge import Judge
 from workers.pipelines.participants import Participant, are_identical
 from workers.pipelines.plan import Notice

@@ -20,6 +20,8 @@ class AnswerKey:
         prompt: The prompt as text; messages one a line, each after its role.
         prompt_id: The user's name for the prompt.
         metadata: Whatever the user keeps with the prompt.
+        demonstration_ids: Token ids of the demonstrations without EOS, by the tokenizer of who is judged;
+            None where that is not known.
     """
 
     answers: tuple[str, ...] = ()
@@ -29,6 +31,7 @@ class AnswerKey:
     prompt_id: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
     demonstrations: tuple[str, ...] = ()
+    demonstration_ids: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,19 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A completion to judge."""
+    """A completion to judge.
+
+    Attributes:
+        text: What it says, special tokens left out.
+        key: What its prompt says about right and wrong.
+        finish_reason: How it ended.
+        token_ids: Its tokens without EOS, where they are judged; None where its text is.
+    """
 
     text: str
     key: AnswerKey
     finish_reason: FinishReason
+    token_ids: tuple[int, ...] | None = None
 
 
 INCORRECT = Judgement("incorrect", 0.0)

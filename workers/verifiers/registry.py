@@ -144,7 +144,7 @@ def _demonstrations(signal: Settings, means: Means) -> Verifier:
     return DemonstrationVerifier()
 
 
-_REVISIONS: Final[dict[str, int]] = {}
+_REVISIONS: Final[dict[str, int]] = {"demonstrations": 2}
 """Of kinds whose verifier has changed since its first: the same text may be judged otherwise."""
 
 _BUILDERS: Final[dict[str, Callable[[Settings, Means], Verifier]]] = {

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -55,6 +56,30 @@ def test_the_floor_counts_pilot_samples_of_the_other_prompts_candidate():
     )
     assert counts(("7", "8", "9"), table, [0]) == {0: (2, 4)}
     assert counts(("7", "8", "9"), table, [0, 2]) == {0: (2, 4), 2: (0, 3)}
+
+
+def test_a_demonstration_is_counted_by_its_tokens():
+    """Every row of `samples` is an EOS and nothing before it, whatever its text says."""
+    prompts = [{"id": str(i), "prompt": str(i), "demonstrations": [{"text": t}]} for i, t in enumerate("789")]
+    asked = request(
+        prompts,
+        kind="free_energy",
+        signal={"kind": "demonstrations"},
+        budget={"samples_per_prompt": 2},
+    )
+    by_text = AnalysisSpec.from_request(asked)
+    table = samples(("candidate", 1, 0, "7"), ("candidate", 1, 1, "8"), ("candidate", 2, 0, "9"))
+    key = replace(by_text.prompts[0].key, demonstration_ids=((),))
+    by_ids = replace(by_text, prompts=(replace(by_text.prompts[0], key=key), *by_text.prompts[1:]))
+    assert [chance_floors(one, table, [0], Judge())[0].accepted for one in (by_text, by_ids)] == [1, 3]
+
+
+def test_prompts_with_one_demonstration_are_no_chance_for_each_other():
+    prompts = [{"id": str(i), "prompt": str(i), "demonstrations": [{"text": t}]} for i, t in enumerate("778")]
+    asked = request(prompts, kind="free_energy", signal={"kind": "demonstrations"})
+    table = samples(("candidate", 1, 0, "7"), ("candidate", 2, 0, "8"))
+    floor = chance_floors(AnalysisSpec.from_request(asked), table, [0], Judge())[0]
+    assert (floor.accepted, floor.judged) == (0, 1)
 
 
 def test_the_bound_is_the_exact_one_at_half_the_error_level():

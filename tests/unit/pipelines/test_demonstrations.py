@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.pipelines.committed import Committed
-from workers.pipelines.demonstrations import demonstration_ids
+from workers.pipelines.demonstrations import demonstration_ids, judged_as_scored, judged_by_ids
 from workers.pipelines.demonstrations_section import demonstration_rows, read_demonstrations
 from workers.pipelines.spec import Demonstrated, prompt_specs
 from workers.pipelines.tables import OUTCOMES, SAMPLES, SCORES
@@ -49,6 +49,41 @@ def test_a_merge_across_the_boundary_leaves_the_prompt_as_it_was_sampled_from():
 @pytest.mark.parametrize(("eos_ids", "last"), [((1, 5), 1), ((5, 4), 4)])
 def test_the_tokenizers_eos_ends_it_where_the_model_ends_at_that(eos_ids, last):
     assert demonstration_ids(model_of(eos_ids=eos_ids), prompt(), "c")[-1] == last
+
+
+def analysis(*prompts):
+    return SimpleAnalysis(tuple(prompts))
+
+
+@dataclasses.dataclass(frozen=True)
+class SimpleAnalysis:
+    prompts: tuple
+
+
+def with_texts(index, *texts):
+    plain = prompt()
+    key = dataclasses.replace(plain.key, demonstrations=texts)
+    shown = tuple(Demonstrated(text, None) for text in texts)
+    return dataclasses.replace(plain, index=index, key=key, demonstrations=shown)
+
+
+def test_a_judge_knows_the_ids_that_the_models_tokenizer_writes():
+    """Merged by one tokenizer and not by another; the end is not compared."""
+    spec = analysis(with_texts(0, "cd", "a"), with_texts(1, "c"))
+    for merges, ids in (([("c", "d")], ((6,), (2,))), ([], ((4, 5), (2,)))):
+        found = judged_by_ids(spec, model_of(merges).tokenizer, [0])
+        assert [one.key.demonstration_ids for one in found.prompts] == [ids, None]
+
+
+def test_a_judge_at_the_end_knows_what_the_reference_scored():
+    spec = analysis(with_texts(0, "cd", "a"), with_texts(1, "c", "d"))
+    rows = [(0, 0, [4, 5, 1]), (0, 1, [2, 1]), (1, 1, [5, 1])]
+    columns = {name: [None] * 3 for name in SAMPLES.names} | {"stream": ["demonstrations"] * 3}
+    for place, name in enumerate(("prompt_index", "index", "token_ids")):
+        columns[name] = [row[place] for row in rows]
+    found = judged_as_scored(spec, pa.table(columns, schema=SAMPLES))
+    # Of the second prompt one text was not read: it keeps its texts.
+    assert [one.key.demonstration_ids for one in found.prompts] == [((4, 5), (2,)), None]
 
 
 def scored_table(log_q, indices):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from planted import planted, planted_run
 
-from workers.pipelines.finalise import frame
+from workers.pipelines.frame import frame
 from workers.pipelines.log_policy import log_policy
 from workers.pipelines.participants import Participant
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -71,6 +73,43 @@ def test_each_sample_is_judged_by_its_own_prompt_in_its_own_order():
     assert table["reward"].to_pylist() == [1, 0, 1, 0, 1]
     assert table["index"].to_pylist() == [0, 1, 2, 3, 4]
     assert table["prompt_index"].to_pylist() == [1, 0, 0, 0, 1]
+
+
+def shown(*texts, ids):
+    """One prompt with these demonstrations, their token ids known."""
+    prompt = {"id": "a", "prompt": "x", "demonstrations": [{"text": text} for text in texts]}
+    signal = {"kind": "demonstrations"}
+    plain = AnalysisSpec.from_request(request([prompt], kind="free_energy", signal=signal))
+    key = replace(plain.prompts[0].key, demonstration_ids=ids)
+    return replace(plain, prompts=(replace(plain.prompts[0], key=key),))
+
+
+@pytest.mark.parametrize(
+    ("ids", "text", "finish", "outcome"),
+    [
+        ([7, 2, 3, 1], "42", "eos", "correct"),  # 7 is a special token, which the text leaves out
+        ([2, 3, 1], "42", "eos", "incorrect"),  # the same text, without it
+        ([7, 2, 3, 9], "42", "eos", "correct"),  # another end of the same model
+        ([8, 1], "42!", "eos", "correct"),
+        ([7, 2], "4", "length", "truncated"),
+        ([7, 2, 3], "42", "length", "correct"),
+        ([7, 2, 1], "4", "eos", "incorrect"),
+        ([2, 3], "42", "length", "incorrect"),
+        ([7, 2, 3, 5], "42x", "stop", "incorrect"),  # a stop may split a token: judged by its text
+    ],
+)
+def test_a_demonstration_is_known_by_its_tokens(ids, text, finish, outcome):
+    table = samples((0, text, finish))
+    place = table.schema.get_field_index("token_ids")
+    table = table.set_column(place, table.schema.field("token_ids"), pa.array([ids], pa.list_(pa.int32())))
+    by_ids = shown("<s>42", "42!", ids=((7, 2, 3), (8,)))
+    assert verify_samples(by_ids, table, lambda _: None)["outcome"].to_pylist() == [outcome]
+
+
+def test_where_no_ids_are_known_its_text_decides():
+    table = samples((0, " 42", "eos"), (0, "4", "length"), (0, "<s>42", "eos"))
+    judged = verify_samples(shown("<s>42", "42", ids=None), table, lambda _: None)
+    assert judged["outcome"].to_pylist() == ["correct", "truncated", "correct"]
 
 
 def test_progress_is_reported_now_and_then():

@@ -1,6 +1,7 @@
 """Bases and adapters in the memory of one host."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny_models
@@ -69,6 +70,19 @@ def test_the_adapter_used_least_recently_gives_way(models, room):
     assert sides[1].model_key not in room.resident
     prefix = room.get(sides[1]).read([2, 3])
     assert torch.isfinite(prefix.hidden).all()
+
+
+def test_a_tokenizer_comes_without_weights(models, room, tmp_path):
+    side = participant(models, "lora0", "base1")
+    assert room.tokenizer(side)("a")["input_ids"] == room.get(side).tokenizer("a")["input_ids"]
+    shutil.copytree(models / "base2", tmp_path / "base2")
+    other = participant(tmp_path, "base2")
+    room.tokenizer(other)
+    assert room.resident == sorted([side.weights_digest, side.model_key])
+    for change in (lambda path: path.write_text(path.read_text().replace("<pad>", "<gap>")), Path.unlink):
+        change(tmp_path / "base2" / "tokenizer.json")
+        with pytest.raises(AnalysisFault, match="changed since"):
+            room.tokenizer(other)
 
 
 def test_an_adapter_that_was_replaced_is_refused(models, room, tmp_path):
