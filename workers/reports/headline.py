@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.reports.along_training import label_of, shrinkage_sentence
+from workers.reports.demonstrations import key_figures, nearness
 from workers.reports.glossary import FINDINGS, KINDS, LABELS, Term
 from workers.reports.numerals import count, percent
 from workers.reports.readings import Json, Reading, finite, read
@@ -84,6 +85,8 @@ def _measured(document: Json) -> str:
     energy = document.get("free_energy")
     if document.get("checkpoints"):
         return _trained(document)
+    if document.get("demonstrations"):
+        return f"{nearness(document['demonstrations'])} This kind of analysis gives no verdict."
     if energy is not None:
         kl = read(energy["kl"])
         if kl.status == "undefined":
@@ -109,7 +112,11 @@ def _figures(document: Json) -> list[Figure]:
         )
     if document.get("verdict"):
         found.append(Figure("Created share of the gain", _share(document["verdict"]), "as far as known"))
-    for side in ("reference", "candidate"):
+    shown = document.get("demonstrations")
+    if shown:
+        found += [Figure(name, reading, note) for name, note, reading in key_figures(shown)]
+    # A success is a demonstration itself then, which both models may be near to and never write.
+    for side in () if shown else ("reference", "candidate"):
         support = document["support"].get(side)
         if support:
             found.append(Figure(f"Success, {side}", read(support["success"]), "mean over prompts"))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from workers.reports.demonstrations import demonstration_facts
 from workers.reports.footnotes import Footnotes
 from workers.reports.glossary import CLASSES, CONFIRMATIONS, REGIMES, Term
 from workers.reports.numerals import count
@@ -147,7 +148,8 @@ def _confirmed(row: Json) -> str:
 
 
 def _facts(row: Json, sides: Sequence[str]) -> list[str]:
-    facts = [_classes(side, row[side]) for side in sides if row.get(side)]
+    facts = demonstration_facts(row)
+    facts += [_classes(side, row[side]) for side in sides if row.get(side)]
     facts += [_behaviour(found) for found in (row.get("behaviours") or [])[:LISTED_BEHAVIOURS]]
     if row.get("weights"):
         facts.append(weights_fact(row["weights"]))
