@@ -5,8 +5,9 @@ rounding of their arithmetic. Identities between expectations (`closure`) have M
 shift of a few tenths of a nat in; these have none.
 """
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from workers.estimators.closure import FLOAT32_NATS, LARGEST_Z, Check
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: A systematic error of the scores below this share of what they measure changes no reading of it.
 LARGEST_SHARE: Final = 0.01
@@ -23,20 +25,21 @@ NOISE_FACTOR: Final = 4.0
 #: Relative rounding of a float32, for sums of tokens that were stored in it.
 FLOAT32_ROUNDING: Final = 1e-6
 
-Prefixes = Mapping[tuple[int, int], tuple[int, float]]
-"""From a prefix's number and a token to the longer prefix's number and the token's log-probability, nats."""
-
 
 class TokenScores(NamedTuple):
-    """One sample, token by token.
+    """Samples token by token.
 
     Attributes:
-        tokens: Token ids. Shape ``(length,)``.
-        logprobs: Log-probability of each under one law, nats. Shape ``(length,)``.
+        prompts: A number for the prompt of each sample. Shape ``(n,)``.
+        edges: Where each sample's tokens begin, and where the last one's end. Shape ``(n + 1,)``.
+        tokens: Token ids of all samples. Shape ``(length,)``.
+        logprobs: Log-probability of each token under one law, nats. Shape ``(length,)``.
     """
 
-    tokens: Sequence[int]
-    logprobs: Sequence[float]
+    prompts: Ints
+    edges: Ints
+    tokens: Ints
+    logprobs: Floats
 
 
 def sampler_identity(stored: Floats, recomputed: Floats, log_ratio: Floats) -> Check:
@@ -66,70 +69,67 @@ def sampler_identity(stored: Floats, recomputed: Floats, log_ratio: Floats) -> C
     return Check("sampler_identity", residual, tolerance, residual <= tolerance, True)
 
 
-def token_sums(sequence: Floats, tokens: Sequence[Floats]) -> Check:
+def token_sums(sequence: Floats, logprobs: Floats, edges: Ints) -> Check:
     """Largest |log p(y) - Σ_t log p(y_t|y_<t)| over samples, relative to the sum of |log p|. Blocking.
 
     Args:
         sequence: Log-probability of each sample, nats; -inf where p(y) = 0. Shape ``(n,)``.
-        tokens: Its tokens' log-probabilities, stored as float32.
+        logprobs: Their tokens' log-probabilities, stored as float32. Shape ``(length,)``.
+        edges: Where each sample's tokens begin, and where the last one's end. Shape ``(n + 1,)``.
     """
-    worst = 0.0
-    for total, row in zip(sequence.tolist(), tokens, strict=True):
-        again = math.fsum(row.tolist())
-        if math.isinf(total) and math.isinf(again):
-            continue
-        finite = row if math.isfinite(again) else row[np.isfinite(row)]
-        apart = abs(total - again) / (1 + float(np.abs(finite).sum()))
-        worst = max(worst, apart if math.isfinite(apart) else 1.0)
+    values, owners = logprobs.tolist(), np.repeat(np.arange(sequence.size), np.diff(edges))
+    again = np.array([math.fsum(values[low:high]) for low, high in itertools.pairwise(edges.tolist())])
+    sizes = np.where(np.isfinite(logprobs), np.abs(logprobs), 0.0)
+    compared = ~(np.isinf(sequence) & np.isinf(again))
+    total = np.bincount(owners, weights=sizes, minlength=sequence.size)[compared]
+    apart = np.abs(sequence[compared] - again[compared]) / (1 + total)
+    worst = float(np.where(np.isfinite(apart), apart, 1.0).max(initial=0.0))
     return Check("token_sums", worst, FLOAT32_ROUNDING, worst <= FLOAT32_ROUNDING, True)
 
 
-def shared_prefixes(
-    drawn: Sequence[Sequence[TokenScores]], scored: Sequence[Sequence[TokenScores]], noise: float
-) -> Check | None:
+def shared_prefixes(drawn: TokenScores, scored: TokenScores, noise: float) -> Check | None:
     """Mean |difference| of a law's token log-probabilities where samples of both sides coincide. Blocking.
 
     Samples of one prompt share their first tokens: as long as a sample of the other side follows one that
     this model drew itself, what the scorer says of its next token must be what the sampler recorded.
 
     Args:
-        drawn: By prompt, the law's own samples with the log-probabilities recorded at sampling, nats.
-        scored: By prompt, the other side's samples with what the law's model scored, nats.
+        drawn: The law's own samples with the log-probabilities recorded at sampling.
+        scored: The other side's samples with what the law's model scored.
         noise: Mean of the largest token difference of a sample between its own sampling and scoring, nats.
 
     Returns:
         None where no prefix is shared.
     """
-    total, matches = 0.0, 0
-    for own, other in zip(drawn, scored, strict=True):
-        prefixes = _prefixes(own)
-        for sample in other:
-            for difference in _differences(prefixes, sample):
-                total += difference
-                matches += 1
-    if not matches:
+    found = np.concatenate([np.empty(0), *_differences(drawn, scored)])
+    if not found.size:
         return None
     tolerance = max(FLOAT32_NATS, NOISE_FACTOR * noise)
-    residual = min(total / matches, 1e9)  # a shared token that is scored as impossible is infinitely wrong
+    # A shared token that is scored as impossible is infinitely wrong.
+    residual = min(math.fsum(found.tolist()) / found.size, 1e9)
     return Check("shared_prefixes", residual, tolerance, residual <= tolerance, True)
 
 
-def _prefixes(samples: Sequence[TokenScores]) -> Prefixes:
-    """Every prefix of some samples, numbered; the empty one is 0."""
-    table: dict[tuple[int, int], tuple[int, float]] = {}
-    for sample in samples:
-        place = 0
-        for token, logprob in zip(sample.tokens, sample.logprobs, strict=True):
-            place, _ = table.setdefault((place, token), (len(table) + 1, logprob))
-    return table
-
-
-def _differences(prefixes: Prefixes, sample: TokenScores) -> list[float]:
-    found = []
-    place = 0
-    for token, logprob in zip(sample.tokens, sample.logprobs, strict=True):
-        if (place, token) not in prefixes:
-            break
-        place, stored = prefixes[place, token]
-        found.append(abs(logprob - stored))
-    return found
+def _differences(drawn: TokenScores, scored: TokenScores) -> Iterator[Floats]:
+    """|difference| of shared tokens, position by position; of equal prefixes the first drawn one counts."""
+    stride = 1 + max(drawn.tokens.max(initial=0), scored.tokens.max(initial=0))
+    own, other = np.arange(drawn.prompts.size), np.arange(scored.prompts.size)
+    # A prefix is numbered by what it extends and its last token; the empty one by its prompt.
+    own_prefix, other_prefix = drawn.prompts, scored.prompts
+    for position in itertools.count():
+        goes_on, follows = (
+            side.edges[rows] + position < side.edges[rows + 1]
+            for side, rows in ((drawn, own), (scored, other))
+        )
+        own, other = own[goes_on], other[follows]
+        if not own.size or not other.size:
+            return
+        here, there = drawn.edges[own] + position, scored.edges[other] + position
+        known, first, own_prefix = np.unique(
+            own_prefix[goes_on] * stride + drawn.tokens[here], return_index=True, return_inverse=True
+        )
+        wanted = other_prefix[follows] * stride + scored.tokens[there]
+        place = np.minimum(np.searchsorted(known, wanted), known.size - 1)
+        shared = known[place] == wanted
+        other, other_prefix = other[shared], place[shared]
+        yield np.abs(scored.logprobs[there[shared]] - drawn.logprobs[here[first[other_prefix]]])

@@ -9,7 +9,9 @@ quarter of the prompts whose answer is another letter.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import islice
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +21,7 @@ from workers.pipelines.judge import Judge
 from workers.pipelines.spec import CANDIDATE, AnalysisSpec
 from workers.pipelines.verify import case_of, judged_ids
 from workers.verifiers.choice import option_of
-from workers.verifiers.judgement import AnswerKey
+from workers.verifiers.judgement import AnswerKey, FinishReason
 from workers.verifiers.numeric import parse_number
 
 MAX_TEXTS: Final = 2_000
@@ -70,27 +72,36 @@ def chance_floors(
     pilot = samples.filter(
         (pc.field("stream") == CANDIDATE) & (pc.field("index") < max(spec.pilots(CANDIDATE)))
     )
-    rows = pilot.select(["prompt_index", "index", "text", "finish_reason"]).to_pylist()
-    rows = [{**row, "ids": ids} for row, ids in zip(rows, judged_ids(spec, pilot), strict=True)]
+    columns = (pilot[name].to_pylist() for name in ("prompt_index", "index", "text", "finish_reason"))
+    rows = [
+        (_rank(spec, prompt, index), _Sample(prompt, text, finish, ids))
+        for prompt, index, text, finish, ids in zip(*columns, judged_ids(spec, pilot), strict=True)
+    ]
     # By a hash of what it is a sample of: neither the order of prompts nor the texts decide which are judged.
-    rows.sort(key=lambda row: _rank(spec, row["prompt_index"], row["index"]))
+    rows.sort(key=itemgetter(0))
     answers = [_answers(spec.signal["kind"], prompt.key) for prompt in spec.prompts]
     floors = {}
     for prompt in prompts:
-        others = [row for row in rows if not answers[prompt] & answers[row["prompt_index"]]][:MAX_TEXTS]
+        apart = {other for other, accepted in enumerate(answers) if not answers[prompt] & accepted}
+        others = list(islice((row for _, row in rows if row.prompt in apart), MAX_TEXTS))
         if (floor := _floor(spec, others, prompt, judge)) is not None:
             floors[prompt] = floor
     return floors
 
 
-def _floor(
-    spec: AnalysisSpec, rows: Sequence[dict[str, Any]], prompt: int, judge: Judge
-) -> ChanceFloor | None:
+class _Sample(NamedTuple):
+    prompt: int
+    text: str
+    finish_reason: FinishReason
+    token_ids: Sequence[int] | None
+
+
+def _floor(spec: AnalysisSpec, rows: Sequence[_Sample], prompt: int, judge: Judge) -> ChanceFloor | None:
     key, stops = spec.prompts[prompt].key, spec.streams[CANDIDATE].policy.stop
     cases = [
-        case_of(row["text"], row["finish_reason"], key, stops, row["ids"])
+        case_of(row.text, row.finish_reason, key, stops, row.token_ids)
         for row in rows
-        if row["prompt_index"] != prompt
+        if row.prompt != prompt
     ]
     outcomes = [judgement.outcome for judgement in judge.judge(spec.signal, cases)]
     accepted, judged = outcomes.count("correct"), len(outcomes) - outcomes.count("verifier_error")

@@ -1,12 +1,14 @@
 """The result document's `diagnostics` and `warnings`: what grades the numbers."""
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workers.estimators.closure import Check
 from workers.estimators.counts import epsilon
@@ -37,28 +39,39 @@ class Draws:
     """The token sequences of one side.
 
     Attributes:
-        counts: How often each was drawn, by prompt.
+        counts: How often each was drawn, by prompt; a sequence is known by any hashable name.
         total_chance: Sum over draws of their probability p(y), by prompt.
     """
 
-    counts: dict[int, Counter[tuple[int, ...]]]
+    counts: dict[int, Counter[Hashable]]
     total_chance: dict[int, float]
 
 
 def draws_of(samples: pa.Table, stream: str) -> Draws:
-    """Count the sequences of one side."""
+    """Count the sequences of one side; the table is sorted."""
     draws = Draws({}, {})
     rows = of_stream(samples, stream)
-    prompts, texts = (rows[name].to_pylist() for name in ("prompt_index", "text"))
-    columns = (list_rows(rows[name]) for name in ("token_ids", "logprobs"))
-    for prompt, text, ids, logprobs in zip(prompts, texts, *columns, strict=True):
-        # An imported sample has no token ids: its text tells it apart.
-        draws.counts.setdefault(prompt, Counter())[(text,) if ids is None else tuple(ids)] += 1
-        if logprobs is None:
-            continue
-        chance = math.exp(math.fsum(logprobs))
-        draws.total_chance[prompt] = draws.total_chance.get(prompt, 0.0) + chance
+    prompts, names = rows["prompt_index"].to_numpy(), _sequence_names(rows)
+    chances = [None if one is None else math.exp(math.fsum(one)) for one in list_rows(rows["logprobs"])]
+    edges = np.flatnonzero(np.diff(prompts, prepend=-1, append=-1)).tolist()
+    for low, high in itertools.pairwise(edges):
+        prompt = int(prompts[low])
+        draws.counts[prompt] = Counter(names[low:high])
+        if known := [chance for chance in chances[low:high] if chance is not None]:
+            draws.total_chance[prompt] = sum(known)
     return draws
+
+
+def _sequence_names(rows: pa.Table) -> list[Hashable]:
+    """A name for each row's sequence: the bytes of its token ids, or its text where it was imported."""
+    ids = rows["token_ids"]
+    if ids.null_count:
+        pairs = zip(list_rows(ids), rows["text"].to_pylist(), strict=True)
+        return [text if one is None else tuple(one) for one, text in pairs]
+    values, edges = pc.list_flatten(ids).to_numpy(), np.cumsum(pc.list_value_length(ids).to_numpy())
+    data = memoryview(values.tobytes())
+    ends = (edges * values.itemsize).tolist()
+    return [bytes(data[low:high]) for low, high in itertools.pairwise([0, *ends])]
 
 
 def diagnostics_section(

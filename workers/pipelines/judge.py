@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from workers.verifiers.behaviour import LabellingVerifier
-from workers.verifiers.judgement import BatchVerifier, Case, Judgement, Verifier, failed
+from workers.verifiers.judgement import AnswerKey, BatchVerifier, Case, Judgement, Verifier, failed
 from workers.verifiers.means import Means
 from workers.verifiers.registry import build_verifier
 
@@ -66,26 +66,45 @@ class Judge:
         lanes = self._lanes(signal)
         size = _batch_size(verifier)
         step = REPORT_EVERY if signal["kind"] not in SLOW else 2 * lanes * size
-        known: dict[Case, Judgement] = {}
-        judged: list[Judgement] = []
+        places = list(range(len(cases))) if signal["kind"] in STOCHASTIC else _places(cases)
+        found: list[Judgement] = []
         with ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="judge") as pool:
             for start in range(0, len(cases), step):
+                new: list[Case] = []
                 chunk = cases[start : start + step]
-                distinct = signal["kind"] not in STOCHASTIC
-                new = list(dict.fromkeys(c for c in chunk if c not in known)) if distinct else list(chunk)
-                batches = [new[i : i + size] for i in range(0, len(new), size)]
+                for case, place in zip(chunk, places[start : start + step], strict=True):
+                    if place == len(found) + len(new):
+                        new.append(case)
+                batches = (
+                    [new] if lanes == size == 1 else [new[i : i + size] for i in range(0, len(new), size)]
+                )
                 run = map if lanes == 1 else pool.map
-                found = list(chain.from_iterable(run(partial(judge_many, verifier), batches)))
-                known |= zip(new, found, strict=True)
-                judged += [known[case] for case in chunk] if distinct else found
-                if len(judged) < len(cases) or len(chunk) == REPORT_EVERY:
-                    on_progress(len(judged))
-        return judged
+                found += chain.from_iterable(run(partial(judge_many, verifier), batches))
+                done = start + len(chunk)
+                if done < len(cases) or len(chunk) == REPORT_EVERY:
+                    on_progress(done)
+        return [found[place] for place in places]
 
     def _lanes(self, signal: dict[str, Any]) -> int:
         if signal["kind"] == "http":
             return int(signal.get("concurrency", 1))
         return self._means.lanes if signal["kind"] in ELSEWHERE else 1
+
+
+def _places(cases: Sequence[Case]) -> list[int]:
+    """The number of each case among those that differ, in their order."""
+    # Keys are few and long, so each is hashed once and not for every text.
+    numbers: dict[AnswerKey, int] = {}
+    by_identity: dict[int, int] = {}
+    found: dict[tuple[object, ...], int] = {}
+    places = []
+    for case in cases:
+        key = by_identity.get(id(case.key))
+        if key is None:
+            key = by_identity[id(case.key)] = numbers.setdefault(case.key, len(numbers))
+        known = key, case.text, case.finish_reason, case.token_ids
+        places.append(found.setdefault(known, len(found)))
+    return places
 
 
 def judge_many(verifier: Verifier, cases: Sequence[Case]) -> list[Judgement]:

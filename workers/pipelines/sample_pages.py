@@ -6,11 +6,13 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workers.pipelines.document import Json
 from workers.pipelines.tables import list_rows
@@ -54,15 +56,14 @@ def sample_pages(samples: pa.Table) -> SamplePages:
     parts: list[bytes] = []
     offset = 0
     for rows in _blocks(samples):
-        lines = b"".join(_line(row) for row in rows)
         # Without a time stamp, so that equal samples make equal files.
-        member = gzip.compress(lines, compresslevel=6, mtime=0)
+        member = gzip.compress(_lines(rows).encode(), compresslevel=6, mtime=0)
         blocks.append(
             {
-                "side": rows[0]["side"],
-                "prompt_id": rows[0]["prompt_id"],
+                "side": rows[0].side,
+                "prompt_id": rows[0].prompt_id,
                 "rows": len(rows),
-                "outcomes": dict(Counter(row["outcome"] for row in rows if row["outcome"] is not None)),
+                "outcomes": dict(Counter(row.body.outcome for row in rows if row.body.outcome is not None)),
                 "offset": offset,
                 "bytes": len(member),
                 "sha256": hashlib.sha256(member).hexdigest(),
@@ -73,43 +74,52 @@ def sample_pages(samples: pa.Table) -> SamplePages:
     return SamplePages(b"".join(parts), {"blocks": blocks})
 
 
-def _blocks(samples: pa.Table) -> Iterator[list[Json]]:
-    for _, group in itertools.groupby(_rows(samples), key=lambda row: (row["side"], row["prompt_id"])):
-        block: list[Json] = []
+class _Body(NamedTuple):
+    """What a line says of a sample, whichever it is."""
+
+    text: str
+    finish_reason: str
+    outcome: str | None
+    reward: float | None
+    behaviour: str | None
+    detail: str | None
+    tokens: int | None
+    logprob: float | None
+
+
+class _Row(NamedTuple):
+    side: str
+    prompt_id: str
+    number: int
+    body: _Body
+
+
+def _blocks(samples: pa.Table) -> Iterator[list[_Row]]:
+    for _, group in itertools.groupby(_rows(samples), key=itemgetter(0, 1)):
+        block: list[_Row] = []
         characters = 0
         for row in group:
-            if block and (len(block) == BLOCK_ROWS or characters + len(row["text"]) > BLOCK_CHARACTERS):
+            length = len(row.body.text)
+            if block and (len(block) == BLOCK_ROWS or characters + length > BLOCK_CHARACTERS):
                 yield block
                 block, characters = [], 0
             block.append(row)
-            characters += len(row["text"])
+            characters += length
         yield block
 
 
-def _rows(samples: pa.Table) -> Iterator[Json]:
+def _rows(samples: pa.Table) -> Iterator[_Row]:
     for start in range(0, samples.num_rows, BATCH_ROWS):
         batch = samples.slice(start, BATCH_ROWS)
-        plain = batch.drop_columns(["token_ids", "logprobs"]).to_pylist()
-        rows = zip(plain, list_rows(batch["token_ids"]), list_rows(batch["logprobs"]), strict=True)
-        for row, ids, logprobs in rows:
-            yield _row(row, ids, logprobs)
+        tokens = pc.list_value_length(batch["token_ids"]).to_pylist()
+        logprobs = [None if row is None else math.fsum(row) for row in list_rows(batch["logprobs"])]
+        said = (batch[name].to_pylist() for name in _Body._fields[:-2])
+        bodies = map(_Body, *said, tokens, logprobs)
+        yield from map(_Row, *(batch[name].to_pylist() for name in ("stream", "prompt_id", "index")), bodies)
 
 
-def _line(row: Json) -> bytes:
-    return ENCODER.encode(row).encode() + b"\n"
-
-
-def _row(row: Mapping[str, Any], ids: list[int] | None, logprobs: list[float] | None) -> Json:
-    return {
-        "prompt_id": row["prompt_id"],
-        "side": row["stream"],
-        "index": row["index"],
-        "text": row["text"],
-        "finish_reason": row["finish_reason"],
-        "outcome": row["outcome"],
-        "reward": row["reward"],
-        "behaviour": row["behaviour"],
-        "detail": row["detail"],
-        "tokens": None if ids is None else len(ids),
-        "logprob": None if logprobs is None else math.fsum(logprobs),
-    }
+def _lines(rows: Sequence[_Row]) -> str:
+    """The rows of a block as JSON Lines; what is said of a sample that comes again is encoded once."""
+    head = ENCODER.encode({"prompt_id": rows[0].prompt_id, "side": rows[0].side})[:-1]
+    said = {body: ENCODER.encode(body._asdict())[1:] for body in {row.body for row in rows}}
+    return "".join([f'{head}, "index": {row.number}, {said[row.body]}\n' for row in rows])

@@ -1,7 +1,6 @@
 """Whether sampling and scoring agree about the same samples, token by token."""
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,9 @@ from numpy.typing import NDArray
 
 from workers.estimators.agreement import TokenScores, sampler_identity, shared_prefixes, token_sums
 from workers.estimators.closure import Check
+from workers.numerics.ragged import row_sums
 from workers.pipelines.spec import CANDIDATE, REFERENCE
-from workers.pipelines.tables import list_rows, lists, of_stream
+from workers.pipelines.tables import lists, of_stream
 
 SAMPLED = ("prompt_index", "index", "token_ids", "logprobs")
 SCORED = ("prompt_index", "index", "logprob", "own_logprob", "token_logprobs", "max_token_diff")
@@ -24,19 +24,14 @@ class _Side:
     drawn: pa.Table
     scored: pa.Table
 
-    def tokens(self, *, as_drawn: bool) -> dict[int, list[TokenScores]]:
-        """The samples of each prompt token by token, as they were drawn or as they were scored."""
-        found: dict[int, list[TokenScores]] = {}
-        logprobs = self.drawn["logprobs"] if as_drawn else self.scored["token_logprobs"]
-        rows = zip(
-            self.drawn["prompt_index"].to_pylist(),
-            list_rows(self.drawn["token_ids"]),
-            list_rows(logprobs),
-            strict=True,
-        )
-        for prompt, ids, scores in rows:
-            found.setdefault(prompt, []).append(TokenScores(ids, scores))
-        return found
+    def tokens(self, *, as_drawn: bool) -> TokenScores:
+        """The samples token by token, as they were drawn or as they were scored."""
+        logprobs, edges = lists(self.drawn["logprobs"] if as_drawn else self.scored["token_logprobs"])
+        ids, again = lists(self.drawn["token_ids"])
+        if not np.array_equal(edges, again):
+            raise ValueError("every token of a sample has a log-probability")
+        prompts = self.drawn["prompt_index"].to_numpy().astype(np.int64)
+        return TokenScores(prompts, edges, ids.astype(np.int64), logprobs)
 
 
 def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]) -> list[Check]:
@@ -53,24 +48,19 @@ def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]
     if not scored.num_rows:
         return []
     own, other = (scored[name].to_numpy() for name in ("own_logprob", "logprob"))
-    stored = np.array([float(row.sum()) for row in _rows(drawn["logprobs"])])
-    checks = [sampler_identity(stored, own, own - other), token_sums(other, _rows(scored["token_logprobs"]))]
+    stored = row_sums(*lists(drawn["logprobs"]))
+    checks = [sampler_identity(stored, own, own - other), token_sums(other, *lists(scored["token_logprobs"]))]
     noise = float(np.mean(scored["max_token_diff"].to_numpy().astype(np.float64)))
-    shared = [_shared(sides, law, other, prompts, noise) for law, other in _laws()]
+    shared = [
+        shared_prefixes(sides[law].tokens(as_drawn=True), sides[other].tokens(as_drawn=False), noise)
+        for law, other in _laws()
+    ]
     found = [check for check in shared if check is not None]
     return [*checks, max(found, key=lambda check: check.residual)] if found else checks
 
 
 def _laws() -> tuple[tuple[str, str], ...]:
     return (REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE)
-
-
-def _shared(
-    sides: Mapping[str, _Side], law: str, other: str, prompts: Sequence[int], noise: float
-) -> Check | None:
-    """Samples that `law` drew itself against samples of the other side that it scored."""
-    drawn, scored = sides[law].tokens(as_drawn=True), sides[other].tokens(as_drawn=False)
-    return shared_prefixes([drawn.get(i, []) for i in prompts], [scored.get(i, []) for i in prompts], noise)
 
 
 def _joined(samples: pa.Table, scores: pa.Table, stream: str, prompts: Sequence[int]) -> _Side:
@@ -85,8 +75,3 @@ def _keys(table: pa.Table) -> NDArray[np.int64]:
     """A number for each prompt and sample, in their order."""
     prompt, sample = (table[name].to_numpy().astype(np.int64) for name in ("prompt_index", "index"))
     return np.asarray((prompt << 32) + sample, dtype=np.int64)
-
-
-def _rows(column: pa.ChunkedArray) -> list[NDArray[np.float64]]:
-    values, edges = lists(column)
-    return [values[low:high] for low, high in itertools.pairwise(edges.tolist())]
