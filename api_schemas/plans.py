@@ -40,7 +40,8 @@ class AnalysisPlan(Document):
         PlannedRange,
         Field(
             description="Tokens that a model reads without having drawn them: samples of other models, each "
-            "once by every model that scores it, and demonstrations. If each were as long as it may be."
+            "once by every model that scores it, and demonstrations; at most also what arms draw where "
+            "`share_proposals` has their successes scored. If each were as long as it may be."
         ),
     ]
     cached_samples: Annotated[

@@ -826,7 +826,8 @@ class AnalysisPlan(Document):
     """New ones, if every sample were as long as it may be."""
     scored_tokens: PlannedRange
     """Tokens that a model reads without having drawn them: samples of other models, each once by every
-    model that scores it, and demonstrations. If each were as long as it may be.
+    model that scores it, and demonstrations; at most also what arms draw where `share_proposals` has
+    their successes scored. If each were as long as it may be.
     """
     cached_samples: int
     """Of the sides' pilots: samples that an earlier analysis drew, so that they are read instead. Arms are

@@ -17,6 +17,7 @@ from api_schemas.participants import ModelParticipant
 from api_schemas.prompts import Prompt
 from api_schemas.requests import AnalysisRequest
 from service.analyses.findings import Finding
+from service.analyses.plan_checks import proposing_arms
 
 RESERVED = ("reference", "candidate")
 
@@ -60,16 +61,14 @@ def _check_repair(request: AnalysisRequest) -> Iterator[Finding]:
 
 
 def _check_sharing(request: AnalysisRequest) -> Iterator[Finding]:
-    if request.share_proposals and request.kind != "trajectory":
-        own = (request.policy.max_new_tokens, set(request.policy.stop))
-        laws = [arm.policy for arm in request.completed().arms if arm.role == "elicitation"]
-        if not any(law and (law.max_new_tokens, set(law.stop or ())) == own for law in laws):
-            yield Finding(
-                "nothing_to_share",
-                f"kind `{request.kind}` shares what elicitation arms draw, and no elicitation arm has the "
-                "analysis's `max_new_tokens` and `stop`; name one, or leave `share_proposals` out",
-                "/share_proposals",
-            )
+    shares = request.share_proposals and request.kind != "trajectory"
+    if shares and not proposing_arms(request.completed()):
+        yield Finding(
+            "nothing_to_share",
+            f"kind `{request.kind}` shares what elicitation arms draw, and no elicitation arm has the "
+            "analysis's `max_new_tokens` and `stop`; name one, or leave `share_proposals` out",
+            "/share_proposals",
+        )
 
 
 def _check_number(request: AnalysisRequest) -> Iterator[Finding]:

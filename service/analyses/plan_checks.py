@@ -84,6 +84,16 @@ def arm_lengths(request: AnalysisRequest) -> list[int]:
     ]
 
 
+def proposing_arms(request: AnalysisRequest) -> int:
+    """Arms of a completed request that may speak for the reference's own policy.
+
+    An elicitation arm that samples end under as under the analysis's; see `AnalysisSpec.proposing`.
+    """
+    own = (request.policy.max_new_tokens, set(request.policy.stop))
+    laws = [arm.policy for arm in request.arms if arm.role == "elicitation"]
+    return sum(law is not None and (law.max_new_tokens, set(law.stop or ())) == own for law in laws)
+
+
 def untruncated_draws(request: AnalysisRequest) -> int:
     """Untruncated draws a prompt, for a KL that exists under a truncated policy."""
     policy = request.policy

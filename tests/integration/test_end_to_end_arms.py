@@ -87,6 +87,8 @@ def test_what_an_arm_drew_is_scored_and_speaks_for_the_own_policy(stack, prompts
     rows = {}
     for share in (False, True):
         analysis = stack.submit({**body, "share_proposals": share})
+        read, planned = scored(stack, analysis)
+        assert (read > 0, read <= planned) == (share, True)
         rows[share] = [PromptRow.model_validate(row) for row in stack.findings(analysis).rows]
     sides = {share: [row.reference for row in found] for share, found in rows.items()}
     for mine, theirs in zip(sides[True], sides[False], strict=True):
@@ -99,3 +101,26 @@ def test_what_an_arm_drew_is_scored_and_speaks_for_the_own_policy(stack, prompts
         if mine.successes == 0
     ]
     assert any(mine is not None and theirs is None for mine, theirs in shown)
+
+
+def test_an_adaptive_analysis_scores_no_more_than_was_planned(stack, prompts):
+    body = {
+        "kind": "support",
+        "reference": {"source": "model", "model": "tiny-base"},
+        "prompts": {"inline": prompts("basin_tail", 8, 14)},
+        "signal": {"kind": "exact"},
+        "policy": {"max_new_tokens": 8},
+        "arms": [{"name": "hot", "role": "elicitation", "policy": {"temperature": 1.6}}],
+        "budget": {**BUDGET, "k_probe": 256},
+        "share_proposals": True,
+        "seed": 7,
+    }
+    read, planned = scored(stack, stack.submit(body))
+    assert 0 < read <= planned
+
+
+def scored(stack, analysis):
+    """Tokens that an analysis scored, and the most that its plan said."""
+    ended = stack.ended(analysis)
+    plan = stack.client.post("/v1/analyses?validate_only=true", json=ended["spec"]).json()
+    return ended["usage"]["scored_tokens"], plan["scored_tokens"]["maximum"]

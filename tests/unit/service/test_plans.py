@@ -100,6 +100,29 @@ class TestScoredTokens:
         assert plan(**run).scored_tokens.pilot == 4 * 64 * 8
         assert plan(**run, score_neighbours=True).scored_tokens.pilot == 6 * 64 * 8
 
+    @pytest.mark.parametrize(
+        ("changes", "further"),
+        [
+            ({}, 2 * 4096),
+            ({"budget": {"adaptive": False}}, 2 * 64),
+            ({"kind": "support"}, 2 * 4096),
+            ({"kind": "support", "candidate": None}, 2 * 4096),
+        ],
+    )
+    def test_successes_of_arms_may_be_read_where_they_are_shared(
+        self, plan: Any, changes: dict[str, Any], further: int
+    ) -> None:
+        """Two arms of the grid end samples as the analysis does; a shorter one and an assisted one do not."""
+        grid = {"name": "hot", "role": "elicitation", "policy": {"temperature": [1.3, 1.6]}}
+        short = {"name": "short", "role": "elicitation", "policy": {"max_new_tokens": 4}}
+        hint = {"name": "hint", "role": "assisted", "prefix": "Think. "}
+        alone, shared = (
+            plan(arms=[grid, short, hint], share_proposals=share, **changes).scored_tokens
+            for share in (False, True)
+        )
+        assert shared.pilot == alone.pilot
+        assert shared.maximum - alone.maximum == further * 8
+
     @pytest.mark.parametrize("kept", [False, True])
     def test_demonstrations_are_read_by_both_models(self, gateway: Any, plan: Any, kept: bool) -> None:
         shown = [{"text": text} for text in ("1", "2", "3")]
