@@ -13,6 +13,7 @@ BLOCK_CELLS: Final = 500_000
 HELD_CELLS: Final = 4_000_000
 
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
 
 
 class BootstrapWeights:
@@ -34,8 +35,31 @@ class BootstrapWeights:
         self._seed = int(rng.integers(2**63))
         self._held: dict[int, list[Matrix]] = {}
 
-    def blocks(self, n: int) -> Iterator[Matrix]:
-        """The `RESAMPLES` rows for n values, in blocks. Shapes ``(r, n + 1)``; each row sums to 1."""
+    def means(self, x: Vector) -> tuple[Vector, Vector]:
+        """The weighted mean of sorted values in each row, and the weight of the point beyond them.
+
+        With W_k the sum of the first k weights, Σ w_i x_i = x_n W_n - Σ_{k<n} (x_{k+1} - x_k) W_k. Values
+        that come again add no term, and those of short completions come again and again.
+
+        Args:
+            x: Values in ascending order. Shape ``(n,)``, n >= 1.
+
+        Returns:
+            Two of shape ``(RESAMPLES,)``; the means are of the n values with their weights as they are, which
+            add up to less than 1.
+        """
+        steps = np.diff(x)
+        rises = np.flatnonzero(steps)
+        few = 2 * rises.size < steps.size
+        means, beyond = [], []
+        for sums in self.sums(x.size):
+            below = steps[rises] @ sums[rises] if few else steps @ sums[:-1]
+            means.append(x[-1] * sums[-1] - below)
+            beyond.append(1.0 - sums[-1])
+        return np.concatenate(means), np.concatenate(beyond)
+
+    def sums(self, n: int) -> Iterator[Matrix]:
+        """Sums of the first 1 to n weights of each row, in blocks of rows. Shapes ``(n, r)``."""
         if n in self._held:
             self._held[n] = self._held.pop(n)  # the last that were asked for are let go last
             yield from self._held[n]
@@ -46,7 +70,7 @@ class BootstrapWeights:
             return
         while self._held and cells + sum(RESAMPLES * (size + 1) for size in self._held) > HELD_CELLS:
             del self._held[next(iter(self._held))]
-        self._held[n] = list(self._drawn(n))
+        self._held[n] = [np.ascontiguousarray(block) for block in self._drawn(n)]
         yield from self._held[n]
 
     def _drawn(self, n: int) -> Iterator[Matrix]:
@@ -55,4 +79,4 @@ class BootstrapWeights:
         for start in range(0, RESAMPLES, step):
             rows = rng.standard_exponential((min(step, RESAMPLES - start), n + 1))
             rows /= rows.sum(axis=1, keepdims=True)
-            yield rows
+            yield np.cumsum(rows[:, :-1], axis=1).T

@@ -209,6 +209,12 @@ class CrossFit:
         """Prompts, M."""
         return int(self.reference.shape[0])
 
+    @property
+    def key(self) -> bytes:
+        """Equal for cross-fits of which everything that is computed is equal."""
+        parts = (self.reference, self.folds, self.causes, self.slack, self.families)
+        return b"|".join([repr(self.causes.shape).encode(), *(part.tobytes() for part in parts)])
+
     def contributions(self) -> FloatArray:
         """Each prompt's gain by cause; rows sum to the pilot difference b - a. Shape ``(M, 4)``."""
         counts = self.folds[None, :, :, 0]

@@ -251,9 +251,14 @@ class _Halves:
         tables = [_out_table(size, self.k_probe, self.reach) for size in planned]
         out = np.stack([tables[column][first[:, column]] for column in columns], axis=1)
         selected = np.stack([e_bh(row, self.alpha) for row in out])
-        pairs = zip(second.flat, np.broadcast_to(second_sizes, second.shape).flat, strict=True)
-        reached = [_is_in(int(x), int(m), self.k_use, self.alpha, self.reach) for x, m in pairs]
-        created: NDArray[np.bool_] = selected & np.array(reached).reshape(second.shape)
+        sizes = np.broadcast_to(second_sizes, second.shape)
+        # Few pairs of a count and a size differ.
+        stride = int(sizes.max(initial=0)) + 1
+        pairs, place = np.unique(second * stride + sizes, return_inverse=True)
+        reached = [
+            _is_in(*divmod(pair, stride), self.k_use, self.alpha, self.reach) for pair in pairs.tolist()
+        ]
+        created: NDArray[np.bool_] = selected & np.array(reached)[place].reshape(second.shape)
         return created
 
     def power(self, n: int, rate: float) -> float:

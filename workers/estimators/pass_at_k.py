@@ -6,6 +6,7 @@ Only for samples whose number was fixed in advance (the pilot): an adaptively st
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +15,7 @@ from scipy import stats
 from workers.estimators.estimate import Estimate
 from workers.estimators.families import cluster_error, few_units
 from workers.estimators.resampling import bounded_interval
-from workers.numerics.checks import count_vectors, counts
+from workers.numerics.checks import FloatVector, count_vectors, counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def pass_at_k_variance(n: int, a: float, k: int) -> float:
     """
     if not 0.0 <= a <= 1.0 or not 1 <= k <= n:
         raise ValueError("needs 0 <= a <= 1 and 1 <= k <= n")
-    failures = np.exp([_all_fail(n, c, k) or 0.0 for c in range(n + 1)])
+    failures = _failures(n, k)
     weights = stats.binom.pmf(np.arange(n + 1), n, a)
     # Centred at the known mean (1-a)^k: no difference of squares.
     return float(np.sum(weights * (failures - (1.0 - a) ** k) ** 2))
@@ -185,6 +186,12 @@ def _all_fail(n: int, c: int, k: int) -> float | None:
     if n - c < k:
         return -math.inf
     return float(np.log1p(-k / np.arange(n - c + 1, n + 1)).sum())
+
+
+@lru_cache(maxsize=64)
+def _failures(n: int, k: int) -> FloatVector:
+    """C(n-c, k)/C(n, k) for each number of successes c: prompts of one size share it. Shape ``(n + 1,)``."""
+    return np.exp([_all_fail(n, c, k) or 0.0 for c in range(n + 1)])
 
 
 def _sampling_error(pairs: list[tuple[int, int]], k: int) -> float | None:

@@ -10,6 +10,7 @@ from scipy import special
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.families import family_means, family_totals, linearised
 from workers.numerics.checks import FloatVector, count_vectors, open_unit
+from workers.numerics.quantiles import quantile
 
 _BLOCK_CELLS = 4_000_000
 
@@ -106,8 +107,8 @@ def expanded_tail(units: int, confidence: float) -> float:
         units: Families F, at least 2.
         confidence: Coverage, in (0, 1).
     """
-    quantile = float(special.stdtrit(units - 1, 0.5 + open_unit(confidence, "confidence") / 2))
-    return float(special.ndtr(-math.sqrt(units / (units - 1)) * quantile))
+    student = float(special.stdtrit(units - 1, 0.5 + open_unit(confidence, "confidence") / 2))
+    return float(special.ndtr(-math.sqrt(units / (units - 1)) * student))
 
 
 def bounded_interval(
@@ -149,8 +150,8 @@ def bounded_interval(
     weights = rng.standard_exponential((resamples, units.size + 1))
     weights /= weights.sum(axis=1, keepdims=True)
     means = weights[:, :-1] @ units
-    low, high = np.quantile(means, tail), np.quantile(means + weights[:, -1], 1.0 - tail)
-    return max(float(low), 0.0), min(float(high), 1.0)
+    low, high = quantile(means, tail), quantile(means + weights[:, -1], 1.0 - tail)
+    return max(low, 0.0), min(high, 1.0)
 
 
 def bootstrap_interval(

@@ -9,6 +9,7 @@ from scipy import special
 
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.estimate import Estimate
+from workers.numerics.quantiles import quantile
 
 Floats = NDArray[np.float64]
 
@@ -89,7 +90,7 @@ def mean_estimate(
     Raises:
         ValueError: A value is not finite.
     """
-    x = np.asarray(values, dtype=np.float64)
+    x = np.sort(np.asarray(values, dtype=np.float64))
     if x.size == 0:
         return Estimate.undefined("no samples", unit)
     if not np.isfinite(x).all():
@@ -134,7 +135,7 @@ def standard_error(values: Floats) -> float:
 def _mean(x: Floats) -> float:
     """Mean that is exact for equal values and does not depend on the order."""
     ordered = np.sort(x)
-    return float(ordered[0] + math.fsum(ordered - ordered[0]) / x.size)
+    return float(ordered[0] + math.fsum((ordered - ordered[0]).tolist()) / x.size)
 
 
 def hall_interval(x: Floats, confidence: float) -> tuple[float, float]:
@@ -173,13 +174,16 @@ def _hall_inverse(z: float, skew: float, n: int) -> float:
 
 
 def _extended_bootstrap(x: Floats, weights: BootstrapWeights, confidence: float) -> tuple[float, float]:
-    median = float(np.median(x))
-    top = median + _tail_reach(x - median)
+    median = _median(x)
+    top = median + _tail_reach((x - median)[::-1])
     bottom = median - _tail_reach(median - x)
-    rows = [(block[:, :-1] @ x, block[:, -1]) for block in weights.blocks(x.size)]
-    means, extra = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+    means, beyond = weights.means(x)
     tail = (1 - confidence) / 2
-    return float(np.quantile(means + extra * bottom, tail)), float(np.quantile(means + extra * top, 1 - tail))
+    return quantile(means + beyond * bottom, tail), quantile(means + beyond * top, 1 - tail)
+
+
+def _median(ordered: Floats) -> float:
+    return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
 
 
 def _tail_reach(excess: Floats) -> float:
@@ -187,16 +191,19 @@ def _tail_reach(excess: Floats) -> float:
 
     With H Hill's index over the m largest of n, the quantile exceeded by one value in `TAIL_FACTOR`·n lies at
     x_(n-m)·(m·TAIL_FACTOR)^H (Weissman 1978).
+
+    Args:
+        excess: The largest first. Shape ``(n,)``.
     """
+    largest = float(excess[0])
     # What rounding makes of equal values is no tail: Hill's index takes logarithms of these.
-    above = np.sort(excess[excess > ROUNDING * excess.max(initial=0.0)])[::-1]
-    if above.size == 0:
+    above = int(np.count_nonzero(excess > ROUNDING * max(largest, 0.0)))
+    if above == 0:
         return 0.0
-    largest = float(above[0])
-    m = min(max(3, excess.size // 10), above.size - 1)
+    m = min(max(3, excess.size // 10), above - 1)
     if m < 1:
         return 2 * largest
-    logs = np.log(above[: m + 1])
+    logs = np.log(excess[: m + 1])
     hill = float(np.mean(logs[:m] - logs[m]))
     log_reach = float(logs[m]) + hill * math.log(m * TAIL_FACTOR)
     return float(min(max(largest, math.exp(min(log_reach, 700.0))), TAIL_CAP * largest))

@@ -29,6 +29,7 @@ from workers.estimators.gain import (
 )
 from workers.estimators.resampling import expanded_tail
 from workers.estimators.sample_mean import hall_interval
+from workers.numerics.quantiles import quantile
 
 NO_GAIN: Final = "the gain of the prompts that are not lost is not positive"
 NO_PROMPTS: Final = "no prompt has judged samples on both sides"
@@ -178,7 +179,7 @@ def _part(
 
 def _percentiles(lows: FloatArray, highs: FloatArray, tail: float, value: float) -> tuple[float, float]:
     """The percentile interval, stretched to hold the point."""
-    low, high = float(np.quantile(lows, tail)), float(np.quantile(highs, 1 - tail))
+    low, high = quantile(lows, tail), quantile(highs, 1 - tail)
     return min(low, value), max(high, value)
 
 

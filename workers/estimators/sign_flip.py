@@ -51,7 +51,9 @@ def _signed_sums(array: FloatVector) -> FloatVector:
 
 def _random_flips(array: FloatVector, rng: np.random.Generator, flips: int, observed: float) -> int:
     reached, step = 0, max(1, _BLOCK_CELLS // array.size)
+    # With signs 2b - 1 a sum is 2 Σ b_i x_i - Σ x_i: the bits need not be made signs.
+    least = (observed + float(array.sum())) / 2
     for start in range(0, flips, step):
-        signs: IntVector = rng.integers(0, 2, size=(min(step, flips - start), array.size)) * 2 - 1
-        reached += int(np.count_nonzero(signs @ array >= observed))
+        bits: IntVector = rng.integers(0, 2, size=(min(step, flips - start), array.size))
+        reached += int(np.count_nonzero(bits @ array >= least))
     return reached

@@ -15,9 +15,9 @@ import numpy as np
 from workers.estimators.decision import Decision
 from workers.estimators.estimate import Estimate
 from workers.estimators.findings import NEWS, Finding, format_repair, regression, shrinkage
-from workers.estimators.gain import CREATED, ELICITED, UNDETERMINED, PromptRecord, cross_fit
+from workers.estimators.gain import CREATED, ELICITED, UNDETERMINED, CrossFit, PromptRecord, cross_fit
 from workers.estimators.regimes import classify_regime, reference_class
-from workers.estimators.share import CreationShare, GainSplit, data_set_shares
+from workers.estimators.share import CreationShare, GainSplit, Shares, data_set_shares
 from workers.estimators.sign_flip import sign_flip_test
 from workers.estimators.unsettled import samples_to_settle_prompts
 from workers.estimators.unusable import Side, move_unusable, unusable_share
@@ -105,12 +105,12 @@ def decide(
         at_k_probe: The same prompts judged at other K_probe, for the curve.
         movement: Findings on how the candidate moved, which counts alone do not show.
     """
-    seed = int(rng.integers(2**63))
-    main = _judge_with_sensitivity(prompts, decision, seed, blocking)
+    drawn = _Resampling(decision, int(rng.integers(2**63)))
+    main = _judge_with_sensitivity(prompts, drawn, blocking)
     points = []
     for k_probe, judged in sorted((at_k_probe or {}).items()):
         same = judged is prompts  # one seed: judging them again would say the same again
-        other = main if same else _judge_with_sensitivity(judged, decision, seed, blocking)
+        other = main if same else _judge_with_sensitivity(judged, drawn, blocking)
         points.append(CurvePoint(k_probe, other.label, other.share.lower, other.share.upper))
     findings = (*_findings(prompts, main.gain, decision), *movement)
     news, others = ([f.detail for f in findings if (f.finding in NEWS) is lead] for lead in (True, False))
@@ -129,17 +129,36 @@ def decide(
     )
 
 
+class _Resampling:
+    """The resampled parts of judgements, all from one seed: what was resampled before is not drawn again."""
+
+    def __init__(self, decision: Decision, seed: int) -> None:
+        self.decision = decision
+        self.seed = seed
+        self._known: dict[bytes, tuple[Shares, float]] = {}
+
+    def of(self, fit: CrossFit) -> tuple[Shares, float]:
+        """The shares of a data set, and the p-value of a gain among the prompts that are not lost."""
+        # Budgets beyond what the samples can tell apart fit alike.
+        if (key := fit.key) not in self._known:
+            rng = np.random.default_rng(self.seed)
+            shares = data_set_shares(fit, confidence=1 - self.decision.alpha, rng=rng)
+            lasting = fit.contributions()[:, [ELICITED, CREATED, UNDETERMINED]].sum(axis=1)
+            self._known[key] = shares, sign_flip_test(np.sort(lasting), rng)
+        return self._known[key]
+
+
 def _judge_with_sensitivity(
-    prompts: Sequence[PromptRecord], decision: Decision, seed: int, blocking: Sequence[str]
+    prompts: Sequence[PromptRecord], drawn: _Resampling, blocking: Sequence[str]
 ) -> _Judgement:
-    main = _judge(prompts, decision, seed, blocking)
+    main, decision = _judge(prompts, drawn, blocking), drawn.decision
     share = unusable_share(prompts)
     if share <= decision.unusable_max_share:
         return main
-    plain = main if not blocking else _judge(prompts, decision, seed, ())
+    plain = main if not blocking else _judge(prompts, drawn, ())
     for sides, words in MOVES.items():
         moved = move_unusable(prompts, sides, decision)
-        label = _judge(moved, decision, seed, ()).label
+        label = _judge(moved, drawn, ()).label
         if label != plain.label:
             reason = (
                 f"truncated and unparsed samples reach {share:.0%} on one side; counting {words} as "
@@ -150,23 +169,18 @@ def _judge_with_sensitivity(
     return main
 
 
-def _judge(
-    prompts: Sequence[PromptRecord], decision: Decision, seed: int, blocking: Sequence[str]
-) -> _Judgement:
-    rng = np.random.default_rng(seed)
+def _judge(prompts: Sequence[PromptRecord], drawn: _Resampling, blocking: Sequence[str]) -> _Judgement:
+    decision = drawn.decision
     fit = cross_fit(prompts, alpha=decision.alpha, reach=decision.reach)
-    contributions = fit.contributions()
-    shares = data_set_shares(fit, confidence=1 - decision.alpha, rng=rng)
-    lasting = contributions[:, [ELICITED, CREATED, UNDETERMINED]].sum(axis=1)
-    p_value = sign_flip_test(np.sort(lasting), rng)
-    sizes = np.abs(contributions).sum(axis=0)
+    shares, p_value = drawn.of(fit)
+    sizes = np.abs(fit.contributions()).sum(axis=0)
     undetermined = float(sizes[UNDETERMINED] / sizes.sum()) if sizes.sum() > 0 else 0.0
     certified = _certified(prompts)
     reasons = [*blocking, *_doubts(p_value, undetermined, shares.creation, fit.size, decision)]
     if reasons:
         label: Label = "inconclusive"
     else:
-        label, reason = _label(prompts, shares.creation, certified, decision, seed)
+        label, reason = _label(prompts, shares.creation, certified, drawn)
         reasons = [reason]
     return _Judgement(label, tuple(reasons), shares.gain, shares.creation, p_value, undetermined, certified)
 
@@ -193,9 +207,9 @@ def _label(
     prompts: Sequence[PromptRecord],
     share: CreationShare,
     certified: tuple[int, int],
-    decision: Decision,
-    seed: int,
+    drawn: _Resampling,
 ) -> tuple[Label, str]:
+    decision = drawn.decision
     low, high = share.lower.ci_low, share.upper.ci_high
     if low is None or high is None:  # no gain: already a doubt
         return "inconclusive", "the creation share is undefined"
@@ -208,7 +222,7 @@ def _label(
         )
     doubt = ""
     if low >= decision.creation_min_share:
-        confirmed, words = _held_out_confirms(prompts, decision, seed)
+        confirmed, words = _held_out_confirms(prompts, drawn)
         if confirmed:
             least = decision.creation_min_share
             needed = f"{least:.0%} is needed"
@@ -225,13 +239,13 @@ def _label(
     return "inconclusive", f"{between}: no rule holds{doubt}"
 
 
-def _held_out_confirms(prompts: Sequence[PromptRecord], decision: Decision, seed: int) -> tuple[bool, str]:
+def _held_out_confirms(prompts: Sequence[PromptRecord], drawn: _Resampling) -> tuple[bool, str]:
     """Whether held-out prompts alone show creation, where the data set marks a split."""
     if all(prompt.split is None for prompt in prompts):
         return True, ""
     held_out = [prompt for prompt in prompts if (prompt.split or "").lower() in HELD_OUT]
-    fit = cross_fit(held_out, alpha=decision.alpha, reach=decision.reach)
-    shares = data_set_shares(fit, confidence=1 - decision.alpha, rng=np.random.default_rng(seed))
+    decision = drawn.decision
+    shares, _ = drawn.of(cross_fit(held_out, alpha=decision.alpha, reach=decision.reach))
     low = shares.creation.lower.ci_low
     if low is not None and low >= decision.creation_min_share:
         return True, f", and at least {low:.1%} on the {len(held_out)} held-out prompts"

@@ -10,7 +10,9 @@ def weights(seed: int = 0) -> BootstrapWeights:
 
 
 def rows(source: BootstrapWeights, n: int) -> np.ndarray:
-    return np.concatenate(list(source.blocks(n)))
+    """The weights themselves, that of the point beyond the values last."""
+    sums = np.concatenate(list(source.sums(n)), axis=1)
+    return np.diff(sums, axis=0, prepend=0.0, append=1.0).T
 
 
 def test_rows_are_uniform_on_the_simplex() -> None:
@@ -21,6 +23,15 @@ def test_rows_are_uniform_on_the_simplex() -> None:
     # Each weight is Beta(1, 9): mean 1/10, variance 9/1100. 4 standard errors.
     assert found.mean(axis=0) == pytest.approx(0.1, abs=4 * np.sqrt(9 / 1100 / RESAMPLES))
     assert found.var(axis=0) == pytest.approx(9 / 1100, rel=0.25)
+
+
+@pytest.mark.parametrize("distinct", [1, 3, 40])
+def test_weighted_means_are_those_of_the_rows_whatever_comes_again(distinct: int) -> None:
+    x = np.sort(np.random.default_rng(2).integers(distinct, size=40) * 0.37 - 5)
+    means, beyond = weights(1).means(x)
+    found = rows(weights(1), 40)
+    assert means == pytest.approx(found[:, :-1] @ x, rel=1e-12)
+    assert beyond == pytest.approx(found[:, -1], rel=1e-9)
 
 
 def test_weights_of_a_size_depend_on_no_other_size() -> None:
