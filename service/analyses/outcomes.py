@@ -35,8 +35,16 @@ def open_outcome(resources: Resources, analysis_id: str, name: str) -> StoredFil
     return checked(open_outcomes(resources, analysis_id, name)[0])
 
 
-def open_outcomes(resources: Resources, analysis_id: str, *names: str) -> list[StoredFile]:
+def open_outcomes(
+    resources: Resources, analysis_id: str, *names: str, beside: str | None = None
+) -> list[StoredFile]:
     """Files that every analysis with a result has, not checked yet.
+
+    Args:
+        resources: What the gateway runs on.
+        analysis_id: The analysis.
+        names: The files.
+        beside: One more, which results of earlier versions lack; then it is left out.
 
     Raises:
         NotFound: there is no such analysis.
@@ -45,7 +53,8 @@ def open_outcomes(resources: Resources, analysis_id: str, *names: str) -> list[S
     with read(resources.engine) as conn:
         row = find(conn, resources.tenant, analysis_id)
     if all(name in row.artifacts for name in names):
-        return [_stored(resources, name, row.artifacts[name]) for name in names]
+        further = [beside] if beside is not None and beside in row.artifacts else []
+        return [_stored(resources, name, row.artifacts[name]) for name in (*names, *further)]
     if row.status in LIVE:
         pause = {"Retry-After": str(resources.settings.retry_after_seconds)}
         detail = f"the analysis is {row.status}; wait for it at {Links.of(analysis_id).events}"

@@ -1,15 +1,13 @@
 """Paging through what was found about each prompt."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from api_schemas.results import PromptRowList, Regime
-from service.analyses.outcomes import open_outcome
-from service.analyses.results import PROMPTS
+from service.analyses.prompt_rows import PromptRows, open_prompt_rows
 from service.cursors import decode, encode
 from service.resources import Resources
-from service.stored_files import StoredFile
 
 Sort = Literal["regime", "gain", "price"]
 Order = Literal["asc", "desc"]
@@ -37,21 +35,41 @@ def prompts_page(
         Conflict: it has no result, yet or for good.
         ValidationFailed: `after` is no cursor of this list.
     """
-    stored = open_outcome(resources, analysis_id, PROMPTS)
+    rows = open_prompt_rows(resources, analysis_id)
     listing = {
         "route": "prompts",
-        "rows": stored.sha256,
+        "rows": rows.sha256,
         "sort": sort,
         "order": order,
         "checkpoint": checkpoint,
     }
     position = decode(after, listing, (int,))
-    rows = _rows(stored, sort, order, checkpoint)
+    places = _places(rows, sort, order, checkpoint)
     start = max(position[0], 0) if position else 0
     end = start + limit
-    has_more = end < len(rows)
+    has_more = end < len(places)
     cursor = encode((end,), listing) if has_more else None
-    return PromptRowList(object="list", data=rows[start:end], has_more=has_more, next_cursor=cursor)
+    data = list(rows.read(places[start:end]))
+    return PromptRowList.model_validate(
+        {"object": "list", "data": data, "has_more": has_more, "next_cursor": cursor}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTable:
+    """Every row in the order asked for, read anew each time it is gone through.
+
+    Attributes:
+        rows: The rows as stored.
+        places: Their numbers, in order.
+    """
+
+    rows: PromptRows
+    places: Sequence[int]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The rows, one in memory at a time."""
+        return self.rows.read(self.places)
 
 
 def prompts_table(
@@ -61,40 +79,35 @@ def prompts_table(
     sort: Sort | None,
     order: Order,
     checkpoint: int | None = None,
-) -> tuple[str, list[dict[str, Any]]]:
-    """Every row, in the same order, and the hash that names them.
+) -> PromptTable:
+    """Every row, in the same order.
 
     Raises:
         NotFound: there is no such analysis.
         Conflict: it has no result, yet or for good.
     """
-    stored = open_outcome(resources, analysis_id, PROMPTS)
-    return stored.sha256, _rows(stored, sort, order, checkpoint)
+    rows = open_prompt_rows(resources, analysis_id)
+    return PromptTable(rows, _places(rows, sort, order, checkpoint))
 
 
-def _rows(
-    stored: StoredFile, sort: Sort | None, order: Order, checkpoint: int | None
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(stored.path.read_bytes())
+def _places(rows: PromptRows, sort: Sort | None, order: Order, checkpoint: int | None) -> Sequence[int]:
+    """Numbers of the rows that are wanted, in the order asked for."""
+    places: Sequence[int] = range(len(rows))
     if checkpoint is not None:
-        rows = [row for row in rows if row.get("checkpoint") == checkpoint]
-    return rows if sort is None else _sorted(rows, sort, descending=order == "desc")
+        places = [place for place, one in enumerate(rows.column("checkpoint")) if one == checkpoint]
+    return places if sort is None else _sorted(places, rows.column(sort), descending=order == "desc")
 
 
-def _sorted(rows: Sequence[dict[str, Any]], sort: Sort, *, descending: bool) -> list[dict[str, Any]]:
-    keys = [_key(row, sort) for row in rows]
-    known = [index for index, key in enumerate(keys) if key is not None]
-    unknown = [index for index, key in enumerate(keys) if key is None]
+def _sorted(places: Sequence[int], column: Sequence[Any], *, descending: bool) -> list[int]:
+    keys = {place: _key(column[place]) for place in places}
+    known = [(place, key) for place, key in keys.items() if key is not None]
     sign = -1.0 if descending else 1.0
-    known.sort(key=lambda index: sign * (keys[index] or 0.0))
-    return [rows[index] for index in (*known, *unknown)]
+    known.sort(key=lambda one: sign * one[1])
+    return [*(place for place, _ in known), *(place for place, key in keys.items() if key is None)]
 
 
-def _key(row: dict[str, Any], sort: Sort) -> float | None:
-    if sort == "regime":
-        return float(REGIMES.index(row["regime"])) if row.get("regime") in REGIMES else None
-    estimate = row.get("gain") if sort == "gain" else row["reference"]["price"]
-    if estimate is None:
-        return None
-    value: float | None = estimate["value"] if estimate["value"] is not None else estimate["ci_low"]
+def _key(value: str | float | None) -> float | None:
+    """A regime's place in the contract's list, or the number itself."""
+    if isinstance(value, str):
+        return float(REGIMES.index(value)) if value in REGIMES else None
     return value

@@ -11,6 +11,7 @@ from service.resources import Resources
 RESULT: Final = "result.json"
 REPORT: Final = "report.html"
 PROMPTS: Final = "prompts.json"
+PROMPTS_INDEX: Final = "prompts.index.json"
 SAMPLES: Final = "samples.jsonl.gz"
 SAMPLES_INDEX: Final = "samples.index.json"
 

@@ -88,10 +88,9 @@ def prompts(
             order=order,
             checkpoint=checkpoint,
         )
-    version, rows = prompts_table(resources, analysis_id, sort=sort, order=order, checkpoint=checkpoint)
-    flat = [flatten(row) for row in rows]
-    chunks = csv_chunks(columns_of(flat), flat)
-    return _csv(chunks, "prompts.csv", (version, sort, order, str(checkpoint)), if_none_match)
+    table = prompts_table(resources, analysis_id, sort=sort, order=order, checkpoint=checkpoint)
+    chunks = csv_chunks(columns_of(map(flatten, table)), map(flatten, table))
+    return _csv(chunks, "prompts.csv", (table.rows.sha256, sort, order, str(checkpoint)), if_none_match)
 
 
 @router.get("/samples", operation_id="analyses_samples", response_model=SampleList, responses=CSV_TOO)

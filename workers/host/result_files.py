@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from workers.pipelines.committed import Committed
+from workers.pipelines.prompt_pages import prompt_pages
 from workers.pipelines.sample_pages import sample_pages
 from workers.pipelines.tables import OUTCOMES, to_parquet
 
@@ -28,20 +29,25 @@ def result_files(
         report: The HTML report; None if it could not be drawn.
     """
     samples = _judged_samples(committed)
-    pages = sample_pages(samples)
+    pages, listed = sample_pages(samples), prompt_pages(rows)
     return {
         "result.json": (_json(document), JSON),
-        "prompts.json": (_json(rows), JSON),
+        "prompts.json": (listed.data, JSON),
+        "prompts.index.json": (_compact(listed.index), JSON),
         "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows))), PARQUET),
         "samples.parquet": (to_parquet(samples), PARQUET),
         "samples.jsonl.gz": (pages.data, "application/gzip"),
-        "samples.index.json": (json.dumps(pages.index, separators=(",", ":")).encode(), JSON),
+        "samples.index.json": (_compact(pages.index), JSON),
         **({} if report is None else {"report.html": (report.encode(), "text/html; charset=utf-8")}),
     }
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1).encode()
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _flat(rows: Sequence[Row]) -> list[Row]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from workers.pipelines.prompt_pages import prompt_pages
+
 ROWS_TYPE = "application/json"
 
 
@@ -60,13 +62,20 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def finished(submit: Any, worker: Any) -> str:
+def prompt_files(rows: list[dict[str, Any]], *, indexed: bool = True) -> dict[str, tuple[bytes, str]]:
+    """The rows as workers store them; results of earlier versions have no index."""
+    made = prompt_pages(rows)
+    index = {"prompts.index.json": (json.dumps(made.index).encode(), ROWS_TYPE)} if indexed else {}
+    return {"prompts.json": (made.data, ROWS_TYPE), **index}
+
+
+@pytest.fixture(params=[True, False], ids=["indexed", "whole"])
+def finished(submit: Any, worker: Any, request: pytest.FixtureRequest) -> str:
     path: str = submit()
     worker.finish(
         {
             "result.json": (b'{"object": "analysis.result"}', "application/json"),
-            "prompts.json": (json.dumps(ROWS).encode(), ROWS_TYPE),
+            **prompt_files(ROWS, indexed=request.param),
             "report.html": (b"<!doctype html><p>report</p>", "text/html; charset=utf-8"),
             "samples.parquet": (bytes(range(256)) * 10, "application/vnd.apache.parquet"),
         }
@@ -135,7 +144,8 @@ class TestArtifacts:
     def test_they_are_listed_by_name(self, gateway: Any, finished: str) -> None:
         listing = gateway.get(f"{finished}/artifacts").json()
         names = ["prompts.json", "report.html", "result.json", "samples.parquet"]
-        assert [entry["name"] for entry in listing["data"]] == names
+        listed = [entry["name"] for entry in listing["data"] if entry["name"] != "prompts.index.json"]
+        assert listed == names
         assert (listing["has_more"], listing["next_cursor"]) == (False, None)
         last = listing["data"][-1]
         assert (last["bytes"], last["media_type"]) == (2560, "application/vnd.apache.parquet")
@@ -193,6 +203,10 @@ class TestPrompts:
 
     def test_rows_are_sent_as_they_were_stored(self, gateway: Any, finished: str) -> None:
         assert gateway.get(f"{finished}/prompts").json()["data"] == ROWS
+
+    def test_a_table_has_the_same_order(self, gateway: Any, finished: str) -> None:
+        text = gateway.get(f"{finished}/prompts", params={"format": "csv", "sort": "price"}).text
+        assert [line.partition(",")[0] for line in text.splitlines()] == ["prompt_id", *"daebc"]
 
     def test_a_cursor_keeps_its_order(self, gateway: Any, finished: str) -> None:
         page = gateway.get(f"{finished}/prompts", params={"limit": 1, "sort": "gain"}).json()
