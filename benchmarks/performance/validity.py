@@ -138,7 +138,7 @@ def _world(family: str, rng: np.random.Generator, threshold: float) -> World:
     order = np.argsort(world.p)
     p = world.p.copy()
     p[order[np.cumsum(world.p[order]) <= 0.05]] = 0.0
-    return World(p / p.sum(), world.q, world.correct)
+    return World(p / p.sum(), world.q, world.correct, untruncated=world.p)
 
 
 def _conditional(rounds: Sequence[ScoredRound], a: float) -> list[bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.calibration.frames import spec_of
-from benchmarks.performance import catalogue, publish
+from benchmarks.performance import catalogue, publish, validity
 from benchmarks.performance.benchmark import Benchmark
 from benchmarks.performance.machine import Usage, peak_memory
 from benchmarks.performance.outcome import Curve, Outcome
@@ -164,6 +164,13 @@ def test_an_outcome_survives_and_the_page_shows_what_is_missed(
 def test_every_name_of_the_catalogue_is_a_benchmark() -> None:
     for name in catalogue.NAMES:
         assert catalogue.load(name).title
+
+
+def test_the_gate_has_every_law_that_its_analyses_may_draw_from(tmp_path: Path) -> None:
+    session = Session("validity", quick=True, scratch=tmp_path, report=lambda line: None)
+    found = {one.name: one.value for one in validity.run(session).figures}
+    assert found["guaranteed, truncated support, adaptive"] >= 0.9
+    assert found["false `out`, mode drop"] == 0
 
 
 def test_a_claim_of_creation_costs_little_more_than_the_fixed_plan(tmp_path: Path) -> None:
