@@ -8,7 +8,7 @@ of the reference only.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, TypeAlias
+from typing import Final, Generic, Literal, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from workers.estimators.scored_sources import (
 from workers.numerics.checks import open_unit
 
 Class = Literal["in", "out", "undetermined"]
+
+COUNTS_SHARE: Final = 2 / 3
+"""The counts' weight in the mean of two e-values where scoring is planned, before any draw; decision 005."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,7 @@ def log_e_in_combined(
     threshold: float,
     beside: Sequence[Source] = (),
 ) -> float:
-    """Log e-value, in nats, against H0: a <= threshold: ``E = E_counts/2 + E_scoring/2``.
+    """Log e-value, in nats, against H0: a <= threshold: ``2/3 E_counts + 1/3 E_scoring``.
 
     Valid at the end of any round: both parts are e-processes of the rounds, and so is their mean. Where the
     log-spread makes scoring refuse, only Markov's part of it is left (`betting`). If scoring was not planned
@@ -146,7 +149,7 @@ def log_e_in_combined(
     if sources is None:
         return from_counts
     from_scoring = mean_log_wealth(sources, math.log(threshold))
-    return float(np.logaddexp(from_counts, from_scoring)) - math.log(2.0)
+    return float(np.logaddexp(from_counts + math.log(COUNTS_SHARE), from_scoring + math.log1p(-COUNTS_SHARE)))
 
 
 def log_e_out_of_every_arm(arms: Sequence[ReferenceCounts], threshold: float, planned_n: int) -> float:
@@ -173,7 +176,7 @@ def lower_log_bound(
 
     Without scoring: the counts' own bound. With it, the larger of the counts' and the scoring's bound, each
     at alpha/2: one of them exceeds log a with chance at most alpha (union bound). The classes' mean of two
-    e-values would cost the same log 2, but ties the counts to a confidence sequence even where their number
+    e-values would cost no less for both, and ties the counts to a confidence sequence even where their number
     was fixed in advance. Where scoring refuses, its bound is Markov's.
 
     Args:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.evidence import (
+    COUNTS_SHARE,
     CandidateEvidence,
     Class,
     Levels,
@@ -67,9 +68,14 @@ class ReferenceAssessment(SideAssessment):
 def log_target_in(spec: AnalysisSpec, *, scored: bool) -> float:
     """What the counts' log e-value needs for `in`, in nats, if scoring adds nothing to it.
 
-    With scoring the evidence is half the counts' e-value and half the scores': see `log_e_in_combined`.
+    With scoring it has a share of the evidence: see `log_e_in_combined`.
     """
-    return -math.log(spec.thresholds.alpha) + (math.log(2) if scored else 0.0)
+    return -math.log(spec.thresholds.alpha) - (math.log(COUNTS_SHARE) if scored else 0.0)
+
+
+def scored_log_target_in(spec: AnalysisSpec) -> float:
+    """What the scores' log wealth needs for `in`, in nats, if the counts add nothing to it."""
+    return -math.log(spec.thresholds.alpha) - math.log1p(-COUNTS_SHARE)
 
 
 def planned_samples(spec: AnalysisSpec, k_probe: int) -> int:

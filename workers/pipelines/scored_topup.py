@@ -9,7 +9,7 @@ from workers.estimators.verifier_noise import accepted_thresholds
 from workers.pipelines.assessment import (
     SideAssessment,
     assess_reference,
-    log_target_in,
+    scored_log_target_in,
     scored_rounds,
 )
 from workers.pipelines.observations import PromptObservations
@@ -47,5 +47,5 @@ def scored_samples(
     if prompt.pair is None or not rounds or refuses(rounds) or drawn >= spec.budget.max_samples_per_prompt:
         return 0
     for_in, _ = accepted_thresholds(spec.class_noise, reference.evidence.at_probe.threshold)
-    needed = draws_to_settle(rounds, math.log(for_in), log_target_in(spec, scored=True))
+    needed = draws_to_settle(rounds, math.log(for_in), scored_log_target_in(spec))
     return needed if needed is not None and SCORED_COST * needed < lacking else 0

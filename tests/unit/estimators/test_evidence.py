@@ -74,16 +74,17 @@ def test_classes(log_in: float, log_out: float, expected: str) -> None:
 
 def test_combination_is_the_mean_of_e_values() -> None:
     counts = pilot(1, 64)
-    expected = 0.5 * math.exp(log_e_in(1, 64, PROBE)) + 0.5 * math.exp(log_wealth([GOOD], math.log(PROBE)))
+    wealth = math.exp(log_wealth([GOOD], math.log(PROBE)))
+    expected = (2 * math.exp(log_e_in(1, 64, PROBE)) + wealth) / 3
     assert log_e_in_combined(counts, [GOOD], PROBE) == pytest.approx(math.log(expected))
     assert log_e_in_combined(counts, None, PROBE) == log_e_in(1, 64, PROBE)
-    # Refused: Markov's ninth of the scoring half is left, the rest is not handed to the counts.
+    # Refused: Markov's ninth of the scores' share is left, the rest is not handed to the counts.
     markov = math.exp(pooled_log_success([WIDE]).value) / PROBE
-    left = 0.5 * math.exp(log_e_in(1, 64, PROBE)) + 0.5 * markov / 9
+    left = (2 * math.exp(log_e_in(1, 64, PROBE)) + markov / 9) / 3
     assert log_e_in_combined(counts, [WIDE], PROBE) == pytest.approx(math.log(left))
     # No round yet: wealth 1
     assert log_e_in_combined(counts, [], PROBE) == pytest.approx(
-        math.log(0.5 * math.exp(log_e_in(1, 64, PROBE)) + 0.5)
+        math.log((2 * math.exp(log_e_in(1, 64, PROBE)) + 1) / 3)
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workers.estimators.betting import log_lower_bound, log_wealth
 from workers.estimators.counts import epsilon
-from workers.estimators.evidence import Levels, log_e_in_combined, reference_evidence
+from workers.estimators.evidence import COUNTS_SHARE, Levels, log_e_in_combined, reference_evidence
 from workers.estimators.reference_counts import ReferenceCounts
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.scored_sources import best_log_bound, best_source, mean_log_wealth, sources_of
@@ -95,7 +95,8 @@ def test_sources_beside_never_weigh_more_than_their_share(ratios: list[float], e
     with_others = log_e_in_combined(NONE, [own], PROBE, beside)
     counts = log_e_in_combined(NONE, None, PROBE)
     parts = [log_wealth([one], math.log(PROBE)) for one in (own, other)]
-    most = 0.5 * math.exp(counts) + 0.5 * (sum(map(math.exp, parts)) + empty) / (2 + empty)
+    most = COUNTS_SHARE * math.exp(counts)
+    most += (1 - COUNTS_SHARE) * (sum(map(math.exp, parts)) + empty) / (2 + empty)
     assert with_others <= math.log(most) + 1e-9
 
 

@@ -16,6 +16,7 @@ from workers.pipelines.assessment import (
     log_target_in,
     planned_samples,
     reference_bounds,
+    scored_log_target_in,
 )
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 
@@ -165,18 +166,20 @@ def test_scoring_alone_can_show_reach():
     assert assess_reference(spec, prompt(p)).probe.label == "undetermined"
 
 
-def test_with_scoring_a_forecast_reaches_for_twice_the_evidence():
-    """Half of the combined e-value is the counts': at 1/alpha of its own the class is still open."""
+def test_with_scoring_a_forecast_reaches_for_more_evidence():
+    """Two thirds of the combined e-value are the counts': at 1/alpha of their own the class is still open."""
     spec = spec_of(budget={"k_use": 1, "k_probe": 1, "max_samples_per_prompt": 5000}, decision={"reach": 0.2})
-    threshold, n = 0.2, 100
-    counts = [c for c in range(n) if math.log(20) <= log_e_in(c, n, threshold) < math.log(40)]
+    threshold, n = 0.2, 124
+    counts = [c for c in range(n) if math.log(20) <= log_e_in(c, n, threshold) < math.log(30)]
     assert counts
     p, q = side(counts[0], n), side(0, n)
     open_class = assess_reference(spec, prompt(p, q, pair_of(p, q, 40.0))).probe
     assert open_class.label == "undetermined"
     assert open_class.samples_to_settle
     assert assess_reference(spec, prompt(p)).probe.label == "in"
-    assert log_target_in(spec, scored=True) - log_target_in(spec, scored=False) == pytest.approx(math.log(2))
+    assert log_target_in(spec, scored=False) == pytest.approx(math.log(20))
+    assert log_target_in(spec, scored=True) == pytest.approx(math.log(30))
+    assert scored_log_target_in(spec) == pytest.approx(math.log(60))
 
 
 def test_points_are_the_pilots_and_bounds_use_every_sample():
