@@ -776,11 +776,13 @@ class SampleList(Document):
 
 
 class SecondVerifierRow(Document):
-    """What the second verifier said of the rare successes of one prompt."""
+    """What the second verifier said of the rare successes of one prompt: by side, or `arm:NAME`."""
 
     checked: dict[str, int]
     disagreements: list[VerifierDisagreement]
     reference_class_holds: bool
+    unsettled_arms: list[str] | None = None
+    """Arms that reach at K_probe with the refused successes, and not without them."""
 
 
 class SignalDescription(Document):

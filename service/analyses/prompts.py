@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from api_schemas.results import PromptRowList, Regime
+from api_schemas.rows import PromptRowList, Regime
 from service.analyses.prompt_rows import PromptRows, open_prompt_rows
 from service.cursors import decode, encode
 from service.resources import Resources

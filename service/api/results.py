@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from api_schemas.artifacts import ArtifactList
-from api_schemas.results import PromptRowList, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRowList
 from api_schemas.samples import Outcome, Sample, SampleList
 from service.analyses import results
 from service.analyses.outcomes import open_artifact, open_outcome

@@ -12,7 +12,8 @@ from local_run import LocalRun
 
 from api_schemas.analyses import LIVE, Analysis
 from api_schemas.requests import AnalysisRequest
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 
 SIDES = ("reference", "candidate")
 NANO = 1e-9

@@ -2,7 +2,8 @@
 
 import pytest
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 
 BUDGET = {"k_use": 4, "k_probe": 16, "samples_per_prompt": 32, "max_samples_per_prompt": 256}
 

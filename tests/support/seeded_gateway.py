@@ -23,7 +23,8 @@ from planted import planted, planted_run
 from sqlalchemy import Engine
 
 from api_schemas.imports import ImportSummary
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 from ledger import models, outbox
 from ledger.artefacts import ArtefactStore
 from ledger.claims import claim_next

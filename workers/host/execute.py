@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 import structlog
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 from workers.engines.batch_memory import BatchMemory
 from workers.engines.known_answer import known_answer
 from workers.host.context import HostContext

@@ -60,12 +60,13 @@ def checkpoint_view(
         committed=Committed(
             samples=_as_candidate(committed.samples, spec, stream),
             outcomes=_as_candidate(committed.outcomes, spec, stream),
-            scores=_scores_as_candidate(committed.scores, stream),
+            scores=_scores_as_candidate(committed.scores, spec, stream),
             drawn={
                 **{name: counts for name, counts in committed.drawn.items() if name in (REFERENCE, *others)},
                 CANDIDATE: committed.drawn[stream],
             },
             beside=_beside(spec, committed, stream),
+            drawing=committed.drawing,
         ),
     )
 
@@ -130,9 +131,12 @@ def _as_candidate(table: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:
     return _renamed(table.filter(~pc.field("stream").isin(pa.array(others, pa.string()))), "stream", stream)
 
 
-def _scores_as_candidate(scores: pa.Table, stream: str) -> pa.Table:
-    both = pa.array([stream, REFERENCE], pa.string())
-    kept = scores.filter(pc.field("stream").isin(both) & pc.field("scorer").isin(both))
+def _scores_as_candidate(scores: pa.Table, spec: AnalysisSpec, stream: str) -> pa.Table:
+    both, arms = (
+        pa.array(names, pa.string()) for names in ([stream, REFERENCE], [arm.name for arm in spec.proposing])
+    )
+    pair = pc.field("stream").isin(both) & pc.field("scorer").isin(both)
+    kept = scores.filter(pair | pc.field("stream").isin(arms))
     return _renamed(_renamed(kept, "stream", stream), "scorer", stream)
 
 

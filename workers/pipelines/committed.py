@@ -42,6 +42,7 @@ class Committed:
         drawn: Samples planned so far by stream and prompt, failed shards included.
         beside: Scored draws of arms and of other checkpoints, by prompt, where they speak for the reference.
         by_teacher: What the teacher scored; empty without one.
+        drawing: The shards that drew: in which round each sample was.
     """
 
     samples: pa.Table
@@ -50,6 +51,7 @@ class Committed:
     drawn: dict[str, list[int]]
     beside: tuple[tuple[Source, ...], ...] = ()
     by_teacher: pa.Table = field(default_factory=SCORES.empty_table)
+    drawing: Sequence[Mapping[str, Any]] = ()
 
 
 def read_committed(
@@ -97,6 +99,7 @@ def read_committed(
         drawn=_drawn(spec, sampled),
         beside=arm_sources(spec, tables["verify"], scores, drawing),
         by_teacher=tables["score"].filter(taught),
+        drawing=drawing,
     )
 
 

@@ -194,7 +194,9 @@ def _assemble(
         floors = chance_floors(spec, committed.samples, sorted(claimed), judge)
         opinions = second_opinions(spec, results, claimed, committed, judge)
         known = [floors[r.spec.index].bound if r.spec.index in floors else None for r in results]
-        curve = {k: with_opinions(results, with_floors(found, known), opinions) for k, found in curve.items()}
+        curve = {
+            k: with_opinions(spec, results, with_floors(found, known), opinions) for k, found in curve.items()
+        }
         records = curve[spec.budget.k_probe]
         regimes = [regime_of(record) for record in records]
         if spec.kind == "capability":

@@ -58,6 +58,25 @@ def arm_sources(
     return tuple(zip(*found, strict=True))
 
 
+def anew(
+    spec: AnalysisSpec,
+    beside: Sequence[tuple[Source, ...]],
+    outcomes: pa.Table,
+    scores: pa.Table,
+    drawing: Sequence[Mapping[str, Any]],
+) -> tuple[tuple[Source, ...], ...]:
+    """The proposals of every prompt with those of arms judged by other outcomes; see `arm_sources`."""
+    names = {arm.name for arm in spec.proposing}
+    arms = arm_sources(spec, outcomes, scores, drawing)
+    if not arms:
+        return tuple(beside)
+    # A proposal of another kind is one round at least; an arm that was not drawn is none.
+    others = (
+        [source for source in mine if source and source[0].proposals[0] not in names] for mine in beside
+    )
+    return tuple((*rest, *mine) for rest, mine in zip(others, arms, strict=True))
+
+
 def _arm_source(
     spec: AnalysisSpec,
     stream: str,

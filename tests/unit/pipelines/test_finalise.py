@@ -13,7 +13,8 @@ from local_run import LocalRun, request
 from planted import PlantedPrompt, planted, planted_run, random_law
 from tiny_models import build_tiny_model
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 from workers.pipelines.tables import PlanMismatchError
 
 SMALL = {"samples_per_prompt": 8, "max_samples_per_prompt": 64, "k_probe": 16}

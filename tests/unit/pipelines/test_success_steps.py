@@ -6,7 +6,8 @@ import math
 import pytest
 from planted import law_with, planted_checkpoints, planted_run
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 from workers.estimators.success_step import APART, FEW
 from workers.pipelines.plan import plan_pilot
 from workers.reports.html import render_report

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from planted import Law, PlantedPrompt, kl_between, law_with, planted_run, random_law
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 from workers.pipelines.plan import scorers
 
 PILOT = 128

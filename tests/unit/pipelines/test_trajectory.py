@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from planted import planted, planted_checkpoints, planted_run
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 from workers.pipelines.checkpoints import checkpoint_view
 from workers.pipelines.plan import plan_pilot
 

@@ -4,7 +4,8 @@ import copy
 
 from document_parts import Json, estimate, frame, free_energy, mean, row, side_support, undefined
 
-from api_schemas.results import PromptRow, ResultDocument
+from api_schemas.results import ResultDocument
+from api_schemas.rows import PromptRow
 
 HOSTILE = "<script>alert('x')</script>\"'&amp;\x1b[31mred\x1b[0m\u202egnp.exe\u2066\x00\x07 end"
 """Markup, quotes, an entity, ANSI colours, bidi controls, NUL and BEL."""
