@@ -46,7 +46,9 @@ def run(
     store = _store(work, quick)
     failed = []
     for name in names or NAMES:
-        if names or again or store.read(name) is None:
+        if not names and load(name).needs_gpu and "gpu" not in describe():
+            console.print(f"{name}: left out, there is no GPU; what was published stays")
+        elif names or again or store.read(name) is None:
             outcome = _measure(name, quick)
             store.save(name, outcome)
             failed += [] if outcome.valid else [name]

@@ -16,9 +16,11 @@ class Benchmark:
         against: The comparator, and what is held equal.
         run: Measures it.
         gates: Whether no other ratio counts unless this one passes.
+        needs_gpu: Whether it is left out where there is no GPU, unless it is named.
     """
 
     title: str
     against: str
     run: Callable[[Session], Outcome]
     gates: bool = False
+    needs_gpu: bool = False

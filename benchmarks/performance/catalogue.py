@@ -16,6 +16,7 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "gateway",
     "adapters",
+    "cuda",
     "scaling",
 )
 

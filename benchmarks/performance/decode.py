@@ -92,9 +92,9 @@ def _shape(
         name,
         ours,
         {
-            "one": _generate(engine, prompt, new, 1, loop),
-            "many": _generate(engine, prompt, new, BATCH, 1),
-            "by hand": _bare(engine, prompt, new, bare),
+            "one": generate(engine, prompt, new, 1, loop),
+            "many": generate(engine, prompt, new, BATCH, 1),
+            "by hand": bare_loop(engine, prompt, new, bare),
         },
         blocks=blocks,
         patience=patience,
@@ -119,10 +119,11 @@ def _shape(
     ]
 
 
-def _generate(
+def generate(
     engine: TransformersEngine, prompt: list[int], new: int, sequences: int, calls: int
 ) -> Callable[[], float]:
-    ids = torch.tensor([prompt])
+    """Calls of `generate`, untruncated, each for so many sequences of `new` tokens."""
+    ids = torch.tensor([prompt], device=engine.device)
 
     @torch.inference_mode()
     def work() -> float:
@@ -142,7 +143,9 @@ def _generate(
     return work
 
 
-def _bare(engine: TransformersEngine, prompt: list[int], new: int, sequences: int) -> Callable[[], float]:
+def bare_loop(engine: TransformersEngine, prompt: list[int], new: int, sequences: int) -> Callable[[], float]:
+    """The loop written by hand, for so many sequences of `new` tokens."""
+
     def work() -> float:
         kv_loop(engine, prompt, new, sequences)
         return float(sequences * new)
@@ -159,7 +162,7 @@ def _fastest_loop(
         return batches[0]
     pace = {}
     for batch in batches:
-        work = _bare(engine, prompt, new, batch)
+        work = bare_loop(engine, prompt, new, batch)
         work()
         start = time.process_time()
         pace[batch] = work() / (time.process_time() - start)

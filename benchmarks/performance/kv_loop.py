@@ -29,7 +29,7 @@ def kv_loop(engine: TransformersEngine, prompt: list[int], new: int, sequences: 
     # transformers 5.24 renamed the argument, and warns of the old name.
     named = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
     cache = {named: DynamicCache(config=model.config)}
-    logits = model(input_ids=torch.tensor([prompt]), logits_to_keep=1, **cache).logits
+    logits = model(input_ids=torch.tensor([prompt], device=engine.device), logits_to_keep=1, **cache).logits
     cache[named].batch_repeat_interleave(sequences)
     logits = logits.expand(sequences, -1, -1)
     ids, chances = [], []

@@ -24,6 +24,7 @@ def describe() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "system": platform.system(),
+        **({"gpu": gpu} if (gpu := _gpu()) else {}),
         **{name: _version(name) for name in ("torch", "transformers", "numpy", "pyarrow")},
     }
 
@@ -113,6 +114,14 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError:
+        return ""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def _version(name: str) -> str:

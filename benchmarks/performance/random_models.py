@@ -34,9 +34,11 @@ TINY: Final = Shape(512, 128, 384, 4, 4, 4)
 """0.92 million parameters."""
 LARGE: Final = Shape(49_152, 576, 1_536, 30, 9, 3)
 """135 million parameters, SmolLM2-135M's shape."""
+HALF_BILLION: Final = Shape(151_936, 896, 4_864, 24, 14, 2)
+"""494 million parameters, Qwen2.5-0.5B's shape."""
 
 
-def build(folder: Path, shape: Shape, seed: int) -> Path:
+def build(folder: Path, shape: Shape, seed: int, dtype: torch.dtype = torch.float32) -> Path:
     """Save a model whose last token is EOS."""
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -52,7 +54,8 @@ def build(folder: Path, shape: Shape, seed: int) -> Path:
         bos_token_id=None,
         pad_token_id=None,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model: Any = LlamaForCausalLM(config)
+    model.to(dtype).save_pretrained(folder)
     _tokenizer(shape.vocabulary).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     return folder
@@ -87,12 +90,16 @@ def _tokenizer(size: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>")
 
 
-def product_rate(rows: int = 512, width: int = 768) -> float:
-    """Floating-point operations a second of float32 matrix products here and now, the best of several."""
-    left, right = torch.randn(rows, width), torch.randn(width, width)
+def product_rate(
+    rows: int = 512, width: int = 768, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> float:
+    """Floating-point operations a second of matrix products here and now, the best of several."""
+    left, right = (torch.randn(size, width, device=device, dtype=dtype) for size in (rows, width))
     best = 0.0
     for _ in range(30):
         start = time.perf_counter()
         left @ right
+        if device != "cpu":
+            torch.cuda.synchronize()
         best = max(best, 2.0 * rows * width * width / (time.perf_counter() - start))
     return best

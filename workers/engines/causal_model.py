@@ -15,15 +15,16 @@ from workers.engines.lean_cache import LeanCache, continued
 from workers.engines.lean_linear import NotPlain
 from workers.engines.lean_model import LeanModel, is_lean
 from workers.engines.prefix_memory import Prefix, PrefixMemory
-from workers.engines.products import product
+from workers.engines.products import multiplies_wide, product, wide_product
 from workers.engines.state_memory import StateMemory
 
 # The head applied apart from the model must give the model's own logits, up to rounding of their scale.
 _HEAD_TOLERANCE: dict[torch.dtype, float] = {torch.float64: 1e-9, torch.float32: 1e-4}
 _HALF_HEAD_TOLERANCE = 5e-2
 
-_HEAD_ELEMENTS = 6 << 20
-"""Logits that exist at a time: 24 MB in float32, and enough rows for the head to run at full speed."""
+_HEAD_ELEMENTS = {False: 6 << 20, True: 64 << 20}
+"""Logits that exist at a time, on a CPU and on a GPU: 24 and 256 MB in float32, and enough rows for the head
+to run at full speed."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class CausalModel:
         identity: Digests.
         adapters: Adapters attached to `model`; None as long as there is none.
         adapter: The one whose law this is; None for the base alone.
-        head: The head's weights in float32 at least, where another engine of the same model holds them.
+        head: The head's weights as another engine of the same model holds them.
 
     Raises:
         UnsupportedModel: if logits are more than a linear head (and soft cap) on the last hidden state, or
@@ -87,6 +88,7 @@ class CausalModel:
         self.identity = identity
         self.prefixes = PrefixMemory()
         self.states = StateMemory()
+        self.records_steps = True  # where the device does
         self._room: Tensor | None = None
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device
@@ -96,11 +98,15 @@ class CausalModel:
         self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
         self._softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
         output = model.get_output_embeddings()
-        # A half-precision head rounds logits near 12 nats to 1/16: it is applied in float32 always.
+        # A head that gives half precision rounds logits near 12 nats to 1/16: it gives float32 always.
         wide = torch.promote_types(self.dtype, torch.float32)
-        self.head: Tensor = output.weight.detach().to(wide) if head is None else head
+        weight = output.weight.detach()
+        self._multiplies_wide = multiplies_wide(weight)
+        if head is None:
+            head = weight if self._multiplies_wide else weight.to(wide)
+        self.head: Tensor = head
         bias = getattr(output, "bias", None)
-        self._bias: Tensor | None = None if bias is None else bias.detach().to(self.head.dtype)
+        self._bias: Tensor | None = None if bias is None else bias.detach().to(wide)
         self.parameters: int = sum(
             parameter.numel()
             for name, parameter in model.named_parameters()
@@ -120,7 +126,7 @@ class CausalModel:
     @property
     def head_rows(self) -> int:
         """Hidden states whose logits exist together."""
-        return max(16, _HEAD_ELEMENTS // self.vocabulary_size)
+        return max(16, _HEAD_ELEMENTS[self.device.type == "cuda"] // self.vocabulary_size)
 
     def read(self, prompt_ids: Sequence[int]) -> Prefix:
         """Run the prompt once; it is kept, so do not extend its cache.
@@ -177,20 +183,21 @@ class CausalModel:
         return hidden
 
     @torch.inference_mode()
-    def scores(self, hidden: Tensor, *, in_room: bool = False) -> Tensor:
-        """Scores over the tokenizer's vocabulary, in the precision of the head: float32 at least.
+    def scores(self, hidden: Tensor, *, in_room: bool = False, checked: bool = True) -> Tensor:
+        """Scores over the tokenizer's vocabulary, in float32 at least.
 
         Args:
             hidden: Final hidden states. Shape ``(..., h)``.
             in_room: Whether they are written where the last ones so asked for stood. A block as large as
                 this, freed and asked for anew, would each time be found to be in use in part.
+            checked: Whether to look at them, for which a GPU must be waited for.
 
         Raises:
-            NonFiniteLogits: if a score is NaN or +inf.
+            NonFiniteLogits: if a score is NaN or +inf, and they are checked.
         """
         scores = self._scores(hidden, self.vocabulary_size, in_room)
         # One reduction finds both: NaN propagates through a maximum.
-        if scores.numel() and not bool(scores.amax().isfinite()):
+        if checked and scores.numel() and not bool(scores.amax().isfinite()):
             raise NonFiniteLogits("the model returned logits that are NaN or infinite")
         return scores
 
@@ -211,8 +218,12 @@ class CausalModel:
     def _scores(self, hidden: Tensor, rows: int | None = None, in_room: bool = False) -> Tensor:
         head = self.head[:rows]
         flat = hidden.reshape(-1, hidden.shape[-1]).to(self.head.dtype)
-        out = self._room_for(len(flat)) if in_room else flat.new_empty((len(flat), len(head)))
-        scores = product(flat, head, out)
+        if self._multiplies_wide:
+            scores = wide_product(flat, head)
+        else:
+            in_room = in_room and not flat.is_cuda  # there memory is kept by an allocator of its own
+            out = self._room_for(len(flat)) if in_room else flat.new_empty((len(flat), len(head)))
+            scores = product(flat, head, out)
         scores = scores.view(*hidden.shape[:-1], len(head))
         if self._bias is not None:
             scores += self._bias[:rows]

@@ -17,7 +17,9 @@ _LARGE: Final = 8_192
 
 
 @torch.inference_mode()
-def draw(model: CausalModel, hidden: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+def draw(
+    model: CausalModel, hidden: Tensor, policy: Policy, uniforms: Tensor, *, checked: bool = True
+) -> tuple[Tensor, Tensor]:
     """One token for each hidden state.
 
     Args:
@@ -25,16 +27,18 @@ def draw(model: CausalModel, hidden: Tensor, policy: Policy, uniforms: Tensor) -
         hidden: Final hidden states. Shape ``(b, h)``.
         policy: The decoding policy.
         uniforms: float64 in [0, 1). Shape ``(b,)``.
+        checked: Whether scores are looked at, for which a GPU must be waited for. Where they are not, the
+            log-probability is NaN in a row with a score that is NaN or +inf.
 
     Returns:
         Token ids, and their log-probabilities in nats under the policy, float64. Shapes ``(b,)``.
 
     Raises:
-        NonFiniteLogits: if a score is NaN or +inf.
+        NonFiniteLogits: if a score is NaN or +inf, and they are checked.
     """
     drawn = []
     for lo in range(0, len(hidden), model.head_rows):
-        scores = model.scores(hidden[lo : lo + model.head_rows], in_room=True)
+        scores = model.scores(hidden[lo : lo + model.head_rows], in_room=True, checked=checked)
         rows = len(scores) if scores.is_cuda else max(1, _CPU_ELEMENTS // scores.shape[-1])
         for start in range(0, len(scores), rows):
             part = scores[start : start + rows]
@@ -116,7 +120,11 @@ def _searched(probs: Tensor, cdf: Tensor, uniforms: Tensor) -> Tensor:
     # Strictly above: a uniform of 0 must skip leading tokens of probability zero. The largest double below 1
     # times the total rounds below the total, so a token is always found.
     token = torch.searchsorted(cdf, uniforms * cdf[:, -1:], right=True)
-    if bool((probs.gather(-1, token) == 0).any()):
+    if probs.is_cuda:
+        # NaN sorts behind all: an index outside would end the process.
+        token = token.clamp(max=probs.shape[-1] - 1)
+    # To look whether it is needed would take a GPU longer than to do it.
+    if probs.is_cuda or bool((probs.gather(-1, token) == 0).any()):
         # Parallel prefix sums on a GPU may step by an ulp across a token of probability zero.
         token = torch.stack([_nearest_possible(probs, column) for column in token.unbind(-1)], dim=-1)
     return token

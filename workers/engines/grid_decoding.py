@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+import structlog
 import torch
 from numpy.typing import NDArray
 
@@ -12,15 +13,19 @@ from workers.engines.batch_memory import BatchSize
 from workers.engines.causal_model import CausalModel
 from workers.engines.completions import Completions
 from workers.engines.drawing import draw, draw_from_one
-from workers.engines.errors import EngineAborted
+from workers.engines.errors import EngineAborted, NonFiniteLogits
 from workers.engines.lean_cache import LeanCache, gathered
 from workers.engines.policy import Policy, policy_log_probs
 from workers.engines.prefix_memory import Prefix
+from workers.engines.recorded_step import RECORD_AFTER, NotRecorded, RecordedStep, can_record
+
+log = structlog.get_logger(__name__)
 
 # A new grid copies the cache of the rows under way once; a quarter of idle rows pays for that in a few steps.
 _IDLE_SHARE: Final = 0.25
-_ROOM: Final = 64
-"""Columns allotted at once: what a grid holds beyond its oldest row."""
+_ROOM: Final = {False: 64, True: 128}
+"""Columns allotted at once, on a CPU and on a GPU, where every grid is recorded: what it holds beyond its
+oldest row."""
 
 
 class GridDecoder:
@@ -63,6 +68,8 @@ class GridDecoder:
         # Row of each slot of the grid, -1 where it is idle.
         self._slots: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._cache: LeanCache | None = None
+        self._age = 0  # steps of this grid
+        self._records = can_record(model, policy)
 
     @torch.inference_mode()
     def run(self) -> Completions:
@@ -80,7 +87,10 @@ class GridDecoder:
                     self._step()
                     self._note_fit(live)
                 while not self._wants_new_grid():
-                    self._step()
+                    if self._records and self._age >= RECORD_AFTER:
+                        self._replay()
+                    else:
+                        self._step()
                 if self._on_progress is not None:
                     self._on_progress(self._finished)
             except torch.OutOfMemoryError:
@@ -142,11 +152,14 @@ class GridDecoder:
         self._cache = gathered(
             heads,
             each,
-            min(left, _ROOM),
+            min(left, _ROOM[self._model.device.type == "cuda"]),
             source=old,
             rows=torch.from_numpy(np.concatenate(taken)).to(self._model.device),
             longest=longest,
         )
+        self._age = 0
+        if self._records:
+            self._cache.fix()
         waiting = {int(self._owner[row]) for row in self._queue} | set(owners.tolist())
         self._prefixes = {owner: self._prefixes[owner] for owner in self._prefixes if owner in waiting}
 
@@ -162,7 +175,8 @@ class GridDecoder:
             _, law = self._prefix(owner)
             uniforms = self._uniforms[rows, 0]
             # One row of law serves every first token, so it cannot depend on the batch.
-            started += self._recorded(np.array(rows), *draw_from_one(law, uniforms)).tolist()
+            tokens, logprobs = draw_from_one(law, uniforms)
+            started += self._noted(np.array(rows), tokens.cpu().numpy(), logprobs.cpu().numpy()).tolist()
         return np.array(started, dtype=np.int64)
 
     def _prefix(self, owner: int) -> tuple[Prefix, torch.Tensor]:
@@ -172,9 +186,36 @@ class GridDecoder:
             self._prefixes[owner] = prefix, law
         return self._prefixes[owner]
 
-    def _step(self) -> None:
+    def _replay(self) -> None:
+        """Record a step, and replay it until a new grid is wanted."""
+        assert self._cache is not None
+        live = self._live()
+        rows = np.maximum(self._slots, 0)
+        tokens = np.zeros(len(rows), dtype=np.int64)
+        tokens[live] = self.completions.latest(self._slots[live])
+        lengths = np.minimum(self.completions.lengths[rows], self._uniforms.shape[1] - 1)
+        try:
+            step = RecordedStep(self._model, self._cache, self._policy, self._uniforms, rows, lengths, tokens)
+        except NotRecorded as error:
+            log.warning("step_not_recorded", error=str(error))
+            self._records = self._model.records_steps = False
+            return
+        while step.under_way or not self._wants_new_grid():
+            while step.can_launch and not self._wants_new_grid():
+                step.launch()
+            self._stop_if_asked()
+            drawn, logprobs = step.collect()
+            live = self._live()
+            if np.isnan(logprobs[live]).any():
+                raise NonFiniteLogits("the model returned logits that are NaN or infinite")
+            self._note(live, drawn[live], logprobs[live])
+
+    def _stop_if_asked(self) -> None:
         if self._should_stop is not None and self._should_stop():
             raise EngineAborted("sampling was stopped")
+
+    def _step(self) -> None:
+        self._stop_if_asked()
         assert self._cache is not None
         live = self._live()
         rows = self._slots[live]
@@ -186,15 +227,26 @@ class GridDecoder:
             hidden = hidden[torch.from_numpy(live).to(device)]
         steps = torch.from_numpy(self.completions.lengths[rows]).to(device)
         uniforms = self._uniforms[torch.from_numpy(rows).to(device), steps]
-        on = self._recorded(rows, *draw(self._model, hidden, self._policy, uniforms))
+        tokens, logprobs = draw(self._model, hidden, self._policy, uniforms)
+        self._note(live, tokens.cpu().numpy(), logprobs.cpu().numpy())
+        if self._cache.cursor is not None:
+            self._cache.used += 1
+        self._age += 1
+
+    def _note(
+        self, live: NDArray[np.int64], tokens: NDArray[np.int64], logprobs: NDArray[np.float64]
+    ) -> None:
+        """Write down the next token of each live slot; those that end with it are idle."""
+        rows = self._slots[live]
+        on = self._noted(rows, tokens, logprobs)
         if len(on) < len(rows):
             self._slots[live] = np.where(np.isin(rows, on), rows, -1)
 
-    def _recorded(
-        self, rows: NDArray[np.int64], tokens: torch.Tensor, logprobs: torch.Tensor
+    def _noted(
+        self, rows: NDArray[np.int64], tokens: NDArray[np.int64], logprobs: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """Rows that go on after these tokens."""
-        on: NDArray[np.bool_] = self.completions.record(rows, tokens.cpu().numpy(), logprobs.cpu().numpy())
+        on: NDArray[np.bool_] = self.completions.record(rows, tokens, logprobs)
         if not on.all():
             self._finished += int((~on).sum())
         return rows[on]

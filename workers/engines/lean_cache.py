@@ -25,6 +25,7 @@ class LeanCache:
             single layer, written over by the next, where the rows are extended once only.
         used: Columns written.
         starts: Each row's first own column. Shape ``(n * r,)``.
+        cursor: `used` on the device, where steps are recorded and replayed; see `fix`. Shape ``(1,)``.
     """
 
     blocks: Tensor
@@ -32,6 +33,7 @@ class LeanCache:
     columns: Tensor
     used: int
     starts: Tensor
+    cursor: Tensor | None = None
 
     def __post_init__(self) -> None:
         self.has_even_blocks = bool((self.block_lengths == self.blocks.shape[-2]).all())
@@ -56,9 +58,45 @@ class LeanCache:
         """Tokens of the longest row, its prompt included, as transformers' caches call it."""
         return self.blocks.shape[-2] + self.used
 
+    def fix(self) -> None:
+        """From now on steps are the same operations each: all columns are attended to, behind a mask."""
+        # What memory held before may be NaN, which no weight of zero removes.
+        self.columns[..., self.used :, :] = 0
+        self.cursor = torch.full((1,), self.used, dtype=torch.long, device=self.starts.device)
+
+    def attended(self, count: int) -> int:
+        """Own columns that the next `count` tokens attend to, masked ones included."""
+        return self.columns.shape[-2] if self.cursor is not None else self.used + count
+
+    def seen(self, columns: Tensor) -> Tensor | None:
+        """Which own columns the next token of each row sees; None if it is all. Shape ``(rows, columns)``."""
+        if self.cursor is not None:
+            return (columns >= self.starts.unsqueeze(-1)) & (columns <= self.cursor)
+        return None if self.has_even_rows else columns >= self.starts.unsqueeze(-1)
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        """Keep keys and values of the tokens being fed. Shapes ``(rows, heads, count, d)``."""
+        own = self.own(layer)
+        if self.cursor is not None:
+            own[0].index_copy_(2, self.cursor, keys)
+            own[1].index_copy_(2, self.cursor, values)
+            return
+        span = slice(self.used, self.used + keys.shape[2])
+        own[0][:, :, span], own[1][:, :, span] = keys, values
+
+    def advance(self, count: int) -> None:
+        """The tokens being fed are read by all layers.
+
+        Where steps are recorded the device counts, and who replays them counts `used`.
+        """
+        if self.cursor is not None:
+            self.cursor.add_(count)
+        else:
+            self.used += count
+
     def positions(self, count: int) -> Tensor:
         """Positions of the next `count` tokens of every row. Shape ``(rows, count)``."""
-        own = self.used - self.starts
+        own = (self.used if self.cursor is None else self.cursor) - self.starts
         first = self.block_lengths.repeat_interleave(self.rows_per_block) + own
         return first.unsqueeze(-1) + torch.arange(count, device=first.device)
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention.bias import causal_lower_right
 
 from workers.engines.lean_cache import LeanCache, empty_cache
 from workers.engines.lean_linear import StackedLinear, stack
+from workers.engines.lean_steps import attention_step, gated, normed, turned
 
 FAMILIES: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose layers are the ones computed here; a check of numbers follows at loading all the same."""
@@ -83,29 +85,27 @@ class LeanModel:
         # Layers use the same memory one after another.
         room = [layer.room(hidden) for layer in (self._layers[0].attention_in, self._layers[0].mlp_in)]
         for number, layer in enumerate(self._layers):
-            normed = _normed(hidden, layer.before_attention, self._epsilon)
-            inner = layer.attention_in(normed, out=room[0])
+            inner = normed(hidden, layer.before_attention, self._epsilon)
+            inner = layer.attention_in(inner, out=room[0])
             inner = inner.view(rows, count, heads + 2 * key_heads, depth)
             if layer.query_norm is not None and layer.key_norm is not None:
-                inner[:, :, :heads] = _normed(inner[:, :, :heads], layer.query_norm, self._epsilon)
+                inner[:, :, :heads] = normed(inner[:, :, :heads], layer.query_norm, self._epsilon)
                 keys = inner[:, :, heads : heads + key_heads]
-                inner[:, :, heads : heads + key_heads] = _normed(keys, layer.key_norm, self._epsilon)
-            turned = _turned(inner[:, :, : heads + key_heads], cos, sin)
-            span = slice(cache.used, cache.used + count)
-            cache.own(number)[0][:, :, span] = turned[:, :, heads:].transpose(1, 2)
-            cache.own(number)[1][:, :, span] = inner[:, :, heads + key_heads :].transpose(1, 2)
-            mixed = attend(number, turned[:, :, :heads])
+                inner[:, :, heads : heads + key_heads] = normed(keys, layer.key_norm, self._epsilon)
+            rotated = turned(inner[:, :, : heads + key_heads], cos, sin)
+            values = inner[:, :, heads + key_heads :].transpose(1, 2)
+            cache.write(number, rotated[:, :, heads:].transpose(1, 2), values)
+            mixed = attend(number, rotated[:, :, :heads])
             hidden = layer.attention_out(mixed.reshape(rows * count, heads * depth), onto=hidden)
-            inner = layer.mlp_in(_normed(hidden, layer.before_mlp, self._epsilon), out=room[1])
-            gate, up = inner.chunk(2, dim=-1)
-            hidden = layer.mlp_out(functional.silu(gate, inplace=True).mul_(up), onto=hidden)
-        cache.used += count
-        return _normed(hidden, self._norm, self._epsilon).view(rows, count, -1)
+            inner = layer.mlp_in(normed(hidden, layer.before_mlp, self._epsilon), out=room[1])
+            hidden = layer.mlp_out(gated(inner), onto=hidden)
+        cache.advance(count)
+        return normed(hidden, self._norm, self._epsilon).view(rows, count, -1)
 
     def _cos_sin(self, cache: LeanCache, count: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines of half the depth, for each token. Shape ``(b, q, 1, d / 2)``."""
         positions = cache.positions(count)
-        needed = cache.get_seq_length() + count
+        needed = cache.blocks.shape[-2] + cache.attended(count)
         if self._angles is None or len(self._angles[0]) < needed:
             grid = torch.arange(2 * needed, device=positions.device).unsqueeze(0)
             cos, sin = self._rotary(self._embedding[:1], grid)
@@ -138,15 +138,14 @@ class _Attention:
 
     def __init__(self, cache: LeanCache, count: int, scaling: float) -> None:
         self._cache, self._count, self._scaling = cache, count, scaling
-        self._columns = cache.used + count
+        self._columns = cache.attended(count)
         own = torch.arange(self._columns, device=cache.starts.device)
         self._prompt_mask: Tensor | None = None
         if not cache.has_even_blocks:
             seen = torch.arange(cache.blocks.shape[-2], device=own.device) < cache.block_lengths.unsqueeze(-1)
             self._prompt_mask = _additive(seen, cache.blocks.dtype)
-        self._own_mask: Tensor | None = None
-        if not cache.has_even_rows:
-            self._own_mask = _additive(own >= cache.starts.unsqueeze(-1), cache.blocks.dtype)
+        mine = cache.seen(own)
+        self._own_mask = None if mine is None else _additive(mine, cache.blocks.dtype)
         self._is_first = cache.blocks.shape[-2] == 0 and cache.used == 0
         self._span_mask = None if self._is_first or count == 1 else self._visible(own)
 
@@ -162,6 +161,8 @@ class _Attention:
         """
         keys, values = self._cache.own(layer)[..., : self._columns, :]
         if self._count == 1 and not self._is_first:
+            if queries.is_cuda and self._cache.blocks.shape[-2]:
+                return self._step_on_gpu(layer, queries)
             return self._step(layer, queries, keys, values)
         if not self._is_first:
             keys, values = self._with_prompt(layer, 0, keys), self._with_prompt(layer, 1, values)
@@ -175,6 +176,12 @@ class _Attention:
             enable_gqa=queries.shape[2] != keys.shape[1],
         )
         return mixed.transpose(1, 2)
+
+    def _step_on_gpu(self, layer: int, queries: Tensor) -> Tensor:
+        own = self._cache.own(layer)[..., : self._columns, :]
+        prompt = self._cache.blocks[layer]
+        mixed = attention_step(queries[:, 0], own, self._own_mask, prompt, self._prompt_mask, self._scaling)
+        return mixed.unsqueeze(1)
 
     def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """One token a row: a product with the prompt for all rows of a block at once."""
@@ -244,6 +251,8 @@ class _Attention:
         latest = cache.used + torch.arange(self._count, device=device)
         causal = own <= latest.unsqueeze(-1)
         if cache.has_even_blocks and cache.has_even_rows:
+            if own.is_cuda:  # there a kernel skips what is not seen, where no mask is written out
+                return causal_lower_right(self._count, length + self._columns)
             return torch.cat([causal.new_ones((self._count, length)), causal], dim=-1)[None, None]
         rows = prompt.repeat_interleave(cache.rows_per_block, dim=0)[:, None].expand(-1, self._count, -1)
         mine = causal & (own >= cache.starts.unsqueeze(-1))[:, None]
@@ -252,25 +261,6 @@ class _Attention:
 
 def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
-
-
-def _normed(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """Root-mean-square normalisation, in float32 at least."""
-    wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
-    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-    scale = norm.square_().div_(wide.shape[-1]).add_(epsilon).rsqrt_()
-    normed: Tensor = (wide * scale).to(hidden.dtype).mul_(weight)
-    return normed
-
-
-def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of ``(b, q, heads, d)``; the halves of the depth are a rotated pair."""
-    half = heads.shape[-1] // 2
-    left, right = heads[..., :half], heads[..., half:]
-    turned = torch.empty(heads.shape, dtype=heads.dtype, device=heads.device)
-    torch.mul(left, cos, out=turned[..., :half]).addcmul_(right, sin, value=-1)
-    torch.mul(right, cos, out=turned[..., half:]).addcmul_(left, sin)
-    return turned
 
 
 def _layer(layer: Any, adapter: str | None) -> _Layer:

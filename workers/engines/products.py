@@ -32,6 +32,27 @@ def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
     return out
 
 
+def multiplies_wide(weight: Tensor) -> bool:
+    """Whether this device multiplies matrices of such half-precision numbers into float32.
+
+    Products of two bfloat16 numbers are exact in float32, and so are their sums as good as those of float32
+    copies: which then need not exist, and run at a fraction of the rate.
+    """
+    if not weight.is_cuda or weight.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    try:
+        torch.mm(weight[:8, :8], weight[:8, :8].t(), out_dtype=torch.float32)
+    except (RuntimeError, TypeError):
+        return False
+    return True
+
+
+def wide_product(inputs: Tensor, weight: Tensor) -> Tensor:
+    """Half-precision inputs times a transposed half-precision weight, summed in float32."""
+    found: Tensor = torch.mm(inputs, weight.t(), out_dtype=torch.float32)
+    return found
+
+
 def _is_tiled(inputs: Tensor, columns: int) -> bool:
     if inputs.is_cuda or columns < _WIDE:
         return False

@@ -14,7 +14,7 @@ class Head:
 
     head_rows = 7
 
-    def scores(self, hidden, *, in_room=False):
+    def scores(self, hidden, *, in_room=False, checked=True):
         return hidden
 
 

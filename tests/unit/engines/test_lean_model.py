@@ -155,3 +155,25 @@ def test_other_architectures_are_left_to_transformers():
     assert not is_lean(LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=dynamic)))
     with pytest.raises(NotPlain):
         stack([torch.nn.Bilinear(2, 2, 2)], None)
+
+
+def test_a_fixed_grid_gives_the_same_numbers(model, ids):
+    """Where steps are recorded all columns are attended to, behind a mask, and the device counts them."""
+    want, lean = hidden_states(model, ids), LeanModel(model)
+    lengths = [5, 9, 7]
+    caches = prompts(lean, ids, lengths)
+    grid = gathered(caches, 2, 6)
+    rows = [0, 0, 1, 1, 2, 2]
+    grid.columns.fill_(float("nan"))  # what memory held before
+    grid.fix()
+    for step in range(3):
+        at = [lengths[row] + step for row in rows]
+        got = fed(lean, grid, ids, rows, at)[:, 0]
+        grid.used += 1
+        close(got, torch.stack([want[row, place] for row, place in zip(rows, at, strict=True)]))
+    assert int(grid.cursor) == grid.used == 3
+    # Rows of it go on in another grid.
+    grid = gathered([caches[0]], 2, 4, source=grid, rows=torch.tensor([1, -1]), longest=3)
+    grid.fix()
+    got = fed(lean, grid, ids, [0, 0], [lengths[0] + 3, lengths[0]])[:, 0]
+    close(got, torch.stack([want[0, lengths[0] + 3], want[0, lengths[0]]]))
