@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from workers.engines.causal_model import CausalModel
+from workers.engines.kernels import Kernel
 from workers.engines.policy import Policy, policy_log_probs
 
 # Elements of a law held at a time on a CPU: temporaries stay in the cache then, and need no fresh pages from
@@ -75,6 +76,8 @@ def _drawn(scores: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Te
         law = policy_log_probs(scores.double(), policy)
         tokens = inverse_transform(law, uniforms)
         return tokens, law.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    if scores.is_cuda:
+        return _drawn_on_gpu(scores, policy.temperature, uniforms)
     # Scores are float32 already. The exponential of a difference of two errs by one part in ten million, less
     # than the order of summation in the model's own products moves; sums of it are in float64.
     shifted = scores / policy.temperature if policy.temperature != 1 else scores
@@ -82,6 +85,38 @@ def _drawn(scores: Tensor, policy: Policy, uniforms: Tensor) -> tuple[Tensor, Te
     tokens, whole = _weighted(shifted.exp(), uniforms)
     logprobs = shifted.gather(-1, tokens.unsqueeze(-1)).double() - whole.log()
     return tokens, logprobs.squeeze(-1)
+
+
+def _drawn_on_gpu(scores: Tensor, temperature: float, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """As on a CPU, without weights that are written down: scores are read twice, the chosen block again."""
+    width = scores.shape[-1]
+    size = _BLOCKS[width > _LARGE]
+    top, total = _block_totals(scores, temperature, size)
+    block = _inverse(total, uniforms.unsqueeze(-1))
+    cumulative = total.cumsum(dim=-1)
+    whole = cumulative[:, -1:]
+    before = (cumulative - total).gather(-1, block)
+    place = block * size + torch.arange(size, device=scores.device)
+    inside = (scores.gather(-1, place.clamp(max=width - 1)) - top) / temperature
+    inside = inside.exp().masked_fill(place >= width, 0.0).double()
+    held = inside.sum(dim=-1, keepdim=True)
+    share = ((uniforms.unsqueeze(-1) * whole - before) / held).clamp_(0.0, 1.0 - 2**-53)
+    # Where scores are NaN, any token will do, so long as it exists.
+    tokens = (block * size + _inverse(inside, share)).clamp(max=width - 1)
+    logprobs = ((scores.gather(-1, tokens) - top) / temperature).double() - whole.log()
+    return tokens.squeeze(-1), logprobs.squeeze(-1)
+
+
+def _plain_block_totals(scores: Tensor, temperature: float, block_size: int) -> tuple[Tensor, Tensor]:
+    """Each row's largest score, and its blocks' masses over that one's. Shapes ``(b, 1)``, ``(b, n)``."""
+    top = scores.amax(dim=-1, keepdim=True)
+    weights = ((scores - top) / temperature).exp()
+    weights = torch.nn.functional.pad(weights, (0, -weights.shape[-1] % block_size))
+    blocks = weights.view(len(weights), -1, block_size)
+    return top, blocks.sum(dim=-1, dtype=torch.float64)
+
+
+_block_totals = Kernel(_plain_block_totals)
 
 
 def _weighted(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from workers.engines.errors import EngineAborted, NonFiniteLogits
 from workers.engines.lean_cache import LeanCache, gathered
 from workers.engines.policy import Policy, policy_log_probs
 from workers.engines.prefix_memory import Prefix
-from workers.engines.recorded_step import RECORD_AFTER, NotRecorded, RecordedStep, can_record
+from workers.engines.recorded_step import LEAST_ROOM, RECORD_AFTER, NotRecorded, RecordedStep, can_record
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class GridDecoder:
                     self._step()
                     self._note_fit(live)
                 while not self._wants_new_grid():
-                    if self._records and self._age >= RECORD_AFTER:
+                    if self._can_replay():
                         self._replay()
                     else:
                         self._step()
@@ -158,7 +158,7 @@ class GridDecoder:
             longest=longest,
         )
         self._age = 0
-        if self._records:
+        if self._model.device.type == "cuda":
             self._cache.fix()
         waiting = {int(self._owner[row]) for row in self._queue} | set(owners.tolist())
         self._prefixes = {owner: self._prefixes[owner] for owner in self._prefixes if owner in waiting}
@@ -185,6 +185,11 @@ class GridDecoder:
             law = policy_log_probs(self._model.logits(prefix.hidden), self._policy)
             self._prefixes[owner] = prefix, law
         return self._prefixes[owner]
+
+    def _can_replay(self) -> bool:
+        if not self._records or self._cache is None:
+            return False
+        return self._age >= RECORD_AFTER and self._cache.room >= LEAST_ROOM
 
     def _replay(self) -> None:
         """Record a step, and replay it until a new grid is wanted."""

@@ -11,7 +11,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.bias import causal_lower_right
 
 from workers.engines.lean_cache import LeanCache, empty_cache
 from workers.engines.lean_linear import StackedLinear, stack
@@ -161,8 +160,8 @@ class _Attention:
         """
         keys, values = self._cache.own(layer)[..., : self._columns, :]
         if self._count == 1 and not self._is_first:
-            if queries.is_cuda and self._cache.blocks.shape[-2]:
-                return self._step_on_gpu(layer, queries)
+            if queries.is_cuda and self._cache.cursor is not None:
+                return self._step_on_gpu(layer, queries, self._cache.cursor)
             return self._step(layer, queries, keys, values)
         if not self._is_first:
             keys, values = self._with_prompt(layer, 0, keys), self._with_prompt(layer, 1, values)
@@ -177,10 +176,12 @@ class _Attention:
         )
         return mixed.transpose(1, 2)
 
-    def _step_on_gpu(self, layer: int, queries: Tensor) -> Tensor:
-        own = self._cache.own(layer)[..., : self._columns, :]
-        prompt = self._cache.blocks[layer]
-        mixed = attention_step(queries[:, 0], own, self._own_mask, prompt, self._prompt_mask, self._scaling)
+    def _step_on_gpu(self, layer: int, queries: Tensor, cursor: Tensor) -> Tensor:
+        cache = self._cache
+        prompt = cache.blocks[layer]
+        mixed = attention_step(
+            queries[:, 0], cache.own(layer), cache.starts, cursor, prompt, cache.block_lengths, self._scaling
+        )
         return mixed.unsqueeze(1)
 
     def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -252,6 +253,8 @@ class _Attention:
         causal = own <= latest.unsqueeze(-1)
         if cache.has_even_blocks and cache.has_even_rows:
             if own.is_cuda:  # there a kernel skips what is not seen, where no mask is written out
+                from torch.nn.attention.bias import causal_lower_right  # with half of torch's compiler
+
                 return causal_lower_right(self._count, length + self._columns)
             return torch.cat([causal.new_ones((self._count, length)), causal], dim=-1)[None, None]
         rows = prompt.repeat_interleave(cache.rows_per_block, dim=0)[:, None].expand(-1, self._count, -1)

@@ -5,6 +5,8 @@ operations cost more than the products between them. Without a compiler at hand 
 are written.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -36,9 +38,10 @@ def gated(both: Tensor) -> Tensor:
 def attention_step(
     queries: Tensor,
     own: Tensor,
-    own_mask: Tensor | None,
+    starts: Tensor,
+    cursor: Tensor,
     prompt: Tensor,
-    prompt_mask: Tensor | None,
+    lengths: Tensor,
     scaling: float,
 ) -> Tensor:
     """Attention of one token a row to its own row and to the prompt of its block, one softmax over both.
@@ -46,51 +49,44 @@ def attention_step(
     Args:
         queries: Shape ``(n * r, heads, d)``.
         own: Keys and values. Shape ``(2, n * r, key_heads, columns, d)``.
-        own_mask: Added to the scores. Shape ``(n * r, columns)``.
-        prompt: Keys and values. Shape ``(2, n, key_heads, p, d)``.
-        prompt_mask: Added to the scores. Shape ``(n, p)``.
+        starts: Each row's first own column. Shape ``(n * r,)``.
+        cursor: The column of the tokens being fed, the last that is attended to. Shape ``(1,)``.
+        prompt: Keys and values, at least one token's. Shape ``(2, n, key_heads, p, d)``.
+        lengths: Tokens of each prompt, positive. Shape ``(n,)``.
         scaling: Of the queries.
 
     Returns:
         Shape ``(n * r, heads, d)``.
     """
     step = _attention_on_gpu if queries.is_cuda else _attention
-    return step(queries, own, own_mask, prompt, prompt_mask, scaling)
+    return step(queries, own, starts, cursor, prompt, lengths, scaling)
 
 
 def _attention(
     queries: Tensor,
     own: Tensor,
-    own_mask: Tensor | None,
+    starts: Tensor,
+    cursor: Tensor,
     prompt: Tensor,
-    prompt_mask: Tensor | None,
+    lengths: Tensor,
     scaling: float,
 ) -> Tensor:
     rows, heads, depth = queries.shape
-    blocks, key_heads = prompt.shape[1], prompt.shape[2]
-    each, group = rows // blocks, heads // key_heads
+    key_heads, each = own.shape[2], rows // prompt.shape[1]
     wide = torch.promote_types(queries.dtype, torch.float32)
-    scaled = (queries * scaling).view(rows, key_heads, group, depth)
-    together = scaled.view(blocks, each, key_heads, group, depth).transpose(1, 2)
-    together = together.reshape(blocks, key_heads, each * group, depth)
-    to_own = (scaled @ own[0].transpose(-1, -2)).to(wide)
-    to_prompt = (together @ prompt[0].transpose(-1, -2)).to(wide)
-    if own_mask is not None:
-        to_own = to_own + own_mask[:, None, None]
-    if prompt_mask is not None:
-        to_prompt = to_prompt + prompt_mask[:, None, None]
-    # Back to rows: there the two halves of a softmax meet.
-    to_prompt = to_prompt.view(blocks, key_heads, each, group, -1).transpose(1, 2)
-    to_prompt = to_prompt.reshape(rows, key_heads, group, -1)
-    top = torch.maximum(to_own.amax(-1, keepdim=True), to_prompt.amax(-1, keepdim=True))
-    of_own, of_prompt = (to_own - top).exp(), (to_prompt - top).exp()
-    total = of_own.sum(-1, keepdim=True) + of_prompt.sum(-1, keepdim=True)
-    of_own, of_prompt = (of_own / total).to(queries.dtype), (of_prompt / total).to(queries.dtype)
-    shared = of_prompt.view(blocks, each, key_heads, group, -1).transpose(1, 2)
-    shared = shared.reshape(blocks, key_heads, each * group, -1) @ prompt[1]
-    shared = shared.view(blocks, key_heads, each, group, depth).transpose(1, 2)
-    mixed = of_own @ own[1] + shared.reshape(rows, key_heads, group, depth)
-    return mixed.view(rows, heads, depth)
+    scaled = (queries * scaling).view(rows, key_heads, heads // key_heads, depth)
+    keys, values = (
+        torch.cat([of_block.repeat_interleave(each, dim=0), of_row], dim=-2)
+        for of_block, of_row in zip(prompt, own, strict=True)
+    )
+    scores = (scaled @ keys.transpose(-1, -2)).to(wide)
+    column = torch.arange(own.shape[-2], device=queries.device)
+    place = torch.arange(prompt.shape[-2], device=queries.device)
+    of_prompt = (place < lengths.unsqueeze(-1)).repeat_interleave(each, dim=0)
+    of_row = (column >= starts.unsqueeze(-1)) & (column <= cursor)
+    seen = torch.cat([of_prompt, of_row], dim=-1)[:, None, None]
+    weights = scores.masked_fill(~seen, float("-inf")).softmax(dim=-1).to(queries.dtype)
+    return (weights @ values).view(rows, heads, depth)
 
 
 def _normed(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -132,8 +128,14 @@ def _plainly_gated(both: Tensor) -> Tensor:
     return functional.silu(gate) * up
 
 
+def _in_triton(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    from workers.engines import attention_kernel  # only builds for GPUs bring Triton
+
+    return attention_kernel.attention_step
+
+
+_attention_on_gpu = Kernel(_attention, _in_triton)
 # Written for a compiler: without memory to reuse, which on a CPU is what counts.
-_attention_on_gpu = Kernel(_attention)
 _normed_on_gpu = Kernel(_plainly_normed)
 _turned_on_gpu = Kernel(_plainly_turned)
 _gated_on_gpu = Kernel(_plainly_gated)

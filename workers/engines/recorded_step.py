@@ -13,8 +13,11 @@ from workers.engines.drawing import draw
 from workers.engines.lean_cache import LeanCache
 from workers.engines.policy import Policy
 
-RECORD_AFTER: Final = 4
-"""Steps of a grid after which recording one, which takes about as long as two, is expected to pay."""
+RECORD_AFTER: Final = 1
+"""Steps of a grid before one is recorded, so that every kernel is compiled and loaded by then."""
+
+LEAST_ROOM: Final = 4
+"""Columns that must be free: recording a step takes about as long as running one."""
 
 _AHEAD: Final = 2
 """Steps under way at most: the host notes the tokens of one while the device computes the next."""
@@ -69,10 +72,8 @@ class RecordedStep:
         self._under_way: deque[tuple[Tensor, torch.cuda.Event]] = deque()
         self._launched = 0
         self._graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize(device)
         try:
-            with torch.cuda.graph(self._graph):
-                self._advance()
+            self._record()
         except RuntimeError as error:
             raise NotRecorded(type(error).__name__) from error
 
@@ -106,6 +107,18 @@ class RecordedStep:
         done.synchronize()
         tokens, logprobs = host.numpy()
         return tokens.astype(np.int64), logprobs.copy()
+
+    def _record(self) -> None:
+        # `torch.cuda.graph` would give all cached memory back to the device each time.
+        stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            self._graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                self._advance()
+            finally:
+                self._graph.capture_end()
+        torch.cuda.current_stream().wait_stream(stream)
 
     def _advance(self) -> None:
         hidden = self._model.extend(self._cache, self._tokens.unsqueeze(-1))[:, -1]

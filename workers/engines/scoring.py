@@ -21,7 +21,7 @@ from workers.engines.prefix_cache import repeated
 from workers.engines.prefix_memory import Prefix
 from workers.engines.token_scores import position_numbers
 
-_BATCH_TOKENS: Final = {False: 1024, True: 4096}
+_BATCH_TOKENS: Final = {False: 1024, True: 32_768}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def score_pair(
         chunk: Positions whose full-vocabulary rows exist at a time, at most; by default what keeps them at
             24 MB a model, whatever the lengths and the vocabulary.
         max_batch_tokens: Completion tokens, padding included, read together; halved when memory runs out. By
-            default 1,024 on a CPU, whose products run no faster beyond, and 4,096 on a GPU.
+            default 1,024 on a CPU, whose products run no faster beyond, and 32,768 on a GPU.
         keeps_states: Whether other models score these completions too, so that the sampler's hidden states
             are kept in its `states`.
         drawn_here: Whether the sampler drew the completions from this prompt under this policy: then no token

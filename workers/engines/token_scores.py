@@ -8,6 +8,7 @@ from torch import Tensor
 from workers.engines.causal_model import CausalModel
 from workers.engines.divergence import token_entropy, token_kl
 from workers.engines.exclusion import exclusions
+from workers.engines.kernels import Kernel
 from workers.engines.policy import Policy, policy_log_probs
 
 # Elements of a law held at a time on a CPU; see `drawing`.
@@ -88,7 +89,8 @@ def _numbers(
     ids = tokens.to(mine.device)
     same_width = theirs is None or theirs.shape[-1] == mine.shape[-1]
     if not policy.is_truncating and same_width and mine.dtype == torch.float32:
-        table = _untruncated(mine, theirs, ids, policy.temperature)
+        numbers = _untruncated_on_gpu if mine.is_cuda else _untruncated
+        table = numbers(mine, theirs, ids, policy.temperature)
         # A zero needs its cause, which the general way finds; without truncation it is next to impossible.
         if bool((table[1] > float("-inf")).all()):
             return Numbers(table.cpu(), [""] * len(tokens))
@@ -130,6 +132,28 @@ def _untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: 
     gap = (log_total - other_total.log()).float()
     ratio = shifted.sub_(other).sub_(gap.unsqueeze(-1)).masked_fill_(weights == 0, 0.0)
     return torch.stack([own, judged, _divergence(weights, total, ratio), entropy])
+
+
+def _plainly_untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: float) -> Tensor:
+    """As `_untruncated`, without a look at any element, so that sums need no memory for their terms."""
+    shifted, weights, total = _shifted(mine, temperature)
+    log_total = total.log()
+    own = _at(shifted, ids) - log_total
+    mean = (shifted * weights).masked_fill(weights == 0, 0.0).sum(-1, dtype=torch.float64)
+    entropy = log_total - mean / total
+    if theirs is None:
+        return torch.stack([own, own, torch.zeros_like(own), entropy])
+    other, _, other_total = _shifted(theirs, temperature)
+    judged = _at(other, ids) - other_total.log()
+    gap = (log_total - other_total.log()).float().unsqueeze(-1)
+    ratio = (shifted - other - gap).masked_fill(weights == 0, 0.0)
+    far = (ratio * weights).sum(dim=-1, dtype=torch.float64) / total
+    terms = torch.expm1((-ratio).clamp(max=80.0)) + ratio
+    near = (terms * weights).sum(dim=-1, dtype=torch.float64) / total
+    return torch.stack([own, judged, near.where(far < _NEAR, far).clamp(min=0.0), entropy])
+
+
+_untruncated_on_gpu = Kernel(_plainly_untruncated)
 
 
 def _divergence(weights: Tensor, total: Tensor, ratio: Tensor) -> Tensor:

@@ -4,8 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workers.engines import drawing
 from workers.engines.drawing import draw, inverse_transform
 from workers.engines.errors import NonFiniteLogits
+from workers.engines.kernels import Kernel
 from workers.engines.policy import Policy, policy_log_probs
 
 
@@ -77,3 +79,28 @@ def test_scores_that_are_no_law_are_refused(reference):
     hidden = torch.full((2, 16), float("nan"))
     with pytest.raises(NonFiniteLogits):
         draw(reference, hidden, Policy(), torch.zeros(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("width", [5, 300, 513, 1000, 9000])
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_the_way_of_a_gpu_draws_the_same(width, temperature, monkeypatch):
+    monkeypatch.setattr(Kernel, "enabled", False)
+    scores = laws(5, 60, width)
+    scores[:, 3 : width // 2 + 1] = -torch.inf
+    uniforms = torch.from_numpy(np.random.default_rng(6).random(60))
+    uniforms[:2] = torch.tensor([0.0, float(np.nextafter(1.0, 0.0))], dtype=torch.float64)
+    want = draw(Head(), scores, Policy(temperature=temperature), uniforms)
+    got = drawing._drawn_on_gpu(scores, temperature, uniforms)
+    assert torch.equal(got[0], want[0])
+    torch.testing.assert_close(got[1], want[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_way_of_a_gpu_marks_rows_that_have_no_law(monkeypatch):
+    monkeypatch.setattr(Kernel, "enabled", False)
+    scores = laws(7, 4, 700)
+    scores[1, 650], scores[2, 3] = torch.nan, torch.inf
+    uniforms = torch.full((4,), 0.999, dtype=torch.float64)
+    tokens, logprobs = drawing._drawn_on_gpu(scores.cuda(), 1.0, uniforms.cuda())
+    assert logprobs.isnan().tolist() == [False, True, True, False]
+    assert (tokens < 700).all()

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workers.engines import token_scores
 from workers.engines.divergence import token_entropy, token_kl
+from workers.engines.kernels import Kernel
 from workers.engines.policy import Policy, policy_log_probs
 from workers.engines.token_scores import position_numbers
 
@@ -19,6 +21,14 @@ class Head:
         return hidden
 
 
+@pytest.fixture(params=["CPU", "GPU"])
+def way(request, monkeypatch):
+    """The numbers are computed in two ways: for a CPU, and for the compiler of a GPU."""
+    monkeypatch.setattr(Kernel, "enabled", False)
+    if request.param == "GPU":
+        monkeypatch.setattr(token_scores, "_untruncated", token_scores._untruncated_on_gpu)
+
+
 def scores(seed, rows, width, spread=3.0):
     return torch.from_numpy(np.random.default_rng(seed).normal(0, spread, (rows, width))).float()
 
@@ -27,7 +37,7 @@ def numbers(mine, theirs, tokens, policy, **kwargs):
     return position_numbers(Head(), Head(), (mine, theirs), tokens, policy, **kwargs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10**6),
     width=st.sampled_from([2, 7, 512, 6000]),
@@ -35,7 +45,7 @@ def numbers(mine, theirs, tokens, policy, **kwargs):
     temperature=st.sampled_from([1.0, 0.7]),
     holes=st.booleans(),
 )
-def test_float32_elements_give_the_float64_numbers(seed, width, distance, temperature, holes):
+def test_float32_elements_give_the_float64_numbers(way, seed, width, distance, temperature, holes):
     mine = scores(seed, 20, width)
     theirs = mine + distance * scores(seed + 1, 20, width, 1.0)
     if holes and width > 2:
@@ -53,7 +63,7 @@ def test_float32_elements_give_the_float64_numbers(seed, width, distance, temper
     assert set(causes) == {""}
 
 
-def test_equal_scores_of_two_models_have_no_divergence():
+def test_equal_scores_of_two_models_have_no_divergence(way):
     mine = scores(3, 30, 4000)
     table, _ = numbers(mine, mine.clone(), mine.argmax(-1), Policy())
     assert (table[2] == 0).all()
