@@ -3,6 +3,10 @@ FROM python:3.11-slim
 ARG TORCH=cpu
 # A volume that is first mounted at /data belongs to whoever owns the folder in the image.
 RUN useradd --create-home --uid 10001 tiltscope && install -d -o 10001 -g 10001 /data
+# Kernels for a GPU are compiled where they run; without a compiler the engine is slower, and right.
+# hadolint ignore=DL3008
+RUN if [ "$TORCH" = cuda ]; then apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*; fi
 WORKDIR /app
 COPY constraints constraints
 COPY pyproject.toml README.md LICENSE ./

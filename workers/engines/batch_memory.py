@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, Self
+
+import torch
+
+from workers.engines.causal_model import CausalModel
+
+CPU_ROWS: Final = 512
+GPU_ROWS: Final = 4_096
+CPU_TOKENS: Final = 32_768
+"""What is decoded together unless settings say otherwise; why is said there."""
 
 GROW_AFTER: Final = 8
 """Batches that must fit in a row before a larger one is tried: each failed try costs one batch."""
@@ -37,6 +46,33 @@ class BatchSize:
         if self._fitted >= GROW_AFTER:
             self.size = min(self.most, 2 * self.size)
             self._fitted = 0
+
+
+class BatchLimits(NamedTuple):
+    """What is decoded together at most: rows, and tokens whose keys and values are held."""
+
+    rows: int
+    tokens: int
+
+    @classmethod
+    def of(cls, model: CausalModel, rows: int | None = None, tokens: int | None = None) -> Self:
+        """Those given, and otherwise what suits the model's device.
+
+        Args:
+            model: Whose rows are decoded.
+            rows: The limit on rows, if one is set.
+            tokens: The limit on tokens, if one is set.
+        """
+        gpu = model.device.type == "cuda"
+        if tokens is None:
+            tokens = max(1, _free_bytes(model.device) // (2 * model.token_bytes)) if gpu else CPU_TOKENS
+        return cls(rows or (GPU_ROWS if gpu else CPU_ROWS), tokens)
+
+
+def _free_bytes(device: torch.device) -> int:
+    """Memory of a GPU that is free, or kept by torch and not in use."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 @dataclass(slots=True)

@@ -119,6 +119,14 @@ class CausalModel:
         self._lean = self._own_forward()
 
     @property
+    def token_bytes(self) -> int:
+        """What keys and values of a token take."""
+        config = self.model.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        depth = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * heads * depth * self.dtype.itemsize)
+
+    @property
     def is_lean(self) -> bool:
         """Whether this model computes by `LeanModel`, which found the numbers of transformers' forward."""
         return self._lean is not None

@@ -138,15 +138,21 @@ class _Attention:
     def __init__(self, cache: LeanCache, count: int, scaling: float) -> None:
         self._cache, self._count, self._scaling = cache, count, scaling
         self._columns = cache.attended(count)
-        own = torch.arange(self._columns, device=cache.starts.device)
+        self._is_first = cache.blocks.shape[-2] == 0 and cache.used == 0
         self._prompt_mask: Tensor | None = None
+        self._own_mask: Tensor | None = None
+        self._span_mask: Tensor | None = None
+        if cache.cursor is not None and cache.starts.is_cuda:
+            return  # there a kernel reads ages and lengths, and needs no mask
+        own = torch.arange(self._columns, device=cache.starts.device)
         if not cache.has_even_blocks:
             seen = torch.arange(cache.blocks.shape[-2], device=own.device) < cache.block_lengths.unsqueeze(-1)
             self._prompt_mask = _additive(seen, cache.blocks.dtype)
         mine = cache.seen(own)
-        self._own_mask = None if mine is None else _additive(mine, cache.blocks.dtype)
-        self._is_first = cache.blocks.shape[-2] == 0 and cache.used == 0
-        self._span_mask = None if self._is_first or count == 1 else self._visible(own)
+        if mine is not None:
+            self._own_mask = _additive(mine, cache.blocks.dtype)
+        if not self._is_first and count > 1:
+            self._span_mask = self._visible(own)
 
     def __call__(self, layer: int, queries: Tensor) -> Tensor:
         """Attend.

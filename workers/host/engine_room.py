@@ -41,13 +41,15 @@ class EngineRoom:
     Args:
         capacity: Bases held at once; a pair and its next candidate fit in three.
         threads: Torch's threads.
+        gpu_precision: Of the weights on a GPU; on a CPU they are float32.
     """
 
-    def __init__(self, *, capacity: int, threads: int) -> None:
+    def __init__(self, *, capacity: int, threads: int, gpu_precision: torch.dtype = torch.bfloat16) -> None:
         torch.set_num_threads(threads)
         transformers_logging.disable_progress_bar()  # a log file is no terminal
         self._capacity = capacity
         self._device = device()
+        self._precision = gpu_precision if self._device == "cuda" else torch.float32
         self._held: OrderedDict[str, _Resident] = OrderedDict()
 
     @property
@@ -110,7 +112,7 @@ class EngineRoom:
 
     def _load(self, participant: Participant) -> TransformersEngine:
         folder = _present(participant, participant.base_path or participant.path)
-        engine = load_engine(folder, device=self._device)
+        engine = load_engine(folder, device=self._device, dtype=self._precision)
         found = (engine.identity.weights_digest, engine.identity.tokenizer_digest)
         if found != (participant.weights_digest, participant.tokenizer_digest):
             raise _changed(participant)

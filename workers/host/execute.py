@@ -9,7 +9,7 @@ import structlog
 
 from api_schemas.results import ResultDocument
 from api_schemas.rows import PromptRow
-from workers.engines.batch_memory import BatchMemory
+from workers.engines.batch_memory import BatchLimits, BatchMemory
 from workers.engines.known_answer import known_answer
 from workers.host.context import HostContext
 from workers.host.engine_room import device
@@ -84,14 +84,15 @@ def _sample(shard: Shard) -> Reply:
     known = present_samples(
         shard.spec, stream.name, shard.items, model, shard.cached_samples(), chat_template=template
     )
+    limits = BatchLimits.of(model, settings.batch_size, settings.batch_tokens)
     drawn = sample_items(
         shard.spec,
         stream.name,
         known.missing,
         model,
         chat_template=template,
-        batch_size=settings.batch_size,
-        batch_tokens=settings.batch_tokens,
+        batch_size=limits.rows,
+        batch_tokens=limits.tokens,
         should_stop=context.aborted,
         on_progress=lambda done: context.progress(known.samples.num_rows + done),
         memory=context.cache.setdefault("batch_memory", BatchMemory()),

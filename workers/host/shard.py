@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import structlog
+import torch
 
 from ledger.errors import ArtefactCorrupt
 from workers.errors import Aborted
@@ -41,7 +42,9 @@ class Shard:
         if "room" not in self.context.cache:
             settings = self.context.settings
             self.context.cache["room"] = EngineRoom(
-                capacity=settings.resident_models, threads=settings.threads
+                capacity=settings.resident_models,
+                threads=settings.threads,
+                gpu_precision=getattr(torch, settings.gpu_precision),
             )
         room: EngineRoom = self.context.cache["room"]
         return room

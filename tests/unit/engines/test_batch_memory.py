@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engines.batch_memory import GROW_AFTER, BatchMemory, BatchSize
+from workers.engines.batch_memory import GROW_AFTER, BatchLimits, BatchMemory, BatchSize
 
 
 def test_halved_at_once_and_grown_back_after_successes():
@@ -45,3 +45,13 @@ def test_each_model_and_length_has_its_own():
     assert memory.size_for("b", 100, 64).size == 64
     assert memory.size_for("a", 100, 16).size == 16
     assert memory.size_for("a", 100, 64).size <= 64
+
+
+def test_limits_suit_the_device_unless_they_are_set(reference):
+    assert BatchLimits.of(reference) == (512, 32_768)
+    assert BatchLimits.of(reference, 7, 900) == (7, 900)
+
+
+def test_a_token_takes_what_a_read_prompt_takes(reference, gpt2):
+    assert reference.read([2] * 20).bytes == 20 * reference.token_bytes
+    assert gpt2.read([2] * 20).bytes == 20 * gpt2.token_bytes

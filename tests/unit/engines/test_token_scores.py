@@ -54,7 +54,7 @@ def test_float32_elements_give_the_float64_numbers(way, seed, width, distance, t
     table, causes = numbers(mine, theirs, tokens, policy)
     one, two = (policy_log_probs(x.double(), policy) for x in (mine, theirs))
     at = tokens[:, None]
-    close = {"rtol": 0, "atol": 3e-6}
+    close = {"rtol": 3e-7, "atol": 3e-6}  # float32 of scores some tens of nats apart
     torch.testing.assert_close(table[0], one.gather(-1, at)[:, 0], **close)
     torch.testing.assert_close(table[1], two.gather(-1, at)[:, 0], **close)
     torch.testing.assert_close(table[3], token_entropy(one), **close)
