@@ -158,7 +158,7 @@ def _searched(probs: Tensor, cdf: Tensor, uniforms: Tensor) -> Tensor:
     if probs.is_cuda:
         # NaN sorts behind all: an index outside would end the process.
         token = token.clamp(max=probs.shape[-1] - 1)
-    # To look whether it is needed takes a GPU longer than to do it for one uniform a law, and may not be recorded.
+    # For one uniform a law, to look whether it is needed takes a GPU longer than to do it.
     is_done_anyway = probs.is_cuda and token.shape[-1] == 1
     if is_done_anyway or bool((probs.gather(-1, token) == 0).any()):
         # Parallel prefix sums on a GPU may step by an ulp across a token of probability zero.
