@@ -1,7 +1,7 @@
 """What all models say of the demonstrations, and the teacher of the sides: the result's `demonstrations`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workers.estimators.bootstrap_weights import BootstrapWeights
-from workers.estimators.dataset import mean_over_prompts
+from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.demonstrations import (
     NO_TEACHER,
     ZERO,
@@ -26,8 +26,10 @@ from workers.estimators.demonstrations import (
 from workers.estimators.difference import difference
 from workers.estimators.estimate import Estimate
 from workers.estimators.kl import KLResult
+from workers.estimators.resampling import bounded_interval
 from workers.pipelines.committed import Committed
 from workers.pipelines.document import Json, estimate_json, mean_json
+from workers.pipelines.generators import generator
 from workers.pipelines.prompt_result import CONFIDENCE
 from workers.pipelines.spec import CANDIDATE, REFERENCE, TEACHER, AnalysisSpec, PromptSpec
 from workers.pipelines.streams import DEMONSTRATIONS
@@ -172,14 +174,19 @@ def demonstrations_section(spec: AnalysisSpec, found: Sequence[PromptDemonstrati
     def mean(estimates: Sequence[Estimate], least: float = -np.inf, most: float = np.inf) -> Json:
         return mean_json(mean_over_prompts(estimates, CONFIDENCE, least=least, most=most, families=families))
 
-    def both(figure: Callable[[ScoredDemonstrations], Estimate], unit: str, **ends: float) -> Json:
+    def share(estimates: Sequence[Estimate]) -> Json:
+        return mean_json(_mean_share(estimates, families, generator(spec, "demonstrations")))
+
+    def both(
+        figure: Callable[[ScoredDemonstrations], Estimate], unit: str, over: Callable[..., Json] = mean
+    ) -> Json:
         missing = Estimate.undefined(UNSCORED, unit)
         return {
-            REFERENCE: mean([figure(one.reference) for one in found], **ends),
-            CANDIDATE: mean(
-                [missing if one.candidate is None else figure(one.candidate) for one in found], **ends
-            ),
+            REFERENCE: over([figure(one.reference) for one in found]),
+            CANDIDATE: over([missing if one.candidate is None else figure(one.candidate) for one in found]),
         }
+
+    prices = partial(mean, least=0.0)
 
     changes = [
         _unknown(UNSCORED) if one.candidate is None else cross_entropy_change(one.reference, one.candidate)
@@ -188,11 +195,11 @@ def demonstrations_section(spec: AnalysisSpec, found: Sequence[PromptDemonstrati
     return {
         "count": sum(one.reference.log_prob.size for one in found),
         "cross_entropy": {
-            **both(cross_entropy, "nats", least=0.0),
+            **both(cross_entropy, "nats", prices),
             "change": mean(changes),
         },
-        "cross_entropy_per_token": both(cross_entropy_per_token, "nats/token", least=0.0),
-        "atypical_share": mean([_atypical(one.typicality) for one in found], 0.0, 1.0),
+        "cross_entropy_per_token": both(cross_entropy_per_token, "nats/token", prices),
+        "atypical_share": share([_atypical(one.typicality) for one in found]),
         "kl_from_teacher": both(kl_from_teacher, "nats"),
         "kl_to_teacher": {
             **{
@@ -204,10 +211,27 @@ def demonstrations_section(spec: AnalysisSpec, found: Sequence[PromptDemonstrati
             side: mean([one.to_teacher[side].k1 for one in found]) for side in (REFERENCE, CANDIDATE)
         },
         "coverage": [
-            {"n": n, **both(partial(coverage, least=n), "probability", least=0.0, most=1.0)}
+            {"n": n, **both(partial(coverage, least=n), "probability", share)}
             for n in sorted({spec.budget.k_use, spec.budget.k_probe})
         ],
     }
+
+
+def _mean_share(
+    estimates: Sequence[Estimate], families: Sequence[str], rng: np.random.Generator
+) -> PromptMean:
+    """A mean of shares, whose interval stays wide where few prompts all show none, or all."""
+    mean = mean_over_prompts(estimates, CONFIDENCE, least=0.0, most=1.0, families=families)
+    known = [
+        (one.value, family) for one, family in zip(estimates, families, strict=True) if one.value is not None
+    ]
+    if len(known) < 2:
+        return mean
+    values, labels = zip(*known, strict=True)
+    low, high = bounded_interval(values, rng, confidence=CONFIDENCE, families=labels)
+    # Where all are equal they show no spread, which is no certainty.
+    error = mean.population.std_error or None
+    return mean._replace(population=replace(mean.population, ci_low=low, ci_high=high, std_error=error))
 
 
 def _approach(found: PromptDemonstrations) -> Estimate:

@@ -24,7 +24,7 @@ def worlds(count=10, v=4):
 
 
 def run_of(prompts, **changes):
-    budget = {"samples_per_prompt": PILOT, "max_samples_per_prompt": PILOT}
+    budget = {"samples_per_prompt": PILOT, "max_samples_per_prompt": PILOT, **changes.pop("budget", {})}
     return planted_run(prompts, budget=budget, **changes)
 
 
@@ -84,6 +84,18 @@ def test_the_demonstrations_are_scored_by_the_teacher(prompts, found):
     assert document.demonstrations.kl_from_teacher.candidate.value == pytest.approx(ratios.mean())
     first = document.demonstrations.coverage[0]
     assert first.candidate.value == pytest.approx(np.mean(ratios >= np.log(first.n)))
+
+
+def test_shares_that_no_prompt_shows_are_not_surely_zero(prompts):
+    """Ten prompts of ten families: no demonstration is 10^6 times likelier under its law than under a model.
+
+    Clopper and Pearson for 0 of 10: 1 - 0.025^(1/10).
+    """
+    document, _ = found_of(prompts, budget={"k_use": 1, "k_probe": 1_000_000})
+    none, some = document.demonstrations.coverage[1].candidate, document.demonstrations.coverage[0].candidate
+    assert (none.value, none.ci_low, none.std_error) == (0.0, 0.0, None)
+    assert none.ci_high == pytest.approx(1 - 0.025 ** (1 / 10))
+    assert 0.0 < some.ci_low < some.value < some.ci_high < 1.0
 
 
 def test_the_frame_names_the_teacher(found):
