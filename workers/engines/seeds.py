@@ -28,6 +28,7 @@ def stream_key(
     policy: Mapping[str, object],
     seed: int,
     stream: str,
+    precision: str = "float32",
 ) -> str:
     """The name of a stream of samples, as 64 hex digits.
 
@@ -39,8 +40,9 @@ def stream_key(
         policy: `Policy.canonical()`.
         seed: The analysis's seed.
         stream: The participant, e.g. `reference`: two participants with one model never share draws.
+        precision: Of the weights in memory: rounded ones are another law, whose samples are not this one's.
     """
-    parts = [
+    parts: list[object] = [
         SAMPLER_VERSION,
         weights_digest,
         adapter_digest,
@@ -49,6 +51,7 @@ def stream_key(
         dict(policy),
         seed,
         stream,
+        *([] if precision == "float32" else [precision]),
     ]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()

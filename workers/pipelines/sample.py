@@ -37,6 +37,7 @@ def key_of(spec: AnalysisSpec, stream: str, prompt_ids: Sequence[int], model: Ca
         policy=spec.streams[stream].policy.canonical(),
         seed=spec.seed,
         stream=spec.streams[stream].draws_as,
+        precision=str(model.dtype).removeprefix("torch."),
     )
 
 

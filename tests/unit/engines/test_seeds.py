@@ -54,6 +54,7 @@ def test_values_are_those_of_philox_with_the_key_of_the_stream():
         {"policy": Policy(temperature=0.5).canonical()},
         {"seed": 1},
         {"stream": "candidate"},
+        {"precision": "bfloat16"},
     ],
 )
 def test_every_part_changes_the_stream(change):
@@ -62,6 +63,7 @@ def test_every_part_changes_the_stream(change):
 
 def test_key_is_stable():
     assert stream_key(**PARTS) == KEY
+    assert stream_key(**PARTS, precision="float32") == KEY
     assert len(KEY) == 64
 
 
