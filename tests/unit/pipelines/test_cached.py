@@ -1,6 +1,7 @@
 """Samples that are there already and samples drawn now make the table that one draw would have made."""
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_run import request
@@ -17,9 +18,12 @@ ITEMS = [(0, 2, 6), (2, 0, 3)]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cached") / "tiny"
-    build_tiny_model(folder, vocabulary="=+0123456789")
+def folder(tmp_path_factory):
+    return build_tiny_model(tmp_path_factory.mktemp("cached") / "tiny", vocabulary="=+0123456789")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
     return load_engine(folder)
 
 
@@ -66,12 +70,13 @@ def test_a_row_gets_the_place_it_has_here(spec, model):
     assert known.samples["prompt_id"].to_pylist() == ["p2"] * 3
 
 
-def test_only_under_the_very_key(spec, model):
-    """Another seed, stream or prompt is another draw, whatever a cache says."""
+def test_only_under_the_very_key(spec, model, folder):
+    """Another seed, stream, prompt or precision is another draw, whatever a cache says."""
     others = [
         draw(spec_of(PROMPTS, seed=99), model, ITEMS),
         draw(spec, model, ITEMS, stream="candidate"),
         draw(spec, model, [(1, 0, 6)]),
+        draw(spec, load_engine(folder, dtype=torch.bfloat16), ITEMS),
     ]
     known = present_samples(spec, "reference", ITEMS, model, others)
     assert known.samples.num_rows == 0
