@@ -48,10 +48,10 @@ def judged_by_ids(spec: AnalysisSpec, tokenizer: Any, prompts: Iterable[int]) ->
         tokenizer: Of the model whose samples are to be judged: each writes a text by its own.
         prompts: Indices of the prompts.
     """
+    wanted = [spec.prompts[index] for index in set(prompts)]
     ids = {
-        index: tuple(tuple(written_ids(tokenizer, prompt, text)) for text in prompt.key.demonstrations)
-        for index in set(prompts)
-        for prompt in (spec.prompts[index],)
+        prompt.index: tuple(tuple(written_ids(tokenizer, prompt, text)) for text in prompt.key.demonstrations)
+        for prompt in wanted
     }
     return _with_keys(spec, ids)
 
