@@ -22,6 +22,34 @@ LEDGER_MUTATIONS: Final = (
         LEDGER + "test_faults.py::test_every_history_ends_once_with_each_sample_once",
     ),
     Mutation(
+        "the end of a shard closes a round of which another is open",
+        "ledger/commits.py",
+        " and not has_open_shards(conn, analysis.id):",
+        ":",
+        LEDGER + "test_commit_and_claim.py::test_the_last_shard_of_a_round_closes_it_once",
+    ),
+    Mutation(
+        "the end of a shard plans on after the analysis was told to end",
+        "ledger/commits.py",
+        "if analysis.finish_as is None and not has_open_shards",
+        "if not has_open_shards",
+        LEDGER + "test_commit_and_claim.py::test_one_that_ends_unplanned_is_not_planned_either",
+    ),
+    Mutation(
+        "who has lost a lease claims the next shard",
+        "ledger/commits.py",
+        "            return False, None\n",
+        "            return False, None if claimer is None else claim_within(conn, claimer)\n",
+        LEDGER + "test_commit_and_claim.py::test_who_has_lost_its_lease_changes_and_claims_nothing",
+    ),
+    Mutation(
+        "a lock is awaited while another is held",
+        "ledger/claims.py",
+        "(_claim_from(conn, row.id, claimer, skip_locked=True) for row in ranked)",
+        "(_claim_from(conn, row.id, claimer, skip_locked=False) for row in ranked)",
+        LEDGER + "test_commit_and_claim.py::test_on_postgresql_nobody_waits_for_another_lock",
+    ),
+    Mutation(
         "the reconciler lets leases run for ever",
         "workers/reconciler/recovery.py",
         '            ("leases_expired", expire_leases),\n',
@@ -31,7 +59,7 @@ LEDGER_MUTATIONS: Final = (
     Mutation(
         "the reconciler closes no round",
         "ledger/recovery.py",
-        "    insert_plan(conn, analysis._asdict(), last_round(conn, analysis.id))\n",
+        "    close_round(conn, analysis)\n",
         "",
         LEDGER + "test_recovery.py::TestCloseRounds::test_waits_for_every_shard",
     ),

@@ -1,23 +1,24 @@
 """One row for every time a shard was claimed: the audit of epochs, and where cost is summed."""
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from ledger.clock import now_us
 from ledger.tables import attempts, shards
 from ledger.workers import WorkerIdentity
 
 
-def begin(conn: Connection, *, shard_id: str, epoch: int, tenant_id: str, worker: WorkerIdentity) -> None:
-    """Record that ``worker`` holds the shard under ``epoch``."""
+def begin(conn: Connection, shard: Row[Any], worker: WorkerIdentity) -> None:
+    """Record that ``worker`` holds the shard, a row just claimed, under its epoch and from its start."""
     row = {
-        "shard_id": shard_id,
-        "epoch": epoch,
-        "tenant_id": tenant_id,
+        "shard_id": shard.id,
+        "epoch": shard.epoch,
+        "tenant_id": shard.tenant_id,
         "worker_id": worker.id,
         "boot_id": worker.boot_id,
-        "started_at": now_us(conn),
+        "started_at": shard.started_at,
     }
     conn.execute(insert(attempts), row)
 
@@ -29,6 +30,7 @@ def end(
     outcome: str,
     detail: str | None = None,
     engine_seconds: float | None = None,
+    at: int | None = None,
 ) -> None:
     """Close the open attempt of each shard, if it has one.
 
@@ -38,11 +40,17 @@ def end(
         outcome: ``done``, ``released``, ``failed``, ``crashed``, ``lost`` or ``cancelled``.
         detail: What happened, for operators.
         engine_seconds: Seconds of engine time spent.
+        at: When, by the database's clock; now by default.
     """
     conn.execute(
         update(attempts)
         .where(attempts.c.shard_id.in_(list(shard_ids)), attempts.c.ended_at.is_(None))
-        .values(ended_at=now_us(conn), outcome=outcome, detail=detail, engine_seconds=engine_seconds)
+        .values(
+            ended_at=now_us(conn) if at is None else at,
+            outcome=outcome,
+            detail=detail,
+            engine_seconds=engine_seconds,
+        )
     )
 
 

@@ -1,6 +1,7 @@
 """Taking, keeping and giving back a lease on a shard."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, and_, case, select, update
@@ -14,11 +15,33 @@ from ledger.queue import deserving, next_shard
 from ledger.shards import Claim, held_by
 from ledger.states import LIVE_STATUSES, AnalysisStatus, Directive, ShardState, Work
 from ledger.tables import analyses, shards
-from ledger.transitions import lock_analysis, move_analysis, move_shards
+from ledger.transitions import lock_analysis, move_analysis, move_shard
 from ledger.workers import WorkerIdentity
 
 MAX_FAILURES: Final = 5
 LEASE_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """Who wants the next shard.
+
+    Attributes:
+        worker: Who claims.
+        works: Works it does; None for all.
+        resident: Weights digests it has loaded.
+        lease_seconds: How long the lease holds without a renewal, by the database's clock.
+    """
+
+    worker: WorkerIdentity
+    works: Collection[str] | None = None
+    resident: Collection[str] = ()
+    lease_seconds: float = LEASE_SECONDS
+
+    @property
+    def wanted(self) -> list[str]:
+        """The works it does, all of them by name."""
+        return [str(work) for work in (Work if self.works is None else self.works)]
 
 
 def claim_next(
@@ -45,23 +68,34 @@ def claim_next(
     Returns:
         The claim, or None if nothing is claimable.
     """
-    wanted = [str(work) for work in (Work if works is None else works)]
+    claimer = Claimer(worker, works, resident, lease_seconds)
     # PostgreSQL: first an analysis that no other claimer is looking at, then wait one's turn.
     for skip_locked in (True, False):
         while True:
             with read(engine) as conn:
-                ranked = deserving(conn, now_us(conn), works=wanted, resident=resident)
+                ranked = deserving(conn, now_us(conn), works=claimer.wanted, resident=resident)
             if not ranked:
                 return None
             claim = None
             for row in ranked:
                 with write(engine) as conn:
-                    claim = _claim_from(conn, row.id, worker, wanted, resident, lease_seconds, skip_locked)
+                    claim = _claim_from(conn, row.id, claimer, skip_locked=skip_locked)
                 if claim is not None:
                     return claim
             if skip_locked:
                 break
     return None
+
+
+def claim_within(conn: Connection, claimer: Claimer) -> Claim | None:
+    """As `claim_next`, in a writing transaction that may hold an analysis's lock: never waits for another's.
+
+    Returns:
+        The claim; None if nothing is claimable, or somebody else is at whatever is.
+    """
+    ranked = deserving(conn, now_us(conn), works=claimer.wanted, resident=claimer.resident)
+    found = (_claim_from(conn, row.id, claimer, skip_locked=True) for row in ranked)
+    return next((claim for claim in found if claim is not None), None)
 
 
 def renew(
@@ -150,42 +184,31 @@ def release(
         return bool(freed)
 
 
-def _claim_from(
-    conn: Connection,
-    analysis_id: str,
-    worker: WorkerIdentity,
-    works: Collection[str],
-    resident: Collection[str],
-    lease_seconds: float,
-    skip_locked: bool,
-) -> Claim | None:
+def _claim_from(conn: Connection, analysis_id: str, claimer: Claimer, *, skip_locked: bool) -> Claim | None:
     """Take a shard of one analysis; None if another claimer was faster or holds the analysis."""
     analysis = lock_analysis(conn, analysis_id, skip_locked=skip_locked)
     if analysis is None:
         return None
     now = now_us(conn)
-    chosen = next_shard(conn, now, analysis, works=works, resident=resident)
+    chosen = next_shard(conn, now, analysis, works=claimer.wanted, resident=claimer.resident)
     if chosen is None:
         return None
-    taken = move_shards(
+    taken = move_shard(
         conn,
         and_(shards.c.id == chosen.id, shards.c.epoch == chosen.epoch),
         sources=[ShardState.READY],
         target=ShardState.RUNNING,
         epoch=chosen.epoch + 1,
-        owner=worker.id,
-        boot_id=worker.boot_id,
-        lease_until=now + microseconds(lease_seconds),
+        owner=claimer.worker.id,
+        boot_id=claimer.worker.boot_id,
+        lease_until=now + microseconds(claimer.lease_seconds),
         progress=0,
         progress_at=now,
         started_at=now,
     )
-    if not taken:
+    if taken is None:
         return None
-    shard = dict(conn.execute(select(shards).where(shards.c.id == chosen.id)).mappings().one())
-    attempts.begin(
-        conn, shard_id=shard["id"], epoch=shard["epoch"], tenant_id=shard["tenant_id"], worker=worker
-    )
+    attempts.begin(conn, taken, claimer.worker)
     conn.execute(update(analyses).where(analyses.c.id == analysis_id).values(claimed_at=now))
     if analysis.status == AnalysisStatus.QUEUED:
         first = now if analysis.started_at is None else analysis.started_at
@@ -193,4 +216,4 @@ def _claim_from(
         announce(conn, analysis_id)
         analysis = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
     # Otherwise as it was locked: its request may hold thousands of prompts, and reading them twice shows.
-    return Claim(shard=shard, epoch=shard["epoch"], analysis={**analysis._asdict(), "claimed_at": now})
+    return Claim(shard=taken._asdict(), epoch=taken.epoch, analysis={**analysis._asdict(), "claimed_at": now})

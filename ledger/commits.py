@@ -1,18 +1,19 @@
 """Recording what a claim produced. Every verb is fenced: a stale epoch changes nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from ledger import attempts, events
+from ledger.claims import Claimer, claim_within
 from ledger.clock import now_us
 from ledger.database import write
-from ledger.endings import fail, finish, settle
+from ledger.endings import fail, finish, has_open_shards, settle
 from ledger.errors import InvalidRound
 from ledger.progress import progress
 from ledger.sample_cache import remember
-from ledger.shards import Claim, held_by, insert_round
+from ledger.shards import Claim, close_round, held_by, insert_round
 from ledger.states import LIVE_STATUSES, AnalysisStatus, ShardState, Work
 from ledger.tables import shards
 from ledger.transitions import lock_analysis, move_shards, touch_analysis
@@ -54,24 +55,54 @@ def commit(
         InvalidRound: if a plan shard brings no next round, another shard one, or the round is not
             valid. Nothing changed.
     """
-    work = claim.shard["work"]
-    if work == Work.FINALISE:
-        raise InvalidRound("a finalise shard is committed with commit_finalise")
-    if (work == Work.PLAN) != bool(next_shards):
-        raise InvalidRound(f"a {work} shard {'needs a' if work == Work.PLAN else 'has no'} next round")
+    told = _Reply(artefact, usage, next_shards, phase, warnings, drawn)
     with write(engine) as conn:
-        analysis = _close(conn, claim, usage, artefact)
+        return _commit(conn, claim, told) is not None
+
+
+def commit_and_claim(
+    engine: Engine,
+    claim: Claim,
+    claimer: Claimer | None,
+    *,
+    artefact: Mapping[str, Any] | None,
+    usage: Mapping[str, Any],
+    next_shards: Sequence[Mapping[str, Any]] | None = None,
+    phase: str | None = None,
+    warnings: Sequence[Mapping[str, Any]] = (),
+    drawn: Sequence[tuple[str, int, int]] = (),
+) -> tuple[bool, Claim | None]:
+    """`commit`, and in its transaction what follows: one flush to disk in place of up to three.
+
+    A round that has ended is closed, and the next shard leased. Should the answer be lost, the shard is DONE,
+    and the next one waits until its lease runs out.
+
+    Args:
+        engine: The ledger.
+        claim: The lease.
+        claimer: Who wants the next shard; None for nobody.
+        artefact: This and the rest as in `commit`.
+        usage: What it cost.
+        next_shards: The next round.
+        phase: The new phase.
+        warnings: To keep with the analysis.
+        drawn: What was drawn.
+
+    Returns:
+        What `commit` returns, and the next claim: None without a claimer, if nothing was claimable at once,
+        or if the lease was lost.
+
+    Raises:
+        InvalidRound: As `commit`. Nothing changed.
+    """
+    told = _Reply(artefact, usage, next_shards, phase, warnings, drawn)
+    with write(engine) as conn:
+        analysis = _commit(conn, claim, told)
         if analysis is None:
-            return False
-        remember(conn, claim.shard, drawn)
-        touch_analysis(conn, analysis.id, **({} if phase is None else {"phase": phase}))
-        events.warn(conn, analysis.id, warnings)
-        if next_shards:
-            _open_round(conn, analysis, claim.shard["round"] + 1, next_shards)
-        else:
-            _report_progress(conn, analysis.id)
-        settle(conn, analysis.id)
-        return True
+            return False, None
+        if analysis.finish_as is None and not has_open_shards(conn, analysis.id):
+            close_round(conn, analysis)
+        return True, None if claimer is None else claim_within(conn, claimer)
 
 
 def commit_finalise(
@@ -149,6 +180,39 @@ def fail_analysis(
         return fail(conn, analysis, problem)
 
 
+class _Reply(NamedTuple):
+    """What a claim produced; see `commit`."""
+
+    artefact: Mapping[str, Any] | None
+    usage: Mapping[str, Any]
+    next_shards: Sequence[Mapping[str, Any]] | None
+    phase: str | None
+    warnings: Sequence[Mapping[str, Any]]
+    drawn: Sequence[tuple[str, int, int]]
+
+
+def _commit(conn: Connection, claim: Claim, told: _Reply) -> Row[Any] | None:
+    """Make a shard DONE; its analysis, locked, or None if the lease was lost."""
+    work = claim.shard["work"]
+    if work == Work.FINALISE:
+        raise InvalidRound("a finalise shard is committed with commit_finalise")
+    if (work == Work.PLAN) != bool(told.next_shards):
+        raise InvalidRound(f"a {work} shard {'needs a' if work == Work.PLAN else 'has no'} next round")
+    analysis = _close(conn, claim, told.usage, told.artefact)
+    if analysis is None:
+        return None
+    remember(conn, claim.shard, told.drawn)
+    touch_analysis(conn, analysis.id, **({} if told.phase is None else {"phase": told.phase}))
+    events.warn(conn, analysis.id, told.warnings)
+    if told.next_shards:
+        _open_round(conn, analysis, claim.shard["round"] + 1, told.next_shards)
+    else:
+        _report_progress(conn, analysis.id)
+    if analysis.finish_as is not None:
+        settle(conn, analysis.id)
+    return analysis
+
+
 def _close(
     conn: Connection, claim: Claim, usage: Mapping[str, Any], artefact: Mapping[str, Any] | None
 ) -> Row[Any] | None:
@@ -156,7 +220,7 @@ def _close(
     analysis = lock_analysis(conn, claim.shard["analysis_id"])
     if analysis is None or analysis.status not in LIVE_STATUSES:
         return None
-    stored = artefact or {}
+    stored, now = artefact or {}, now_us(conn)
     closed = move_shards(
         conn,
         held_by(claim),
@@ -166,11 +230,11 @@ def _close(
         artefact_sha256=stored.get("sha256"),
         n_rows=stored.get("n_rows"),
         usage=dict(usage),
-        finished_at=now_us(conn),
+        finished_at=now,
     )
     if not closed:
         return None
-    attempts.end(conn, closed, outcome="done", engine_seconds=usage.get("engine_seconds"))
+    attempts.end(conn, closed, outcome="done", engine_seconds=usage.get("engine_seconds"), at=now)
     if claim.shard["work"] == Work.SAMPLE:
         conn.execute(update(shards).where(shards.c.depends_on == claim.shard["id"]).values(blocked=False))
     return analysis

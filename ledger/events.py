@@ -1,6 +1,6 @@
 """What happened to an analysis, in order: the source of the event stream."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -63,8 +63,10 @@ def is_recent(conn: Connection, analysis_id: str, type: str, *, seconds: float) 
     return bool(newest.created_at > now_us(conn) - microseconds(seconds))
 
 
-def warn(conn: Connection, analysis_id: str, warnings: Iterable[Mapping[str, Any]]) -> None:
+def warn(conn: Connection, analysis_id: str, warnings: Sequence[Mapping[str, Any]]) -> None:
     """Keep warnings ``{code, detail}`` with the analysis and announce those that are new."""
+    if not warnings:
+        return
     kept = select(analyses.c.warnings).where(analyses.c.id == analysis_id).with_for_update()
     known = list(conn.execute(kept).scalar_one())
     fresh: list[dict[str, Any]] = []

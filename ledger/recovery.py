@@ -22,7 +22,7 @@ from ledger.crashes import MAX_LOSSES, count_crash
 from ledger.database import read, write
 from ledger.endings import rest, settle
 from ledger.queue import claimable, waiting
-from ledger.shards import insert_plan, last_round
+from ledger.shards import close_round
 from ledger.states import LIVE_STATUSES, OPEN_STATES, AnalysisStatus, ShardState, Work
 from ledger.tables import analyses, shards
 from ledger.transitions import lock_analysis, touch_analysis
@@ -193,8 +193,7 @@ def _each(engine: Engine, chosen: Select[str], act: Callable[[Connection, Row[An
 
 
 def _close_round(conn: Connection, analysis: Row[Any]) -> bool:
-    # Chosen under the lock with nothing open: a planned or finalised round would have opened something.
-    insert_plan(conn, analysis._asdict(), last_round(conn, analysis.id))
+    close_round(conn, analysis)
     return True
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select
 
 from ledger.clock import now_us
 from ledger.errors import InvalidRound
@@ -74,6 +74,15 @@ def insert_round(
 def insert_plan(conn: Connection, analysis: Mapping[str, Any], round: int) -> str:
     """Insert the one plan shard of a round; the index makes a second one impossible."""
     return insert_round(conn, analysis, round, [{"idx": PLAN_IDX, "work": Work.PLAN}])[0]
+
+
+def close_round(conn: Connection, analysis: Row[Any]) -> None:
+    """Insert the plan shard that follows a round.
+
+    To be called under the analysis's lock with nothing of it open: a planned or finalised round would have
+    opened something.
+    """
+    insert_plan(conn, analysis._asdict(), last_round(conn, analysis.id))
 
 
 def insert_finalise(conn: Connection, analysis: Mapping[str, Any]) -> str:

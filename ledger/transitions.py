@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, Update, bindparam, select, update
 
 from ledger.errors import IllegalTransition
 from ledger.states import ANALYSIS_TRANSITIONS, SHARD_TRANSITIONS, AnalysisStatus, ShardState
@@ -47,18 +47,35 @@ def move_shards(
     Raises:
         IllegalTransition: if the table has no edge from a source to the target.
     """
+    moved = conn.execute(_move(where, sources, target, values).returning(shards.c.id))
+    return list(moved.scalars())
+
+
+def move_shard(
+    conn: Connection,
+    where: ColumnElement[bool],
+    *,
+    sources: Collection[ShardState],
+    target: ShardState,
+    **values: Any,
+) -> Row[Any] | None:
+    """As `move_shards`, of one shard: its row as it now is, None if it had moved already."""
+    return conn.execute(_move(where, sources, target, values).returning(shards)).one_or_none()
+
+
+def _move(
+    where: ColumnElement[bool], sources: Collection[ShardState], target: ShardState, values: dict[str, Any]
+) -> Update:
     for source in sources:
         if target not in SHARD_TRANSITIONS[source]:
             raise IllegalTransition(f"no shard goes from {source} to {target}")
     if target is not ShardState.RUNNING:
         values = {"lease_until": None, **values}
-    moved = conn.execute(
+    return (
         update(shards)
         .where(where, shards.c.state.in_([source.value for source in sources]))
         .values(state=target.value, **values)
-        .returning(shards.c.id)
     )
-    return list(moved.scalars())
 
 
 def move_analysis(conn: Connection, analysis_id: str, target: AnalysisStatus, **values: Any) -> bool:

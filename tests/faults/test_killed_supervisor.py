@@ -4,15 +4,17 @@ import pytest
 from fault_stack import BOTH
 
 PLACES = [
-    "before:claim_next",
-    "after:claim_next",
-    "before:run_message",
-    "before:run_shard",
-    "before:renew",  # in the middle of a batch
-    "after:run_shard",  # the artefact has its name, no row names it
-    "before:commit",
-    "after:commit",  # the next round is not opened yet
+    ("before:claim_next", 1),
+    ("after:claim_next", 1),
+    ("before:run_message", 2),
+    ("before:run_shard", 2),
+    ("before:renew", 2),  # in the middle of a batch
+    ("after:run_shard", 2),  # the artefact has its name, no row names it
+    ("before:commit_and_claim", 2),
+    ("after:commit_and_claim", 2),  # the next shard is claimed and nobody runs it
 ]
+"""Where, and at the how-manieth time: the first of everything may be the plan's; at the second a sample was
+claimed with the end of the shard before it."""
 
 
 @pytest.mark.parametrize("database", BOTH, indirect=True)
@@ -20,9 +22,8 @@ def test_at_each_of_eight_places(stack):
     stack.start_reconciler()
     # As many sample shards as places and two more, each long enough to be renewed in.
     analysis = stack.submit(prompts=20, prompts_per_shard=2, samples=4, seconds=0.1)
-    for number, place in enumerate(PLACES):
-        # The first of everything was the plan's; later workers meet samples only.
-        worker = stack.start_hooked(f"w{number}", place, nth=2)
+    for number, (place, nth) in enumerate(PLACES):
+        worker = stack.start_hooked(f"w{number}", place, nth=nth)
         stack.until(lambda worker=worker: worker.poll() is not None, f"killed {place}")
         assert worker.returncode == -9
         stack.injected()

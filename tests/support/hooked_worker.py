@@ -1,8 +1,8 @@
 """A worker that comes to grief at one chosen step: ``celery -A hooked_worker worker …``.
 
-``FAULT_HOOK`` names the step, as ``before:claim_next`` or ``after:commit``; ``FAULT_NTH`` its how-manieth
-time; what happens is ``FAULT_ACTION``: ``kill`` (SIGKILL to itself) or ``gil`` (the interpreter stands still
-for ``FAULT_SECONDS``, heartbeat and all).
+``FAULT_HOOK`` names the step, as ``before:claim_next`` or ``after:commit_and_claim``; ``FAULT_NTH`` its
+how-manieth time; what happens is ``FAULT_ACTION``: ``kill`` (SIGKILL to itself) or ``gil`` (the interpreter
+stands still for ``FAULT_SECONDS``, heartbeat and all).
 """
 
 import ctypes
@@ -22,7 +22,7 @@ PLACES = {
     "run_shard": supervisor,
     "settle": supervisor,
     "renew": lease_keeper,
-    "commit": settlement,
+    "commit_and_claim": settlement,
 }
 
 

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
 
 from ledger import analyses
-from ledger.claims import release
-from ledger.commits import commit, commit_finalise, fail_analysis
+from ledger.claims import Claimer, release
+from ledger.commits import commit_and_claim, commit_finalise, fail_analysis
 from ledger.crashes import record_crash
 from ledger.database import read
 from ledger.errors import DATABASE_AWAY, LedgerError, database_reason
@@ -36,32 +37,52 @@ RETRY_SECONDS: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-def settle(engine: Engine, claim: Claim, outcome: Outcome, lease: LeaseKeeper) -> bool:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of an outcome.
+
+    Attributes:
+        taken: Whether the ledger took it; False if the lease was lost, and somebody else runs the shard.
+        next: The shard that was claimed with it, if any.
+    """
+
+    taken: bool
+    next: Claim | None = None
+
+
+def settle(
+    engine: Engine, claim: Claim, outcome: Outcome, lease: LeaseKeeper, claimer: Claimer | None = None
+) -> Settled:
     """Record an outcome, again and again while the database is away and the lease may still hold.
 
-    Returns:
-        Whether the ledger took it; False if the lease was lost, and somebody else runs the shard.
+    Args:
+        engine: The ledger.
+        claim: The lease.
+        outcome: How the run ended.
+        lease: Keeps the lease.
+        claimer: Who goes on with the next shard once this one is done; None for nobody.
 
     Raises:
         sqlalchemy.exc.OperationalError: if the database stays away.
     """
     for tries_left in reversed(range(TRIES)):
         try:
-            taken = _settle_once(engine, claim, outcome)
+            settled = _settle_once(engine, claim, outcome, claimer)
             break
         except DATABASE_AWAY as error:
             log.warning("settlement_failed", shard=claim.shard["id"], error=database_reason(error))
             if lease.directive is Directive.LOST:
-                return False
+                return Settled(False)
             if tries_left == 0:
                 raise
             time.sleep(RETRY_SECONDS)
     else:  # pragma: no cover - the last try returns or raises
-        return False
-    _tell(claim, outcome, taken)
-    if taken and claim.shard["work"] in DRAWING_WORKS:
+        return Settled(False)
+    _tell(claim, outcome, settled.taken)
+    # A commit closes the round itself.
+    if settled.taken and claim.shard["work"] in DRAWING_WORKS and outcome.ending is not Ending.DONE:
         _close_round(engine, claim)
-    return taken
+    return settled
 
 
 def refuse(engine: Engine, claim: Claim, fault: AnalysisFault) -> bool:
@@ -84,36 +105,28 @@ def problem(reply: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _settle_once(engine: Engine, claim: Claim, outcome: Outcome) -> bool:
+def _settle_once(engine: Engine, claim: Claim, outcome: Outcome, claimer: Claimer | None) -> Settled:
     match outcome.ending:
         case Ending.DONE:
-            return _commit(engine, claim, outcome.reply)
+            return _commit(engine, claim, outcome.reply, claimer)
         case Ending.FAILED:
-            return _fail(engine, claim, outcome.reply)
+            return Settled(_fail(engine, claim, outcome.reply))
         case Ending.STOPPED:
-            return release(engine, claim, reason=outcome.detail, penalty=False)
+            return Settled(release(engine, claim, reason=outcome.detail, penalty=False))
         case Ending.STALLED:
-            return _penalise(engine, claim, "engine_stalled", outcome.detail)
+            return Settled(_penalise(engine, claim, "engine_stalled", outcome.detail))
         case Ending.CRASHED:
-            return record_crash(engine, claim, detail=outcome.detail)
+            return Settled(record_crash(engine, claim, detail=outcome.detail))
 
 
-def _commit(engine: Engine, claim: Claim, reply: Message) -> bool:
+def _commit(engine: Engine, claim: Claim, reply: Message, claimer: Claimer | None) -> Settled:
     try:
         if claim.shard["work"] == Work.FINALISE:
-            if _ends_otherwise(engine, claim):
-                return release(engine, claim, reason="told to end while finalising", penalty=False)
-            return commit_finalise(
-                engine,
-                claim,
-                artifacts=reply["artifacts"],
-                usage=reply["usage"],
-                warnings=reply.get("warnings") or (),
-                verdict=reply.get("verdict"),
-            )
-        return commit(
+            return Settled(_finalise(engine, claim, reply))
+        taken, following = commit_and_claim(
             engine,
             claim,
+            claimer,
             artefact=reply.get("artefact"),
             usage=reply["usage"],
             next_shards=reply.get("next_shards"),
@@ -121,10 +134,24 @@ def _commit(engine: Engine, claim: Claim, reply: Message) -> bool:
             warnings=reply.get("warnings") or (),
             drawn=reply.get("drawn") or (),
         )
+        return Settled(taken, following)
     except (LedgerError, KeyError, TypeError) as error:
         # A fault of ours in the reply: another try would say the same.
         detail = f"the reply could not be recorded: {type(error).__name__}: {error}"
-        return quarantine(engine, claim, error={"code": "internal_error", "detail": detail})
+        return Settled(quarantine(engine, claim, error={"code": "internal_error", "detail": detail}))
+
+
+def _finalise(engine: Engine, claim: Claim, reply: Message) -> bool:
+    if _ends_otherwise(engine, claim):
+        return release(engine, claim, reason="told to end while finalising", penalty=False)
+    return commit_finalise(
+        engine,
+        claim,
+        artifacts=reply["artifacts"],
+        usage=reply["usage"],
+        warnings=reply.get("warnings") or (),
+        verdict=reply.get("verdict"),
+    )
 
 
 def _ends_otherwise(engine: Engine, claim: Claim) -> bool:

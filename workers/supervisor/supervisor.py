@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Engine
 
-from ledger.claims import claim_next, release
+from ledger.claims import Claimer, claim_next, release
 from ledger.errors import DATABASE_AWAY, StoreUnavailable, database_reason
 from ledger.shards import Claim
 from ledger.stores import open_store
@@ -128,27 +128,39 @@ class Supervisor:
                 self._sweeps.notify_all()
 
     def _run_next(self) -> bool:
-        """Claim a shard and run it; whether to look for another."""
+        """Claim a shard and run it, and whatever was claimed with its end; whether to look for another."""
         if self._draining.is_set() or not self._store_is_ready():
             return False
         host = self._ready_host()
         if host is None:
             self._retire_if_unfit()
             return False
+        claimer = self._claimer(host)
         claim = claim_next(
             self._engine,
-            self._identity,
-            works=self._settings.works,
-            resident=host.resident,
-            lease_seconds=self._settings.lease_seconds,
+            claimer.worker,
+            works=claimer.works,
+            resident=claimer.resident,
+            lease_seconds=claimer.lease_seconds,
         )
         if claim is None:
             return False
-        self._hold(host, claim)
+        while claim is not None:
+            claim = self._hold(host, claim)
         self._retire_if_unfit()
         return True
 
-    def _hold(self, host: EngineHost, claim: Claim) -> None:
+    def _claimer(self, host: EngineHost) -> Claimer:
+        settings = self._settings
+        return Claimer(self._identity, settings.works, host.resident, settings.lease_seconds)
+
+    def _next_claimer(self, host: EngineHost) -> Claimer | None:
+        """Who goes on with the next shard; nobody if anything has to be looked at first."""
+        goes_on = not self._draining.is_set() and self._fitness.why_unfit is None and host.usable
+        return self._claimer(host) if goes_on and self._store_was_ready() else None
+
+    def _hold(self, host: EngineHost, claim: Claim) -> Claim | None:
+        """Run a shard to its end; the next one, if it was claimed in the same transaction."""
         settings = self._settings
         keeper = LeaseKeeper(
             self._engine, claim, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds
@@ -167,9 +179,10 @@ class Supervisor:
                 if outcome.ending is Ending.CRASHED:
                     log.error("engine_crashed", shard=claim.shard["id"], detail=outcome.detail)
                 self._take_note(claim, outcome)
-                settle(self._engine, claim, outcome, keeper)
+                return settle(self._engine, claim, outcome, keeper, self._next_claimer(host)).next
             except AnalysisFault as fault:
                 refuse(self._engine, claim, fault)
+                return None
             except DATABASE_AWAY:
                 # No fault of the shard: if it cannot be given back either, its lease runs out.
                 host.kill()
@@ -230,7 +243,7 @@ class Supervisor:
     def _store_is_ready(self) -> bool:
         """Whether an artefact could be stored: work that cannot be kept is not begun."""
         now = time.monotonic()
-        if self._store_checked_at is not None and now - self._store_checked_at < STORE_SECONDS:
+        if self._store_was_ready():
             return True
         try:
             self._store.check_writable(self._settings.min_free_bytes)
@@ -240,6 +253,10 @@ class Supervisor:
             return False
         self._store_checked_at = now
         return True
+
+    def _store_was_ready(self) -> bool:
+        checked = self._store_checked_at
+        return checked is not None and time.monotonic() - checked < STORE_SECONDS
 
     def _be_seen(self) -> None:
         while True:

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from ledger.claims import claim_next, release, renew
-from ledger.commits import commit
+from ledger.claims import Claimer, claim_next, release, renew
+from ledger.commits import commit, commit_and_claim
 from ledger.crashes import record_crash
 from ledger.database import write
 from ledger.quarantine import quarantine
@@ -64,6 +64,8 @@ class History:
             return record_crash(self.engine, claim, detail="signal 9")
         if action == "fail":
             return release(self.engine, claim, reason="oom", penalty=True)
+        if action == "go on":
+            return self.keep(self.go_on(claim, Claimer(WORKERS[claim.epoch % len(WORKERS)]))[1])
         if action == "quarantine" and claim.shard["work"] != "plan":
             return quarantine(self.engine, claim, error={"code": "x", "detail": "y"})
         return self.commit(claim)
@@ -76,6 +78,17 @@ class History:
             planned = self.next_round(claim.shard["round"])
             return commit(self.engine, claim, artefact=None, usage={}, next_shards=planned)
         return self.bench.commit(claim)
+
+    def go_on(self, claim, claimer):
+        """As `commit`, and the next lease with it; a result ends its analysis alone."""
+        work = claim.shard["work"]
+        if work == "finalise":
+            return self.bench.finalise(claim), None
+        told = {"artefact": None, "next_shards": self.next_round(claim.shard["round"])}
+        if work != "plan":
+            key, rows = f"{claim.shard['id']}.e{claim.epoch}", claim.shard["planned_rows"]
+            told = {"artefact": {"key": key, "sha256": "f" * 64, "n_rows": rows}}
+        return commit_and_claim(self.engine, claim, claimer, usage={}, **told)
 
     def next_round(self, number):
         if number == ROUNDS:
@@ -129,7 +142,9 @@ def check_books(bench, analysis_id):
 
 
 ACTIONS = ["claim", "commit", "renew", "crash", "fail", "quarantine", "stall", "die", "reconcile"]
-STEPS = st.tuples(st.sampled_from(ACTIONS + ["claim", "commit", "reconcile"] * 3), st.integers(0, 20))
+STEPS = st.tuples(
+    st.sampled_from(ACTIONS + ["claim", "commit", "go on", "reconcile"] * 3), st.integers(0, 20)
+)
 ENDS = st.sampled_from(["none", "none", "cancel", "deadline"])
 
 

@@ -50,20 +50,20 @@ def failed(**body):
     ],
 )
 def test_what_counts_against_a_shard(engine, sample, outcome, state, crashes, failures):
-    assert settle(engine, sample, outcome, Lease())
+    assert settle(engine, sample, outcome, Lease()).taken
     found = row(engine, sample.shard["id"])
     assert (found.state, found.crashes, found.failures) == (state, crashes, failures)
 
 
 def test_a_failed_shard_waits_longer_each_time(engine, sample):
-    assert settle(engine, sample, failed(retryable=True), Lease())
+    assert settle(engine, sample, failed(retryable=True), Lease()).taken
     first = row(engine, sample.shard["id"])
     assert first.not_before - first.created_at > 0
 
 
 def test_a_committed_sample_closes_its_round_at_once(engine, sample, claim):
     reply = {"artefact": {"key": "default/a/b", "sha256": "s", "n_rows": 4}, "usage": USAGE}
-    assert settle(engine, sample, Outcome(Ending.DONE, reply), Lease())
+    assert settle(engine, sample, Outcome(Ending.DONE, reply), Lease()).taken
     assert row(engine, sample.shard["id"]).state == "DONE"
     assert claim().shard["work"] == "plan"
 
@@ -71,14 +71,14 @@ def test_a_committed_sample_closes_its_round_at_once(engine, sample, claim):
 def test_a_stale_holder_changes_nothing(engine, sample):
     release_boot(engine, "b-1")
     for outcome in (Outcome(Ending.DONE, {"usage": {}}), Outcome(Ending.CRASHED), failed(retryable=False)):
-        assert not settle(engine, sample, outcome, Lease())
+        assert not settle(engine, sample, outcome, Lease()).taken
     found = row(engine, sample.shard["id"])
     assert (found.state, found.crashes, found.failures) == ("READY", 0, 0)
 
 
 def test_a_reply_that_makes_no_sense_is_given_up(engine, submit, claim):
     submit()
-    assert settle(engine, claim(), Outcome(Ending.DONE, {"usage": {}, "next_shards": []}), Lease())
+    assert settle(engine, claim(), Outcome(Ending.DONE, {"usage": {}, "next_shards": []}), Lease()).taken
     with read(engine) as conn:
         analysis = analyses.get(conn, "default", "anl_1")
     assert (analysis.status, analysis.error["code"]) == ("failed", "internal_error")
@@ -99,11 +99,11 @@ def test_cancelled_while_finalising_is_finalised_again(engine, submit, claim):
     with write(engine) as conn:
         analyses.request_cancel(conn, "default", "anl_1")
     done = Outcome(Ending.DONE, {"artifacts": {}, "usage": {}})
-    assert settle(engine, finalise, done, Lease())
+    assert settle(engine, finalise, done, Lease()).taken
     assert row(engine, finalise.shard["id"]).state == "READY"
     again = claim()
     assert again.analysis["finish_as"] == "cancelled"
-    assert settle(engine, again, done, Lease())
+    assert settle(engine, again, done, Lease()).taken
     with read(engine) as conn:
         assert analyses.get(conn, "default", "anl_1").status == "cancelled"
 
@@ -119,7 +119,7 @@ def test_the_database_may_be_away_for_a_while(engine, sample, monkeypatch):
 
     monkeypatch.setattr(settlement, "release", sometimes)
     monkeypatch.setattr(settlement, "RETRY_SECONDS", 0)
-    assert settle(engine, sample, Outcome(Ending.STOPPED, detail="drain"), Lease())
+    assert settle(engine, sample, Outcome(Ending.STOPPED, detail="drain"), Lease()).taken
     assert renew(engine, sample) is Directive.LOST
 
 
@@ -130,4 +130,4 @@ def test_nobody_insists_on_a_lease_that_is_lost(engine, sample, monkeypatch):
     monkeypatch.setattr(settlement, "release", never)
     lease = Lease()
     lease.directive = Directive.LOST
-    assert not settle(engine, sample, Outcome(Ending.STOPPED, detail="drain"), lease)
+    assert not settle(engine, sample, Outcome(Ending.STOPPED, detail="drain"), lease).taken
