@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.calibration.frames import spec_of
+from benchmarks.performance import __main__ as command_line
 from benchmarks.performance import catalogue, publish, validity
 from benchmarks.performance.benchmark import Benchmark
 from benchmarks.performance.machine import Usage, peak_memory
-from benchmarks.performance.outcome import Curve, Outcome
+from benchmarks.performance.outcome import Check, Curve, Outcome
 from benchmarks.performance.planted import analysed, spread_world
 from benchmarks.performance.session import MOST_FOREIGN, PATIENCE, CheckFailed, Session, figure
 from benchmarks.performance.store import Store
@@ -191,3 +192,17 @@ def test_reach_at_a_large_probe_budget_costs_no_reference_sample_beyond_the_pilo
     assert 4 * 8192 / cost.tokens >= 17
     labels = {assess_reference(spec, seen).probe.label for seen in report.observations}
     assert labels == {"in"}
+
+
+def test_what_needs_a_gpu_is_left_out_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    right = Outcome(figures=(), checks=(Check("an answer", True, "equal"),))
+    monkeypatch.setattr(command_line, "NAMES", ("decode", "cuda"))
+    monkeypatch.setattr(command_line, "describe", lambda: {"cores": 2})
+    monkeypatch.setattr(command_line, "_measure", lambda name, quick: ran.append(name) or right)
+    command_line.run(work=tmp_path)
+    assert ran == ["decode"]
+    command_line.run(["cuda"], work=tmp_path)  # named, it runs, and says what it lacks
+    assert ran == ["decode", "cuda"]
