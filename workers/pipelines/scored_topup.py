@@ -20,12 +20,21 @@ SCORED_COST = 2
 
 
 def prompts_to_score(spec: AnalysisSpec, observations: Sequence[PromptObservations]) -> frozenset[int]:
-    """Prompts whose further candidate samples are scored: those not yet shown to be within reach.
+    """Prompts whose further candidate samples are scored: where scores may still show that they are reached.
 
-    Elsewhere scores have nothing left to show, and a loss is certified by counts.
+    Where reach is shown scores have nothing left to show, and a loss is certified by counts. Of fewer than
+    K_probe scored samples beyond the pilot no forecast is believed: a weak candidate without luck looks like
+    one that sees nothing. Whether a round is scored is decided before it is drawn, as its size is.
     """
-    open_ones = (p for p in observations if p.pair is not None)
-    return frozenset(p.index for p in open_ones if assess_reference(spec, p).probe.label != "in")
+    return frozenset(p.index for p in observations if p.pair is not None and _may_show_reach(spec, p))
+
+
+def _may_show_reach(spec: AnalysisSpec, prompt: PromptObservations) -> bool:
+    reference = assess_reference(spec, prompt)
+    if reference.probe.label == "in":
+        return False
+    later = sum(part.draws for part in prompt.further_rounds)
+    return later < spec.budget.k_probe or _draws_needed(spec, prompt, reference) is not None
 
 
 def scored_samples(
@@ -43,9 +52,16 @@ def scored_samples(
         lacking: Reference samples the claim lacks.
         drawn: Candidate samples planned so far.
     """
-    rounds = scored_rounds(prompt)
-    if prompt.pair is None or not rounds or refuses(rounds) or drawn >= spec.budget.max_samples_per_prompt:
+    if prompt.pair is None or drawn >= spec.budget.max_samples_per_prompt:
         return 0
-    for_in, _ = accepted_thresholds(spec.class_noise, reference.evidence.at_probe.threshold)
-    needed = draws_to_settle(rounds, math.log(for_in), scored_log_target_in(spec))
+    needed = _draws_needed(spec, prompt, reference)
     return needed if needed is not None and SCORED_COST * needed < lacking else 0
+
+
+def _draws_needed(spec: AnalysisSpec, prompt: PromptObservations, reference: SideAssessment) -> int | None:
+    """Scored candidate samples that are expected to show reach; None where none would, or scoring refuses."""
+    rounds = scored_rounds(prompt)
+    if not rounds or refuses(rounds):
+        return None
+    for_in, _ = accepted_thresholds(spec.class_noise, reference.evidence.at_probe.threshold)
+    return draws_to_settle(rounds, math.log(for_in), scored_log_target_in(spec))
