@@ -141,12 +141,12 @@ def by_position(token_kl: Sequence[Floats], positions: int | None = None) -> lis
     Raises:
         ValueError: A value is NaN or negative beyond rounding.
     """
-    n, longest = len(token_kl), max((len(row) for row in token_kl), default=0)
-    table = np.zeros((n, longest if positions is None else max(positions, longest)))
-    reaching = np.zeros(table.shape[1], dtype=np.int64)
-    for i, row in enumerate(token_kl):
-        table[i, : len(row)] = row
-        reaching[: len(row)] += 1
+    lengths = np.array([len(row) for row in token_kl], dtype=np.int64)
+    longest = int(lengths.max(initial=0))
+    table = np.zeros((lengths.size, longest if positions is None else max(positions, longest)))
+    inside = np.arange(table.shape[1]) < lengths[:, None]
+    table[inside] = np.concatenate([np.empty(0), *token_kl])
+    reaching = inside.sum(axis=0)
     if np.isnan(table).any() or (table < -ROUNDING).any():
         raise ValueError("a token KL is NaN or negative")
     listed = table.shape[1] if positions is None else positions

@@ -73,37 +73,35 @@ def chance_floors(
         (pc.field("stream") == CANDIDATE) & (pc.field("index") < max(spec.pilots(CANDIDATE)))
     )
     columns = (pilot[name].to_pylist() for name in ("prompt_index", "index", "text", "finish_reason"))
-    rows = [
-        (_rank(spec, prompt, index), _Sample(prompt, text, finish, ids))
-        for prompt, index, text, finish, ids in zip(*columns, judged_ids(spec, pilot), strict=True)
-    ]
+    said: dict[_Said, int] = {}
+    rows = []
+    for prompt, index, text, finish, ids in zip(*columns, judged_ids(spec, pilot), strict=True):
+        one = _Said(text, finish, None if ids is None else tuple(ids))
+        rows.append((_rank(spec, prompt, index), prompt, said.setdefault(one, len(said))))
     # By a hash of what it is a sample of: neither the order of prompts nor the texts decide which are judged.
     rows.sort(key=itemgetter(0))
+    texts = list(said)
     answers = [_answers(spec.signal["kind"], prompt.key) for prompt in spec.prompts]
     floors = {}
     for prompt in prompts:
         apart = {other for other, accepted in enumerate(answers) if not answers[prompt] & accepted}
-        others = list(islice((row for _, row in rows if row.prompt in apart), MAX_TEXTS))
+        chosen = islice(((other, number) for _, other, number in rows if other in apart), MAX_TEXTS)
+        others = [texts[number] for other, number in chosen if other != prompt]
         if (floor := _floor(spec, others, prompt, judge)) is not None:
             floors[prompt] = floor
     return floors
 
 
-class _Sample(NamedTuple):
-    prompt: int
+class _Said(NamedTuple):
     text: str
     finish_reason: FinishReason
-    token_ids: Sequence[int] | None
+    token_ids: tuple[int, ...] | None
 
 
-def _floor(spec: AnalysisSpec, rows: Sequence[_Sample], prompt: int, judge: Judge) -> ChanceFloor | None:
+def _floor(spec: AnalysisSpec, others: Sequence[_Said], prompt: int, judge: Judge) -> ChanceFloor | None:
     key, stops = spec.prompts[prompt].key, spec.streams[CANDIDATE].policy.stop
-    cases = [
-        case_of(row.text, row.finish_reason, key, stops, row.token_ids)
-        for row in rows
-        if row.prompt != prompt
-    ]
-    outcomes = [judgement.outcome for judgement in judge.judge(spec.signal, cases)]
+    made = {one: case_of(one.text, one.finish_reason, key, stops, one.token_ids) for one in set(others)}
+    outcomes = [judgement.outcome for judgement in judge.judge(spec.signal, [made[one] for one in others])]
     accepted, judged = outcomes.count("correct"), len(outcomes) - outcomes.count("verifier_error")
     if not judged:
         return None

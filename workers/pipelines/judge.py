@@ -93,17 +93,21 @@ class Judge:
 
 def _places(cases: Sequence[Case]) -> list[int]:
     """The number of each case among those that differ, in their order."""
-    # Keys are few and long, so each is hashed once and not for every text.
+    # Keys are few and long, and the same case may come as one object: neither is hashed anew every time.
     numbers: dict[AnswerKey, int] = {}
     by_identity: dict[int, int] = {}
     found: dict[tuple[object, ...], int] = {}
+    known: dict[int, int] = {}
     places = []
     for case in cases:
-        key = by_identity.get(id(case.key))
-        if key is None:
-            key = by_identity[id(case.key)] = numbers.setdefault(case.key, len(numbers))
-        known = key, case.text, case.finish_reason, case.token_ids
-        places.append(found.setdefault(known, len(found)))
+        place = known.get(id(case))
+        if place is None:
+            key = by_identity.get(id(case.key))
+            if key is None:
+                key = by_identity[id(case.key)] = numbers.setdefault(case.key, len(numbers))
+            name = key, case.text, case.finish_reason, case.token_ids
+            place = known[id(case)] = found.setdefault(name, len(found))
+        places.append(place)
     return places
 
 

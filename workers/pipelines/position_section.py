@@ -56,7 +56,7 @@ def _contributions(
     kept = [r for r in results if r.terms is not None and kl(r.terms).rb.value is not None]
     tables = [token_kl(r.observed.pair) for r in kept if r.observed.pair is not None]
     longest = max((len(row) for table in tables for row in table), default=0)
-    found = [by_position(table, longest)[:POSITIONS] for table in tables]
+    found = [by_position(table, min(longest, POSITIONS)) for table in tables]
     families = families_of(kept)
     return [
         mean_json(
