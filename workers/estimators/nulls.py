@@ -17,7 +17,7 @@ from scipy.stats import binom
 
 from workers.estimators.counts import epsilon, log_e_in, log_e_out
 from workers.estimators.gain import FloatArray, IntArray
-from workers.estimators.selection import e_bh, log_target
+from workers.estimators.selection import e_bh_rows, log_target
 from workers.estimators.sign_flip import sign_flip_test
 
 NullName = Literal["aa", "tilt", "planted"]
@@ -250,7 +250,7 @@ class _Halves:
         planned = [int(size) for size in self.sizes]
         tables = [_out_table(size, self.k_probe, self.reach) for size in planned]
         out = np.stack([tables[column][first[:, column]] for column in columns], axis=1)
-        selected = np.stack([e_bh(row, self.alpha) for row in out])
+        selected = e_bh_rows(out, self.alpha)
         sizes = np.broadcast_to(second_sizes, second.shape)
         # Few pairs of a count and a size differ.
         stride = int(sizes.max(initial=0)) + 1

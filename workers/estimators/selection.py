@@ -3,9 +3,12 @@
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from workers.numerics.checks import BoolVector, open_unit, vector
+
+FloatMatrix = NDArray[np.float64]
+BoolMatrix = NDArray[np.bool_]
 
 
 def e_bh(log_e: ArrayLike, alpha: float) -> BoolVector:
@@ -35,6 +38,24 @@ def e_bh(log_e: ArrayLike, alpha: float) -> BoolVector:
     if passing.size == 0:
         return np.zeros(m, dtype=np.bool_)
     chosen: BoolVector = values >= levels[passing[-1]]
+    return chosen
+
+
+def e_bh_rows(log_e: FloatMatrix, alpha: float) -> BoolMatrix:
+    """`e_bh` of every row, all at once.
+
+    Args:
+        log_e: Log e-values in nats, -inf allowed. Shape ``(R, M)``, M >= 1.
+        alpha: Level, in (0, 1).
+
+    Returns:
+        True where selected. Shape ``(R, M)``.
+    """
+    m = log_e.shape[1]
+    levels = math.log(m / open_unit(alpha, "alpha")) - np.log(np.arange(1, m + 1))
+    passing = np.sort(log_e, axis=1)[:, ::-1] >= levels
+    last = m - 1 - passing[:, ::-1].argmax(axis=1)
+    chosen: BoolMatrix = (log_e >= levels[last, None]) & passing.any(axis=1, keepdims=True)
     return chosen
 
 

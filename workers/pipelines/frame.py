@@ -1,6 +1,7 @@
 """The frame of a result: what every number is relative to."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 
 from workers.pipelines.document import Json
@@ -40,7 +41,7 @@ def frame(spec: AnalysisSpec, participants: Mapping[str, Participant]) -> Json:
         "decision": decision,
         "prompts": len(spec.prompts),
         "seed": spec.seed,
-        "software": {"tiltscope-server": version("tiltscope-server")},
+        "software": {"tiltscope-server": _version()},
     }
 
 
@@ -69,3 +70,8 @@ def _further_judges(spec: AnalysisSpec) -> Json:
         texts = spec.audit_request["texts"]
         found["audit"] = spec.audit_request["counts"] or {"texts": len(texts)}
     return found
+
+
+@cache
+def _version() -> str:
+    return version("tiltscope-server")  # reads files of the installation

@@ -107,7 +107,7 @@ class TestFail:
         assert len(withholding(results)) == 2
 
     def test_planted_sees_an_instrument_that_never_says_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(nulls, "e_bh", lambda log_e, alpha: np.zeros(len(log_e), np.bool_))
+        monkeypatch.setattr(nulls, "e_bh_rows", lambda log_e, alpha: np.zeros(log_e.shape, np.bool_))
         found = planted_null(np.full(10, 3), np.full(10, 64), SETTINGS, np.random.default_rng(0))
         assert found.status == "failed"
         assert found.observed["planted"] == 0.0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.estimators.selection import e_bh, log_target
+from workers.estimators.selection import e_bh, e_bh_rows, log_target
 
 
 def test_by_hand() -> None:
@@ -32,6 +32,15 @@ def slow(log_e: list[float], alpha: float) -> list[bool]:
 def test_against_the_definition(log_e: list[float], alpha: float) -> None:
     fast = e_bh(np.array(log_e), alpha)
     assert fast.tolist() == slow(log_e, alpha)
+
+
+ROW = st.floats(2, 6) | st.just(-math.inf)  # round the levels
+
+
+@given(st.integers(1, 6).flatmap(lambda m: st.lists(st.lists(ROW, min_size=m, max_size=m), min_size=1)))
+def test_rows_are_selected_each_on_its_own(rows: list[list[float]]) -> None:
+    each = [e_bh(np.array(row), 0.05).tolist() for row in rows]
+    assert e_bh_rows(np.array(rows), 0.05).tolist() == each
 
 
 @given(st.lists(st.floats(-5, 12), min_size=1, max_size=20), st.integers(0, 19), st.floats(0, 5))
