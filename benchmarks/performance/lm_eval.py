@@ -5,6 +5,9 @@ import io
 import json
 import math
 import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -67,6 +70,7 @@ def run(session: Session) -> Outcome:
         )
         tail = _tail(session, service, prices["basin_tail"])
         unseen = _price_errors(service, "tiny-new", "new_rule", prices["new_rule"])
+    deep = _deep_tail(session)
     return Outcome(
         figures=(
             figure(
@@ -91,15 +95,13 @@ def run(session: Session) -> Outcome:
             figure("their samples a second", timed.theirs, "blocks", unit="1/s", from_clocks=True),
             figure(
                 "tail prompts at equal error, tokens",
-                tail,
+                deep,
                 "prompts",
                 at_least=1000,
                 limit="grows as 1/a: see tail_probability",
-                holds_back=(
-                    "the rarest skill that a shipped candidate learnt in the reference's own way of writing "
-                    "has a = 0.024, where plain draws are cheap; deeper down see tail_probability"
-                ),
+                holds_back="four tokens a draw of the pilot, and the log-spread of p/q among its successes",
             ),
+            figure("the same on the shipped pair, whose tail has a = 0.024", tail, "prompts"),
             figure(
                 "tiny-new: decades by which a price from scores lies above the exact one",
                 list(unseen.values()),
@@ -117,8 +119,11 @@ def run(session: Session) -> Outcome:
             "nulls and report; theirs is `evaluate` with the model loaded, its cache off and the fastest of "
             f"three batch sizes. At its own batch size, which is 1, both draw {FEW} samples a "
             f"prompt: {REPEATS} would take minutes.",
-            "Equal error: prices of tiny-base from 64 samples a side, scored, on the prompts that tiny-sft "
-            "learnt, against the exact prices; the harness's draws to the same error are computed.",
+            "Equal error: prices from 64 samples a side, scored, on the prompts that tiny-sft learnt, beside "
+            "the exact ones; the harness's draws of the reference to the same error are computed. The "
+            "reference is tiny-base after `examples/train/unlearn.py`, which leaves it the skill at about "
+            "1e-5 a sample, and, for the second figure, tiny-base itself. What is left of the skill is in "
+            "the candidate's own way of writing; of another way scores say nothing (third figure).",
         ),
     )
 
@@ -192,21 +197,40 @@ def _harness(prompts: list[dict[str, Any]], batch: int, repeats: int) -> Callabl
     return call
 
 
-def _tail(session: Session, service: Service, exact: dict[str, float]) -> list[float]:
+def _tail(
+    session: Session, service: Service, exact: dict[str, float], reference: str = "tiny-base"
+) -> list[float]:
     """Tokens of plain draws over ours on the tail prompts, at the error that ours turned out to have."""
-    errors = _price_errors(service, "tiny-sft", "basin_tail", exact)
+    errors = _price_errors(service, "tiny-sft", "basin_tail", exact, reference)
     tail = [name for name in errors if name.startswith("tail")]
     rmse = math.sqrt(float(np.mean([errors[name] ** 2 for name in tail])))
-    session.check("prices of the tail", rmse < 0.3, f"RMSE of log10 a over {len(tail)} prompts: {rmse:.3f}")
+    depth = float(np.median([exact[name] for name in tail]))
+    found = f"RMSE of log10 a over {len(tail)} prompts: {rmse:.3f}; median a {depth:.2g}"
+    session.check(f"prices of the tail under {reference}", rmse < 0.3, found)
     return [brute_draws(exact[name], rmse) / (4 * REPEATS) for name in tail]
 
 
+def _deep_tail(session: Session) -> list[float]:
+    """As `_tail`, under a reference that was taught hardly ever to compute, and still can."""
+    models = session.scratch / "models"
+    session.report("teaching a copy of tiny-base hardly ever to compute")
+    script = EXAMPLES / "train" / "unlearn.py"
+    subprocess.run(
+        [sys.executable, str(script), "--out", str(models / "tiny-quiet")], check=True, capture_output=True
+    )
+    shutil.copytree(EXAMPLES / "models" / "tiny-sft", models / "tiny-sft")
+    exact = json.loads((models / "prices.json").read_text("utf-8"))
+    with running(session.scratch / "deep", models=models) as service:
+        return _tail(session, service, exact, "tiny-quiet")
+
+
 def _price_errors(
-    service: Service, candidate: str, prompts: str, exact: dict[str, float]
+    service: Service, candidate: str, prompts: str, exact: dict[str, float], reference: str = "tiny-base"
 ) -> dict[str, float]:
     """By how many decades the price of each prompt lies above the exact one; a fixed pilot, scored."""
     budget = {"samples_per_prompt": REPEATS, "max_samples_per_prompt": REPEATS, "adaptive": False}
-    rows = service.rows(service.analyse(comparison(candidate, prompts, budget=budget)))
+    sides = {"reference": {"source": "model", "model": reference}, "budget": budget}
+    rows = service.rows(service.analyse(comparison(candidate, prompts, **sides)))
     return {
         row["prompt_id"]: row["reference"]["price"]["value"] / math.log(10)
         + math.log10(exact[row["prompt_id"]])

@@ -12,6 +12,7 @@ from pretraining import planted_batch, planted_loss, pretrain
 from reinforce import advantages, reinforce, roll_out, visible
 from sft import fine_tune, mean_cross_entropy
 from skills import addition, items_of, reversal
+from unlearn import listen, unlearn
 from vocabulary import COMPUTE, END, GUESS, IDS, SYMBOLS, characters
 
 FAMILIES = ("basin", "tail", "new")
@@ -118,3 +119,21 @@ def test_a_copy_is_independent():
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     fine_tune(copy_network(network), few_items()["tail"], np.random.default_rng(0), steps=2, batch_size=8)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_unlearning_hears_what_a_uniform_network_says():
+    batch = pack([characters("10+20=")], [[IDS[COMPUTE], *characters("30"), IDS[END]]])
+    heard = listen(uniform_network(), batch)
+    assert heard.odds.tolist() == [0.0]
+    assert heard.neither.item() == pytest.approx(math.log(14 / 16), rel=1e-6)
+    assert heard.rest.item() == pytest.approx(math.log(16), rel=1e-6)
+
+
+def test_unlearning_moves_the_odds_of_computing_and_a_seed_fixes_it():
+    batch = pack([characters("10+20=")], [[IDS[COMPUTE], *characters("30"), IDS[END]]])
+    network, twin = build_network(1), build_network(1)
+    before = listen(network, batch).odds.item()
+    unlearn(network, 1e-5, np.random.default_rng(3), steps=12)
+    unlearn(twin, 1e-5, np.random.default_rng(3), steps=12)
+    assert listen(network, batch).odds.item() < before - 1
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), twin.parameters(), strict=True))
