@@ -1,6 +1,7 @@
 """`tiltscope up` as people start it: what it leaves behind, however it ends, and why it refuses to start."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,9 @@ from tiltscope.embedded import WORKER_NICENESS
 GONE_SECONDS = 20.0
 """Generous: the kernel kills the parts with their parent, and engines with theirs, at once."""
 
-PARTS = ("redis-server", "service.main", "workers.reconciler.main", "celery", "workers.host.main")
+BROKER = "redis-server" if shutil.which("redis-server") else "valkey-server"
+"""The machine's own broker, else the one that pip brought."""
+PARTS = (BROKER, "service.main", "workers.reconciler.main", "celery", "workers.host.main")
 
 
 class Launcher:
