@@ -74,17 +74,21 @@ def test_a_barrier_on_the_shipped_models(stack, prompts):
         assert "above_chance_floor" in {check.check for check in row.confirmation if not check.passed}
 
 
-def test_what_an_arm_drew_is_scored_and_speaks_for_the_own_policy(stack, prompts):
-    body = {
+def with_a_hot_arm(prompts, **budget):
+    return {
         "kind": "support",
         "reference": {"source": "model", "model": "tiny-base"},
         "prompts": {"inline": prompts("basin_tail", 8, 14)},
         "signal": {"kind": "exact"},
         "policy": {"max_new_tokens": 8},
         "arms": [{"name": "hot", "role": "elicitation", "policy": {"temperature": 1.6}}],
-        "budget": {**BUDGET, "k_probe": 256, "adaptive": False},
+        "budget": {**BUDGET, "k_probe": 256, **budget},
         "seed": 7,
     }
+
+
+def test_what_an_arm_drew_is_scored_and_speaks_for_the_own_policy(stack, prompts):
+    body = with_a_hot_arm(prompts, adaptive=False)
     rows = {}
     for share in (False, True):
         analysis = stack.submit({**body, "share_proposals": share})
@@ -105,18 +109,8 @@ def test_what_an_arm_drew_is_scored_and_speaks_for_the_own_policy(stack, prompts
 
 
 def test_an_adaptive_analysis_scores_no_more_than_was_planned(stack, prompts):
-    body = {
-        "kind": "support",
-        "reference": {"source": "model", "model": "tiny-base"},
-        "prompts": {"inline": prompts("basin_tail", 8, 14)},
-        "signal": {"kind": "exact"},
-        "policy": {"max_new_tokens": 8},
-        "arms": [{"name": "hot", "role": "elicitation", "policy": {"temperature": 1.6}}],
-        "budget": {**BUDGET, "k_probe": 256},
-        "share_proposals": True,
-        "seed": 7,
-    }
-    read, planned = scored(stack, stack.submit(body))
+    body = with_a_hot_arm(prompts)
+    read, planned = scored(stack, stack.submit({**body, "share_proposals": True}))
     assert 0 < read <= planned
 
 

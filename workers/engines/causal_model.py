@@ -120,7 +120,7 @@ class CausalModel:
 
     @property
     def token_bytes(self) -> int:
-        """What keys and values of a token take."""
+        """Bytes that keys and values of a token take, over all layers."""
         config = self.model.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         depth = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
