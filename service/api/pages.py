@@ -15,9 +15,9 @@ SHOWN_ANALYSES = 50
 
 
 @router.get("/", operation_id="pages_dashboard")
-def index(resources: ResourcesDep) -> HTMLResponse:
+def index(request: Request, resources: ResourcesDep) -> HTMLResponse:
     """The dashboard."""
-    return dashboard(glances(resources, limit=SHOWN_ANALYSES))
+    return dashboard(glances(resources, limit=SHOWN_ANALYSES), str(request.base_url))
 
 
 @router.get("/docs", operation_id="pages_docs")

@@ -27,20 +27,26 @@ COMPARED = 5
 """Results in the comparison that is offered: as many as a reader holds in mind."""
 
 EMPTY = """<p>No analyses yet. Submit one with <code>tiltscope submit</code>, or</p>
-<pre>curl -X POST localhost:8000/v1/analyses -H 'Content-Type: application/json' -d @request.json</pre>"""
+<pre>curl -X POST {origin}v1/analyses -H 'Content-Type: application/json' -d @request.json</pre>"""
 
 
-def dashboard(glances: Sequence[Glance]) -> HTMLResponse:
-    """The page for these analyses."""
+def dashboard(glances: Sequence[Glance], origin: str) -> HTMLResponse:
+    """The page for these analyses.
+
+    Args:
+        glances: The latest ones.
+        origin: Where the reader found the page, with a slash at the end.
+    """
     rows = "".join(_row(glance) for glance in glances)
     table = (
         '<div class="wide"><table><thead><tr><th>analysis</th><th>models</th><th>status</th><th>verdict</th>'
         f"<th>created</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
+    shown = table if rows else EMPTY.format(origin=escape(origin))
     body = (
         "<h1>Tiltscope</h1>"
         "<p>Did post-training tilt the model, or take it somewhere new?</p>"
-        f'<main id="analyses">{table if rows else EMPTY}{_side_by_side(glances)}</main>'
+        f'<main id="analyses">{shown}{_side_by_side(glances)}</main>'
         '<p class="quiet"><a href="/docs">API</a> · <a href="/v1/models">models</a> · '
         '<a href="/v1/signals">signals</a> · <a href="/readyz">readiness</a></p>'
     )

@@ -39,7 +39,11 @@ def test_pages_load_nothing_and_carry_a_fresh_nonce(gateway: Any, submit: Any, p
 
 
 def test_an_empty_dashboard_says_how_to_begin(gateway: Any) -> None:
-    assert "No analyses yet" in gateway.get("/").text
+    text = gateway.get("/", headers={"host": "localhost:8123"}).text
+    assert "No analyses yet" in text
+    assert "curl -X POST http://localhost:8123/v1/analyses" in text
+    hostile = gateway.get("/", headers={"host": "<script>alert(1)</script>"}).text
+    assert "<script>alert" not in hostile
 
 
 def test_the_dashboard_shows_status_verdict_and_links(gateway: Any, submit: Any, worker: Any) -> None:
