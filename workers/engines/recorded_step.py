@@ -35,6 +35,18 @@ def can_record(model: CausalModel, policy: Policy) -> bool:
     return model.records_steps and model.is_lean and model.device.type == "cuda" and policy.top_p == 1
 
 
+def refusal(error: RuntimeError) -> Exception:
+    """What a failure to record is: memory that ran out, or a step that this device does not record.
+
+    Args:
+        error: The end of a recording that failed complains too, and hides why it failed in its context.
+    """
+    for cause in (error, error.__context__):
+        if isinstance(cause, torch.OutOfMemoryError):
+            return torch.OutOfMemoryError(str(cause))
+    return NotRecorded(type(error).__name__)
+
+
 class RecordedStep:
     """Steps of a grid that feed themselves: each draws a token for every row, and the next reads it.
 
@@ -49,6 +61,7 @@ class RecordedStep:
 
     Raises:
         NotRecorded: if the device refuses.
+        torch.OutOfMemoryError: if memory runs out meanwhile: fewer rows may be recorded.
     """
 
     def __init__(
@@ -75,7 +88,7 @@ class RecordedStep:
         try:
             self._record()
         except RuntimeError as error:
-            raise NotRecorded(type(error).__name__) from error
+            raise refusal(error) from error
 
     @property
     def under_way(self) -> int:
