@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
+from workers.estimators.ordered import Ordered
 from workers.estimators.sample_mean import mean_estimate, standard_error
 
 Floats = NDArray[np.float64]
@@ -169,12 +170,13 @@ def _per_token(
     unit = "nats per token"
     mean_length = float(lengths.mean())
     ratio = max(float(kl_rb.mean()) / mean_length, 0.0)
-    residual = mean_estimate(kl_rb - ratio * lengths, weights, unit=unit, confidence=confidence)
+    residuals = Ordered(kl_rb - ratio * lengths)
+    residual = mean_estimate(residuals, weights, unit=unit, confidence=confidence)
     if residual.ci_low is None or residual.ci_high is None:
         return Estimate(value=ratio, n=residual.n, unit=unit, status="unreliable", reason=residual.reason)
     return Estimate(
         value=ratio,
-        std_error=standard_error(kl_rb - ratio * lengths) / mean_length,
+        std_error=residuals.standard_error / mean_length,
         ci_low=max(ratio + min(residual.ci_low, 0.0) / mean_length, 0.0),
         ci_high=ratio + max(residual.ci_high, 0.0) / mean_length,
         confidence=confidence,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.dataset import PromptMean, mean_over_prompts
 from workers.estimators.estimate import Estimate
+from workers.estimators.ordered import Ordered
 from workers.estimators.partition import equilibrium, positive
 from workers.estimators.sample_mean import mean_estimate
 
@@ -81,7 +82,9 @@ def tilt_rows(
             missing = Estimate.undefined(kl.reason, REWARD, kl.n)
             rows.append(TiltRow(beta, log_z, least, missing, missing))
             continue
-        per_sample = np.asarray(kl_rb, dtype=np.float64) / beta - np.asarray(rewards, dtype=np.float64)
+        per_sample = Ordered(
+            np.asarray(kl_rb, dtype=np.float64) / beta - np.asarray(rewards, dtype=np.float64)
+        )
         energy = mean_estimate(per_sample, weights, unit=REWARD, confidence=confidence)
         rows.append(
             TiltRow(beta, log_z, least, energy, _gap_estimate(per_sample, least, weights, confidence))
@@ -143,7 +146,7 @@ def _equilibrium_estimate(log_z: Estimate, beta: float) -> Estimate:
 
 
 def _gap_estimate(
-    per_sample: Floats, least: Estimate, weights: BootstrapWeights, confidence: float
+    per_sample: Ordered, least: Estimate, weights: BootstrapWeights, confidence: float
 ) -> Estimate:
     """F - F*, raised to the 0 that the exact gap cannot fall below."""
     if least.value is None:

@@ -1,10 +1,12 @@
 import csv
+import gzip
 import io
 import itertools
 import json
 import os
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -195,3 +197,26 @@ class TestCsv:
                 "gain": "",
             },
         ]
+
+
+def test_a_block_ends_where_the_next_text_side_or_prompt_does_not_fit(monkeypatch):
+    monkeypatch.setattr(pages, "BLOCK_CHARACTERS", 9)
+    monkeypatch.setattr(pages, "BLOCK_ROWS", 3)
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 14, 60).tolist()
+    prompts = np.sort(rng.integers(0, 6, 60)).tolist()
+    rows = [
+        {**ROWS[0], "prompt_id": str(prompt), "text": "é" * length, "index": index}
+        for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
+    ]
+    blocks: list[list[int]] = []
+    for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+        open_block = blocks and prompts[blocks[-1][0]] == prompt and len(blocks[-1]) < 3
+        if open_block and sum(lengths[i] for i in blocks[-1]) + length <= 9:
+            blocks[-1].append(index)
+        else:
+            blocks.append([index])
+    made = sample_pages(pa.Table.from_pylist(rows, schema=pa.schema(COLUMNS)))
+    assert [block["rows"] for block in made.index["blocks"]] == [len(block) for block in blocks]
+    texts = [json.loads(line)["text"] for line in gzip.decompress(made.data).decode().splitlines()]
+    assert texts == [row["text"] for row in rows]
