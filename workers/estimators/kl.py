@@ -1,7 +1,6 @@
 """KL(q‖p) of whole sequences and of token positions, from samples y ~ q scored under q and p."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +12,7 @@ from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
 from workers.estimators.ordered import Ordered
 from workers.estimators.sample_mean import mean_estimate, standard_error
+from workers.numerics.ragged import Ragged
 
 Floats = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ def singular_mass(log_ratio: Floats, confidence: float = 0.95) -> Estimate:
     )
 
 
-def by_position(token_kl: Sequence[Floats], positions: int | None = None) -> list[PositionKL]:
+def by_position(token_kl: Ragged, positions: int | None = None) -> list[PositionKL]:
     """Split the KL of one prompt over token positions (chain rule); the contributions add up to it.
 
     The direction is that of the samples: KL(q_t‖p_t) along y ~ q splits KL(q‖p), KL(p_t‖q_t) along y ~ p
@@ -136,17 +136,17 @@ def by_position(token_kl: Sequence[Floats], positions: int | None = None) -> lis
     E_p[e^(β r) | y_<=t]/E_p[e^(β r) | y_<t], which takes samples of p from every prefix.
 
     Args:
-        token_kl: Per sample, the KL at each of its tokens, nats; +inf allowed. Lengths may differ.
+        token_kl: Per sample, the KL at each of its tokens, nats; +inf allowed.
         positions: How many positions to list; those of the longest sample if None.
 
     Raises:
         ValueError: A value is NaN or negative beyond rounding.
     """
-    lengths = np.array([len(row) for row in token_kl], dtype=np.int64)
+    lengths = token_kl.lengths
     longest = int(lengths.max(initial=0))
     table = np.zeros((lengths.size, longest if positions is None else max(positions, longest)))
     inside = np.arange(table.shape[1]) < lengths[:, None]
-    table[inside] = np.concatenate([np.empty(0), *token_kl])
+    table[inside] = token_kl.values
     reaching = inside.sum(axis=0)
     if np.isnan(table).any() or (table < -ROUNDING).any():
         raise ValueError("a token KL is NaN or negative")

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from workers.pipelines.committed import Committed
+from workers.pipelines.document import indented_json
 from workers.pipelines.prompt_pages import prompt_pages
 from workers.pipelines.sample_pages import sample_pages
 from workers.pipelines.tables import OUTCOMES, to_parquet
@@ -31,19 +32,15 @@ def result_files(
     samples = _judged_samples(committed)
     pages, listed = sample_pages(samples), prompt_pages(rows)
     return {
-        "result.json": (_json(document), JSON),
+        "result.json": (indented_json(document), JSON),
         "prompts.json": (listed.data, JSON),
         "prompts.index.json": (_compact(listed.index), JSON),
-        "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows))), PARQUET),
+        "prompts.parquet": (to_parquet(pa.Table.from_pylist(_flat(rows)), trying=False), PARQUET),
         "samples.parquet": (to_parquet(samples), PARQUET),
         "samples.jsonl.gz": (pages.data, "application/gzip"),
         "samples.index.json": (_compact(pages.index), JSON),
         **({} if report is None else {"report.html": (report.encode(), "text/html; charset=utf-8")}),
     }
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1).encode()
 
 
 def _compact(value: object) -> bytes:

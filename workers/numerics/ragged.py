@@ -1,8 +1,35 @@
 """Rows of different lengths, kept end to end."""
 
+from collections.abc import Iterable
+from typing import NamedTuple, Self
+
 import numpy as np
 
 from workers.numerics.checks import FloatVector, IntVector
+
+
+class Ragged(NamedTuple):
+    """Rows of numbers.
+
+    Attributes:
+        values: The rows end to end. Shape ``(length,)``.
+        edges: Where each row begins, from 0, and where the last one ends. Shape ``(rows + 1,)``.
+    """
+
+    values: FloatVector
+    edges: IntVector
+
+    @classmethod
+    def of(cls, rows: Iterable[FloatVector]) -> Self:
+        """Rows that were apart."""
+        apart = [np.empty(0), *rows]
+        lengths = [row.size for row in apart]
+        return cls(np.concatenate(apart), np.cumsum(lengths, dtype=np.int64))
+
+    @property
+    def lengths(self) -> IntVector:
+        """Numbers in each row. Shape ``(rows,)``."""
+        return np.diff(self.edges)
 
 
 def row_sums(values: FloatVector, edges: IntVector) -> FloatVector:

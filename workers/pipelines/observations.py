@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.scored_sources import Source
+from workers.numerics.ragged import Ragged
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.tables import ROUND, lists, of_stream
 
@@ -72,9 +73,9 @@ class ScoredPair:
         behaviours: g(y) of each sample; None where it is no success or has no label. Length `n_p + n_q`.
         n_p: Reference draws.
         kl: Sum over tokens of KL(q_t || p_t) along each candidate draw. Shape `(n_q,)`.
-        token_kl: The same by token. One array a candidate draw.
+        token_kl: The same by token. One row a candidate draw.
         reverse_kl: Sum over tokens of KL(p_t || q_t) along each reference draw. Shape `(n_p,)`.
-        reverse_token_kl: The same by token. One array a reference draw.
+        reverse_token_kl: The same by token. One row a reference draw.
         entropy_p: Sum over tokens of the reference's entropy along each of its draws. Shape `(n_p,)`.
         entropy_q: The same for the candidate. Shape `(n_q,)`.
         zero_cause: Why p(y) = 0, for each candidate draw; empty where it is not. Length `n_q`.
@@ -88,9 +89,9 @@ class ScoredPair:
     behaviours: tuple[str | None, ...]
     n_p: int
     kl: Floats
-    token_kl: tuple[Floats, ...]
+    token_kl: Ragged
     reverse_kl: Floats
-    reverse_token_kl: tuple[Floats, ...]
+    reverse_token_kl: Ragged
     entropy_p: Floats
     entropy_q: Floats
     zero_cause: tuple[str, ...]
@@ -205,15 +206,19 @@ def by_prompt(table: pa.Table, stream: str, prompts: int) -> list[pa.Table]:
 
 
 def _side(rows: pa.Table, pilot: int) -> SideObservations:
-    outcome = np.asarray(rows["outcome"].to_pylist(), dtype=object)
-    in_pilot = rows["index"].to_numpy() < pilot
-    decided = outcome != "verifier_error"
-    unusable = np.isin(outcome, ("unparsed", "truncated"))
+    outcome = pc.index_in(rows["outcome"], pa.array(OUTCOME_NAMES)).to_numpy()
+    correct, unparsed, truncated, error = (
+        outcome == OUTCOME_NAMES.index(name)
+        for name in ("correct", "unparsed", "truncated", "verifier_error")
+    )
+    decided = ~error
+    in_pilot = decided & (rows["index"].to_numpy() < pilot)
+    counts = np.bincount(outcome, minlength=len(OUTCOME_NAMES)).tolist()
     return SideObservations(
-        correct=np.asarray(outcome[decided] == "correct", dtype=np.bool_),
-        pilot_n=int((decided & in_pilot).sum()),
-        pilot_unusable=unusable[decided & in_pilot],
-        outcomes={name: int((outcome == name).sum()) for name in OUTCOME_NAMES},
+        correct=correct[decided],
+        pilot_n=int(in_pilot.sum()),
+        pilot_unusable=(unparsed | truncated)[in_pilot],
+        outcomes=dict(zip(OUTCOME_NAMES, counts, strict=True)),
         rewards=floats(rows, "reward")[decided],
         behaviours=_labels(_kept(rows, decided)),
     )
@@ -232,9 +237,9 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
         behaviours=_labels(ref_judged) + _labels(cand_judged),
         n_p=ref.num_rows,
         kl=floats(cand, "kl"),
-        token_kl=_rows(cand, "token_kl"),
+        token_kl=Ragged(*lists(cand["token_kl"])),
         reverse_kl=floats(ref, "kl"),
-        reverse_token_kl=_rows(ref, "token_kl"),
+        reverse_token_kl=Ragged(*lists(ref["token_kl"])),
         entropy_p=floats(ref, "entropy"),
         entropy_q=floats(cand, "entropy"),
         zero_cause=tuple(cand["zero_cause"].to_pylist()),
@@ -273,6 +278,8 @@ def decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The scored samples that have a decided outcome, and their outcomes; both in sample order."""
     decided = _kept(judged, pc.not_equal(judged["outcome"], "verifier_error").to_numpy())
     drawn, found = decided["index"].to_numpy(), scored["index"].to_numpy()
+    if np.array_equal(drawn, found):
+        return scored, decided
     return _kept(scored, np.isin(found, drawn)), _kept(decided, np.isin(drawn, found))
 
 
@@ -293,8 +300,3 @@ def _labels(judged: pa.Table) -> tuple[str | None, ...]:
 def floats(table: pa.Table, column: str) -> Floats:
     """A column of numbers. Shape `(n,)`."""
     return np.asarray(table[column].to_numpy(), dtype=np.float64)
-
-
-def _rows(table: pa.Table, column: str) -> tuple[Floats, ...]:
-    values, edges = lists(table[column])
-    return tuple(values[low:high] for low, high in itertools.pairwise(edges.tolist()))

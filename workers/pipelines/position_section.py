@@ -7,9 +7,10 @@ from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.dataset import mean_over_prompts
 from workers.estimators.kl import KLResult, by_position
 from workers.estimators.sample_mean import mean_estimate
+from workers.numerics.ragged import Ragged
 from workers.pipelines.document import Json, mean_json
 from workers.pipelines.mean_success import families_of
-from workers.pipelines.observations import Floats, ScoredPair
+from workers.pipelines.observations import ScoredPair
 from workers.pipelines.prompt_result import CONFIDENCE, FreeEnergyTerms, PromptResult
 
 POSITIONS = 64
@@ -51,11 +52,11 @@ def positions_json(results: Sequence[PromptResult]) -> list[Json]:
 def _contributions(
     results: Sequence[PromptResult],
     kl: Callable[[FreeEnergyTerms], KLResult],
-    token_kl: Callable[[ScoredPair], Sequence[Floats]],
+    token_kl: Callable[[ScoredPair], Ragged],
 ) -> list[Json]:
     kept = [r for r in results if r.terms is not None and kl(r.terms).rb.value is not None]
     tables = [token_kl(r.observed.pair) for r in kept if r.observed.pair is not None]
-    longest = max((len(row) for table in tables for row in table), default=0)
+    longest = max((int(table.lengths.max(initial=0)) for table in tables), default=0)
     found = [by_position(table, min(longest, POSITIONS)) for table in tables]
     families = families_of(kept)
     return [

@@ -1,12 +1,11 @@
 """Prompt rows as a file that is read a row at a time: where each lies, and what lists are sorted by."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workers.pipelines.document import Json
+from workers.pipelines.document import Json, indented_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,8 @@ class PromptPages:
 
 def prompt_pages(rows: Sequence[Json]) -> PromptPages:
     """Write prompt rows, in order."""
-    texts = [_text(row).encode() for row in rows]
-    # What `json.dumps` makes of the list itself, so that a row's bytes stand there as they are hashed.
+    texts = [indented_json(row).replace(b"\n", b"\n ") for row in rows]
+    # What `indented_json` makes of the list itself, so that a row's bytes stand there as they are hashed.
     data = b"[\n " + b",\n ".join(texts) + b"\n]" if texts else b"[]"
     offsets, offset = [], len(b"[\n ")
     for text in texts:
@@ -45,11 +44,6 @@ def prompt_pages(rows: Sequence[Json]) -> PromptPages:
             "price": [_least(row["reference"]["price"]) for row in rows],
         },
     )
-
-
-def _text(row: Json) -> str:
-    """A row as it stands in the indented array; a line break within a string is escaped."""
-    return json.dumps(row, allow_nan=False, ensure_ascii=False, indent=1).replace("\n", "\n ")
 
 
 def _least(estimate: Json | None) -> Any:

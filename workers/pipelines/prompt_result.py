@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.certificate import Certificate, certify
@@ -35,7 +34,7 @@ from workers.pipelines.assessment import (
     candidate_bounds,
     reference_bounds,
 )
-from workers.pipelines.observations import Floats, PromptObservations, ScoredPair, SideObservations
+from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 from workers.pipelines.prompt_decomposition import Strategies, decomposed
 from workers.pipelines.prompt_energy import log_partitions, response
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec, PromptSpec
@@ -187,19 +186,15 @@ def _kl(pair: ScoredPair | None, weights: BootstrapWeights, missing_scores: str)
     """KL(q‖p), y ~ q."""
     if pair is None:
         return undefined_kl(missing_scores)
-    return sequence_kl(pair.kl, pair.candidate_log_ratio, _lengths(pair.token_kl), weights, CONFIDENCE)
+    return sequence_kl(pair.kl, pair.candidate_log_ratio, pair.token_kl.lengths, weights, CONFIDENCE)
 
 
 def _reverse_kl(pair: ScoredPair | None, weights: BootstrapWeights, missing_scores: str) -> KLResult:
     """KL(p‖q), y ~ p."""
     if pair is None:
         return undefined_kl(missing_scores)
-    lengths = _lengths(pair.reverse_token_kl)
+    lengths = pair.reverse_token_kl.lengths
     return sequence_kl(pair.reverse_kl, pair.reference_log_ratio, lengths, weights, CONFIDENCE)
-
-
-def _lengths(token_kl: Sequence[Floats]) -> NDArray[np.int64]:
-    return np.array([row.size for row in token_kl], dtype=np.int64)
 
 
 def _scores(pair: ScoredPair | None, candidate: SideObservations) -> CandidateScores:

@@ -68,10 +68,16 @@ class PlanMismatchError(WorkerError):
     code = "plan_mismatch"
 
 
-def to_parquet(table: pa.Table) -> bytes:
-    """Serialise with zstd; each column of floats in whichever encoding makes it smaller."""
-    encodings = {_leaf(f): _encoding(table.select([f.name])) for f in table.schema if _is_floating(f.type)}
-    return _written(table, encodings)
+def to_parquet(table: pa.Table, *, trying: bool = True) -> bytes:
+    """Serialise with zstd.
+
+    Args:
+        table: What to write.
+        trying: Whether to write each column of floats in whichever encoding makes it smaller. That takes two
+            files a column: for many columns of few rows far more time than it saves room.
+    """
+    floating = [f for f in table.schema if trying and _is_floating(f.type)]
+    return _written(table, {_leaf(f): _encoding(table.select([f.name])) for f in floating})
 
 
 def _is_floating(kind: pa.DataType) -> bool:
@@ -106,7 +112,8 @@ def _written(table: pa.Table, encodings: Mapping[str, str]) -> bytes:
 
 def from_parquet(data: bytes, schema: pa.Schema) -> pa.Table:
     """Read an artefact, refusing one of another kind."""
-    table = pq.read_table(pa.BufferReader(data))
+    # `pq.read_table` would make a data set of it first, which takes as long as to read a small shard.
+    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     if not table.schema.equals(schema):
         raise PlanMismatchError(f"an artefact has columns {table.schema.names}, expected {schema.names}")
     return table

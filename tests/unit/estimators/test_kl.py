@@ -9,6 +9,7 @@ from scipy.special import rel_entr
 from workers.estimators.bootstrap_weights import BootstrapWeights
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.kl import TRUNCATED_SUPPORT, by_position, sequence_kl, singular_mass
+from workers.numerics.ragged import Ragged
 
 
 class Chain:
@@ -107,20 +108,20 @@ def test_long_sequences_weigh_more_per_token() -> None:
 
 def test_positions_add_up_to_the_sequence_kl() -> None:
     rows = [np.array([0.5, 0.25, 1.0]), np.array([0.5]), np.array([0.5, 0.75])]
-    got = by_position(rows)
+    got = by_position(Ragged.of(rows))
     assert [p.reaching for p in got] == [3, 2, 1]
     assert [p.position for p in got] == [0, 1, 2]
     contributions = [p.contribution.value or 0.0 for p in got]
     assert contributions == pytest.approx([0.5, 1 / 3, 1 / 3])
     assert sum(contributions) == pytest.approx(sum(row.sum() for row in rows) / 3)
     assert got[1].contribution.std_error == pytest.approx(np.std([0.25, 0.0, 0.75], ddof=1) / math.sqrt(3))
-    assert by_position([]) == []
+    assert by_position(Ragged.of([])) == []
     # Beyond every sample the contribution is 0, not unknown.
-    assert [p.contribution.value for p in by_position(rows, 5)[3:]] == [0.0, 0.0]
+    assert [p.contribution.value for p in by_position(Ragged.of(rows), 5)[3:]] == [0.0, 0.0]
 
 
 def test_an_infinite_position_is_undefined_alone() -> None:
-    got = by_position([np.array([0.1, math.inf]), np.array([0.1, 0.2])])
+    got = by_position(Ragged.of([np.array([0.1, math.inf]), np.array([0.1, 0.2])]))
     assert [p.contribution.status for p in got] == ["ok", "undefined"]
 
 
@@ -157,7 +158,7 @@ def test_refusals_and_empty_samples() -> None:
     with pytest.raises(ValueError, match="at least one token"):
         sequence_kl(np.ones(1), np.ones(1), np.array([0]), BootstrapWeights(rng))
     with pytest.raises(ValueError, match="NaN or negative"):
-        by_position([np.array([math.nan])])
+        by_position(Ragged.of([np.array([math.nan])]))
     nothing = sequence_kl(np.array([]), np.array([]), np.array([], dtype=np.int64), BootstrapWeights(rng))
     assert {nothing.rb.status, nothing.per_token.status, nothing.singular_mass.status} == {"undefined"}
     assert singular_mass(np.array([])).status == "undefined"

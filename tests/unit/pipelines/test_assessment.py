@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from planted import planted, planted_run
 
 from workers.estimators.counts import epsilon, log_e_in, log_e_out, success_upper_bound
+from workers.numerics.ragged import Ragged
 from workers.pipelines.assessment import (
     assess_candidate,
     assess_reference,
@@ -58,9 +59,9 @@ def pair_of(reference, candidate, shift=0.0):
         behaviours=(None,) * correct.size,
         n_p=reference.pilot_n,
         kl=np.full(n_q, abs(shift)),
-        token_kl=tuple(np.full(1, abs(shift)) for _ in range(n_q)),
+        token_kl=Ragged.of(np.full(1, abs(shift)) for _ in range(n_q)),
         reverse_kl=np.full(reference.pilot_n, abs(shift)),
-        reverse_token_kl=tuple(np.full(1, abs(shift)) for _ in range(reference.pilot_n)),
+        reverse_token_kl=Ragged.of(np.full(1, abs(shift)) for _ in range(reference.pilot_n)),
         entropy_p=np.ones(reference.pilot_n),
         entropy_q=np.ones(n_q),
         zero_cause=("",) * n_q,

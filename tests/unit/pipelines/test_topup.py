@@ -13,6 +13,7 @@ from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle
+from workers.numerics.ragged import Ragged
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.topup import GROWTH, token_allowance, wanted_samples
@@ -82,9 +83,9 @@ def scored_prompt(a, b, n=64):
         behaviours=(None,) * 2 * n,
         n_p=n,
         kl=none,
-        token_kl=(none,) * n,
+        token_kl=Ragged.of([none] * n),
         reverse_kl=none,
-        reverse_token_kl=(none,) * n,
+        reverse_token_kl=Ragged.of([none] * n),
         entropy_p=none,
         entropy_q=none,
         zero_cause=("",) * n,
