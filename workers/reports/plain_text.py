@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 ANSI: Final = re.compile(
@@ -21,11 +22,19 @@ def plain(value: Any) -> Any:
     """A JSON value with every text in it, keys included, made plain."""
     if isinstance(value, str):
         return plain_text(value)
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
+        return {_plain_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+@lru_cache(maxsize=1_000)
+def _plain_key(key: str) -> str:
+    """Every row has the same keys."""
+    return plain_text(key)
 
 
 def plain_text(text: str) -> str:

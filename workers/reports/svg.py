@@ -11,13 +11,13 @@ SMALLEST: Final = 1e-3
 
 def element(tag: str, *children: Markup | str, **attributes: object) -> Markup:
     """An element; `class_` is `class`, other underscores are hyphens, None leaves an attribute out."""
-    parts = [
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value)
+    given = [
+        f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for name, value in attributes.items()
         if value is not None
     ]
-    inner = Markup("").join(escape(child) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(tag), Markup("").join(parts), inner)
+    inner = "".join(map(escape, children))
+    return Markup(f"<{tag}{''.join(given)}>{inner}</{tag}>")
 
 
 def joined(elements: Iterable[Markup]) -> Markup:
