@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
@@ -124,5 +124,5 @@ def _least_share(
     ends = bootstrap_interval(values, rng, confidence=confidence, families=labels)
     if ends is None or error is None:  # one family, or families that all look alike
         return clopper_pearson(0, units, confidence)[0]
-    t = float(stats.t.ppf(0.5 + confidence / 2, units - 1))
+    t = float(special.stdtrit(units - 1, 0.5 + confidence / 2))
     return max(min(ends[0], float(values.mean()) - t * error), 0.0)

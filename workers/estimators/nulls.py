@@ -207,7 +207,9 @@ def planted_null(
     shown = rng.binomial(np.broadcast_to(halves.sizes, first.shape), PLANTED_RATE)
     first, second = np.where(planted, 0, first), np.where(planted, shown, second)
     created = halves.created(first, second, halves.sizes)
-    power = min(1.0, float(np.mean([halves.power(int(size), PLANTED_RATE) for size in halves.sizes])))
+    sizes = halves.sizes.tolist()
+    powers = {size: halves.power(size, PLANTED_RATE) for size in set(sizes)}
+    power = min(1.0, float(np.mean([powers[size] for size in sizes])))
     expected["planted"] = power
     observed = {"planted": float(created[planted].mean()), "others": float(created[~planted].mean())}
     beyond = ["others"] if _beyond(observed["others"], int((~planted).sum()), settings.alpha) else []

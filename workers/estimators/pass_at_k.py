@@ -71,6 +71,7 @@ def pass_at_k_variance(n: int, a: float, k: int) -> float:
     return float(np.sum(weights * (failures - (1.0 - a) ** k) ** 2))
 
 
+@lru_cache(maxsize=16384)
 def pass_at_k_sampling_variance(n: int, c: int, k: int) -> float | None:
     """Estimated variance of `pass_at_k`, from the same samples.
 
@@ -176,6 +177,7 @@ def pass_at_k_curve(
     return [points[k] for k in ks]
 
 
+@lru_cache(maxsize=16384)
 def _all_fail(n: int, c: int, k: int) -> float | None:
     """``log [C(n-c, k)/C(n, k)]``, as the product of (1 - k/j) for j in n-c+1..n; None if k > n."""
     counts(c, n)

@@ -88,12 +88,13 @@ def bootstrap_means(
     sums, sizes = family_means(values, families)
     if sums.size == 0:
         raise ValueError("there is nothing to resample")
-    means = np.empty(resamples)
+    means, equal = np.empty(resamples), bool((sizes == sizes[0]).all())
     step = max(1, _BLOCK_CELLS // sums.size)
     for start in range(0, resamples, step):
         block = min(step, resamples - start)
         picked = rng.integers(0, sums.size, size=(block, sums.size))
-        means[start : start + block] = sums[picked].sum(axis=1) / sizes[picked].sum(axis=1)
+        drawn = sizes.size * sizes[0] if equal else sizes[picked].sum(axis=1)
+        means[start : start + block] = sums[picked].sum(axis=1) / drawn
     return means
 
 
@@ -193,8 +194,7 @@ def bootstrap_interval(
     levels = np.array([0.5 * (1.0 - confidence), 0.5 * (1.0 + confidence)])
     if method == "bca":
         levels = _bca_levels(levels, means, sums, sizes)
-    low, high = np.quantile(means, levels)
-    return float(low), float(high)
+    return quantile(means, float(levels[0])), quantile(means, float(levels[1]))
 
 
 def _bca_levels(

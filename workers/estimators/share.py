@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
+from scipy import special
 
 from workers.estimators.counts import clopper_pearson
 from workers.estimators.estimate import Estimate
@@ -202,7 +202,7 @@ def _population_interval(
     low, high = _percentiles(lows, highs, expanded_tail(units, confidence), value)
     bias = float(np.mean(highs - lows))
     expansion = math.sqrt(units / (units - 1))
-    reach = float(student_t.ppf(0.5 + confidence / 2, units - 1)) * expansion * float(np.std(highs, ddof=1))
+    reach = float(special.stdtrit(units - 1, 0.5 + confidence / 2)) * expansion * float(np.std(highs, ddof=1))
     return min(low, value - bias - reach), max(high, value + reach)
 
 

@@ -31,7 +31,7 @@ def indented_json(value: object) -> bytes:
     Raises:
         ValueError: A number is NaN or infinite: JSON has neither.
     """
-    # Of the standard library's encoders the one that indents is written in Python, and takes 20 times as long.
+    # Of the standard library's encoders the one that indents is written in Python, 20 times as slow.
     text = to_json(value, indent=1, inf_nan_mode="constants")
     if b"NaN" in text or b"Infinity" in text:
         json.dumps(value, allow_nan=False)  # raises, unless it was a word of a text

@@ -52,6 +52,15 @@ def test_families_are_resampled_whole() -> None:
     assert np.mean(means == 1.0) == pytest.approx(0.25, abs=0.03)
 
 
+@pytest.mark.parametrize("families", [None, [0, 0, 1, 1], [0, 0, 0, 1]])
+def test_bootstrap_means_are_ratios_of_sums(families: list[int] | None) -> None:
+    values = np.array([0.1, 0.7, 0.4, 0.9])
+    sums, sizes = family_means(values, families)
+    picked = np.random.default_rng(5).integers(0, sums.size, size=(50, sums.size))
+    expected = sums[picked].sum(axis=1) / sizes[picked].sum(axis=1)
+    assert bootstrap_means(values, np.random.default_rng(5), 50, families).tolist() == expected.tolist()
+
+
 def test_bca_matches_scipy() -> None:
     values = np.random.default_rng(4).exponential(size=40)
     rng = np.random.default_rng(5)
