@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.estimators.scored_round import CANDIDATE, ScoredRound
+from workers.numerics.ragged import Ragged
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 
 Floats = NDArray[np.float64]
@@ -258,9 +259,9 @@ class Draws:
             behaviours=(None,) * y.size,
             n_p=first[0].size,
             kl=forward.sum(axis=1)[first[1]],
-            token_kl=tuple(forward[first[1]]),
+            token_kl=Ragged.of(forward[first[1]]),
             reverse_kl=reverse.sum(axis=1)[first[0]],
-            reverse_token_kl=tuple(reverse[first[0]]),
+            reverse_token_kl=Ragged.of(reverse[first[0]]),
             entropy_p=-log_p[first[0]],
             entropy_q=-log_q[first[1]],
             zero_cause=tuple("top_p" if self.world.p[i] == 0 else "" for i in first[1]),
