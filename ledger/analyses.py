@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_
 from sqlalchemy import delete as sql_delete
 
+from ledger import requests
 from ledger.clock import microseconds, now_us
 from ledger.endings import announce, settle
 from ledger.errors import Conflict
@@ -15,7 +16,7 @@ from ledger.states import LIVE_STATUSES, AnalysisStatus, Work
 from ledger.tables import analyses
 from ledger.transitions import lock_analysis, move_analysis, touch_analysis
 
-_OF_TENANT: Final = select(analyses).where(
+_OF_TENANT: Final = requests.ASKED.where(
     analyses.c.tenant_id == bindparam("tenant"), analyses.c.id == bindparam("id")
 )
 
@@ -52,7 +53,7 @@ def create(
         first: Work of its first shard: planning, or finalising what needs no plan.
 
     Returns:
-        The row.
+        The row, with its ``spec``.
     """
     now = now_us(conn)
     row = conn.execute(
@@ -67,7 +68,6 @@ def create(
             partial=False,
             version=1,
             phase="planning",
-            spec=dict(spec),
             spec_sha256=spec_sha256,
             errors=[],
             warnings=[],
@@ -80,13 +80,14 @@ def create(
         )
         .returning(analyses)
     ).one()
+    requests.record(conn, row, row.revision, spec)
     insert_round(conn, row._asdict(), 0, [{"idx": PLAN_IDX if first is Work.PLAN else 0, "work": first}])
     announce(conn, analysis_id)
-    return conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
+    return conn.execute(requests.ASKED.where(analyses.c.id == analysis_id)).one()
 
 
 def get(conn: Connection, tenant_id: str, analysis_id: str) -> Row[Any] | None:
-    """The tenant's analysis; None if it has none of that id."""
+    """The tenant's analysis, with its ``spec``; None if it has none of that id."""
     return conn.execute(_OF_TENANT, {"tenant": tenant_id, "id": analysis_id}).one_or_none()
 
 
@@ -100,7 +101,7 @@ def list_page(
     kind: str | None = None,
     label: tuple[str, str] | None = None,
 ) -> Sequence[Row[Any]]:
-    """A page of the tenant's analyses, newest first.
+    """A page of the tenant's analyses with their ``spec``, newest first.
 
     Args:
         conn: A transaction.
@@ -111,7 +112,7 @@ def list_page(
         kind: Only this kind.
         label: Only those with this label ``(key, value)``.
     """
-    query = select(analyses).where(analyses.c.tenant_id == tenant_id)
+    query = requests.ASKED.where(analyses.c.tenant_id == tenant_id)
     if after is not None:
         created_at, analysis_id = after
         same_time = and_(analyses.c.created_at == created_at, analyses.c.id < analysis_id)
@@ -183,7 +184,7 @@ def request_cancel(conn: Connection, tenant_id: str, analysis_id: str) -> Row[An
     if row is None or row.tenant_id != tenant_id:
         return None
     if row.status not in LIVE_STATUSES or row.cancel_requested_at is not None:
-        return row
+        return get(conn, tenant_id, analysis_id)
     ending = row.finish_as or AnalysisStatus.CANCELLED.value
     touch_analysis(conn, analysis_id, cancel_requested_at=now_us(conn), finish_as=ending)
     if ending == AnalysisStatus.CANCELLED and row.status == AnalysisStatus.RUNNING:

@@ -215,5 +215,4 @@ def _claim_from(conn: Connection, analysis_id: str, claimer: Claimer, *, skip_lo
         move_analysis(conn, analysis_id, AnalysisStatus.RUNNING, started_at=first)
         announce(conn, analysis_id)
         analysis = conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
-    # Otherwise as it was locked: its request may hold thousands of prompts, and reading them twice shows.
     return Claim(shard=taken._asdict(), epoch=taken.epoch, analysis={**analysis._asdict(), "claimed_at": now})

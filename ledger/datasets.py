@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from ledger import requests
 from ledger.clock import now_us
 from ledger.errors import Conflict
 from ledger.tables import datasets, uses
@@ -118,7 +119,8 @@ def remove(conn: Connection, tenant_id: str, dataset_id: str) -> bool:
 
 def prompt_ids(conn: Connection, analysis: Row[Any]) -> list[str]:
     """Ids of an analysis's prompts, in order; empty if they are not known here."""
-    prompts = analysis.spec.get("prompts") or {}
+    spec = requests.of_revision(conn, analysis.id, analysis.revision) or {}
+    prompts = spec.get("prompts") or {}
     if inline := prompts.get("inline"):
         return [prompt["id"] for prompt in inline]
     query = select(datasets.c.prompt_ids).where(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
-from ledger import events
+from ledger import events, requests
 from ledger.clock import microseconds, now_us
 from ledger.endings import announce
 from ledger.errors import Conflict
@@ -40,7 +40,7 @@ def extend(
         deadline_seconds: Time it may take from now; None for any.
 
     Returns:
-        The row as it now is; None if the tenant has no such analysis.
+        The row as it now is, with its ``spec``; None if the tenant has no such analysis.
 
     Raises:
         Conflict: it is live, has no result, or was extended meanwhile.
@@ -58,7 +58,6 @@ def extend(
         revision=row.revision + 1,
         extended_at=now,
         phase="planning",
-        spec=dict(spec),
         spec_sha256=spec_sha256,
         error=None,
         finish_as=None,
@@ -67,8 +66,9 @@ def extend(
         retained_until=None,
         finished_at=None,
     )
+    requests.record(conn, row, row.revision + 1, spec)
     # A round of its own: the last one may have had a plan shard that was cancelled or given up.
     insert_plan(conn, row._asdict(), last_round(conn, analysis_id) + 1)
     events.append(conn, analysis_id, "extended", {"revision": row.revision + 1, "budget": spec["budget"]})
     announce(conn, analysis_id)
-    return conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
+    return conn.execute(requests.ASKED.where(analyses.c.id == analysis_id)).one()

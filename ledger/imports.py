@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from ledger import analyses
+from ledger import analyses, requests
 from ledger.errors import Conflict
 from ledger.states import Work
 from ledger.tables import analyses as jobs
@@ -62,7 +62,7 @@ def list_page(
     conn: Connection, tenant_id: str, *, limit: int, after: tuple[int, str] | None = None
 ) -> Sequence[Row[Any]]:
     """A page of the tenant's imports, newest first, behind ``(created_at, id)`` of the page before."""
-    query = select(jobs).where(jobs.c.tenant_id == tenant_id, jobs.c.kind == KIND)
+    query = requests.ASKED.where(jobs.c.tenant_id == tenant_id, jobs.c.kind == KIND)
     if after is not None:
         created_at, import_id = after
         same_time = and_(jobs.c.created_at == created_at, jobs.c.id < import_id)

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, select
 
+from ledger import requests
 from ledger.clock import microseconds, now_us
 from ledger.database import read, write
 from ledger.datasets import is_artefact
@@ -78,11 +79,8 @@ def _is_named(conn: Connection, key: str) -> bool:
     ).first()
     if named is not None or is_artefact(conn, key):
         return True
-    row = conn.execute(
-        select(analyses.c.artifacts, analyses.c.spec).where(
-            analyses.c.id == analysis_id, analyses.c.tenant_id == tenant_id
-        )
-    ).one_or_none()
+    query = requests.ASKED.where(analyses.c.id == analysis_id, analyses.c.tenant_id == tenant_id)
+    row = conn.execute(query).one_or_none()
     if row is None:
         return False
     source = row.spec.get("source") or {}  # of an import: the log as it arrived

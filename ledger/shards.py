@@ -22,7 +22,7 @@ class Claim:
     Attributes:
         shard: The shard's row as it was claimed.
         epoch: The fencing token: higher at every claim of this shard.
-        analysis: The analysis's row as it was then, ``spec`` included.
+        analysis: The analysis's row as it was then.
     """
 
     shard: dict[str, Any]

@@ -44,7 +44,6 @@ analyses = Table(
     Column("partial", Boolean, nullable=False, server_default=false()),
     Column("version", BigInteger, nullable=False),
     Column("phase", Text, nullable=False),
-    Column("spec", Document, nullable=False),
     Column("spec_sha256", Text, nullable=False),
     Column("verdict", Text),
     Column("error", Document),  # problem of a failed analysis
@@ -70,6 +69,16 @@ analyses = Table(
     Index(None, "tenant_id", "created_at", "id"),
     Index(None, "tenant_id", "claimed_at"),
     Index(None, "status"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("analysis_id", Text, ForeignKey("analyses.id", ondelete="CASCADE"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("spec", Document, nullable=False),
+    PrimaryKeyConstraint("analysis_id", "revision"),
 )
 
 shards = Table(

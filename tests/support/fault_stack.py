@@ -18,7 +18,7 @@ from invariants import Tally, check_books, check_result, tally
 from redis_server import redis_command
 from sqlalchemy import Engine, func, select
 
-from ledger import analyses, models
+from ledger import analyses, models, requests
 from ledger.artefacts import ArtefactStore
 from ledger.clock import now_us
 from ledger.database import connect, migrate, read, write
@@ -206,7 +206,7 @@ class Stack:
             analyses.request_cancel(conn, self.analysis(analysis_id).tenant_id, analysis_id)
 
     def analysis(self, analysis_id: str) -> Any:
-        query = select(analyses.analyses).where(analyses.analyses.c.id == analysis_id)
+        query = requests.ASKED.where(analyses.analyses.c.id == analysis_id)
         with read(self.engine) as conn:
             return conn.execute(query).one()
 

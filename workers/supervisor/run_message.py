@@ -47,12 +47,15 @@ _SCORING: Final = ("teacher",)
 """Participants that draw nothing."""
 
 
-def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Message:
+def run_message(
+    engine: Engine, claim: Claim, request: Mapping[str, Any], *, use_cache: bool = True
+) -> Message:
     """The ``run`` message of a claim, from one snapshot of the ledger.
 
     Args:
         engine: The ledger.
         claim: The claim.
+        request: The request of its analysis, see `workers.supervisor.requests`.
         use_cache: Whether samples that were drawn before may be read instead.
 
     Raises:
@@ -64,17 +67,17 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
     with read(engine) as conn:
         found = {
             stream: _model(conn, analysis["tenant_id"], side["model"], pointer, shard["work"])
-            for stream, (side, pointer) in _participants(analysis["spec"]).items()
+            for stream, (side, pointer) in _participants(request).items()
         }
         rewards = {
             model_id: _model(conn, analysis["tenant_id"], model_id, pointer, shard["work"])
-            for model_id, pointer in _reward_models(analysis["spec"]).items()
+            for model_id, pointer in _reward_models(request).items()
         }
-        dataset = _dataset(conn, analysis)
+        dataset = _dataset(conn, analysis["tenant_id"], request)
         imported = {
-            side: _import(conn, analysis["tenant_id"], side, analysis["spec"][side]["import"])
+            side: _import(conn, analysis["tenant_id"], side, request[side]["import"])
             for side in _SIDES
-            if _is_import(analysis["spec"].get(side))
+            if _is_import(request.get(side))
         }
         inputs = inputs_for(conn, shard)
         failures = failures_for(conn, analysis["id"]) if collects else []
@@ -84,7 +87,7 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
         pace = pace_of(conn, analysis["tenant_id"], found) if shard["work"] == Work.PLAN else None
         # Beside a log, prompts are numbered as the sides share them: the request cannot say which is which.
         cacheable = shard["work"] == Work.SAMPLE and not imported
-        cache = _cache(conn, claim, found, use_cache) if cacheable else {}
+        cache = _cache(conn, claim, request, found, use_cache) if cacheable else {}
         _check_digests(_planned_keys(conn, shard) if collects else set(shard["model_keys"]), found)
     return {
         "op": RUN,
@@ -97,7 +100,7 @@ def run_message(engine: Engine, claim: Claim, *, use_cache: bool = True) -> Mess
             "name": analysis["name"],
             "usage": spent,
             "drawn_tokens": tokens,
-            "spec": analysis["spec"],
+            "spec": request,
             "revision": analysis["revision"],
             "status_on_finish": analysis["finish_as"] or AnalysisStatus.SUCCEEDED.value,
             "created_at": analysis["created_at"],
@@ -122,12 +125,16 @@ def pace_of(conn: Connection, tenant_id: str, found: Mapping[str, Mapping[str, A
 
 
 def _cache(
-    conn: Connection, claim: Claim, found: Mapping[str, Mapping[str, Any]], use_cache: bool
+    conn: Connection,
+    claim: Claim,
+    request: Mapping[str, Any],
+    found: Mapping[str, Mapping[str, Any]],
+    use_cache: bool,
 ) -> dict[str, Any]:
     """The draw keys of a sample shard's items, and committed artefacts that hold some of its samples."""
     shard, stream = claim.shard, claim.shard["stream"]
     keys = draw_keys(
-        claim.analysis["spec"],
+        request,
         stream,
         weights=shard["model_keys"],
         model=found.get(stream) or found[_SIDES[0]],
@@ -209,12 +216,12 @@ def _base_path(conn: Connection, tenant_id: str, row: Row[Any]) -> str | None:
     return None if base is None else base.path
 
 
-def _dataset(conn: Connection, analysis: Mapping[str, Any]) -> dict[str, str] | None:
+def _dataset(conn: Connection, tenant_id: str, request: Mapping[str, Any]) -> dict[str, str] | None:
     """Where the prompts are, if they are not in the request."""
-    dataset_id = (analysis["spec"].get("prompts") or {}).get("dataset")
+    dataset_id = (request.get("prompts") or {}).get("dataset")
     if dataset_id is None:
         return None
-    row = datasets.get(conn, analysis["tenant_id"], dataset_id)
+    row = datasets.get(conn, tenant_id, dataset_id)
     if row is None:
         raise AnalysisFault("unknown_dataset", f"no data set `{dataset_id}` any more", "/prompts/dataset")
     return {"artefact_key": row.artefact_key, "sha256": row.sha256}

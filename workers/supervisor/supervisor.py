@@ -21,6 +21,7 @@ from workers.settings import Settings
 from workers.supervisor.engine_host import EngineHost, HostDied, host_environment
 from workers.supervisor.fitness import Fitness
 from workers.supervisor.lease_keeper import LeaseKeeper
+from workers.supervisor.requests import Requests
 from workers.supervisor.run import LOOK_SECONDS, Ending, Outcome, run_shard
 from workers.supervisor.run_message import run_message
 from workers.supervisor.settlement import refuse, settle
@@ -59,6 +60,7 @@ class Supervisor:
         self._settings = settings
         self._on_retired = on_retired
         self._host: EngineHost | None = None
+        self._requests = Requests(engine)
         self._fitness = Fitness()
         self._store = open_store(settings.artefact_store, settings.artefact_root)
         self._store_checked_at: float | None = None
@@ -167,7 +169,8 @@ class Supervisor:
         )
         with keeper:
             try:
-                message = run_message(self._engine, claim, use_cache=settings.sample_cache)
+                request = self._requests.of(claim)
+                message = run_message(self._engine, claim, request, use_cache=settings.sample_cache)
                 outcome = run_shard(
                     host,
                     message,

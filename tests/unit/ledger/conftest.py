@@ -18,6 +18,7 @@ from ledger.commits import commit, commit_finalise
 from ledger.database import connect, migrate, read, write
 from ledger.events import after
 from ledger.ids import new_id
+from ledger.requests import ASKED
 from ledger.shards import Claim
 from ledger.tables import analyses, attempts, metadata, shards
 from ledger.workers import WorkerIdentity
@@ -135,7 +136,7 @@ class Bench:
 
     def analysis(self, analysis_id: str) -> Row[Any]:
         with read(self.engine) as conn:
-            return conn.execute(select(analyses).where(analyses.c.id == analysis_id)).one()
+            return conn.execute(ASKED.where(analyses.c.id == analysis_id)).one()
 
     def shard(self, shard_id: str) -> Row[Any]:
         with read(self.engine) as conn:

@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ledger.database import MIGRATIONS, connect, migrate, read, schema_is_current, write
+from ledger.requests import ASKED
 from ledger.tables import analyses, events, metadata, workers
 from ledger.transitions import lock_analysis
 
@@ -135,9 +136,13 @@ class TestWrite:
 
 
 AN_ANALYSIS = """
-INSERT INTO analyses (id, tenant_id, kind, labels, status, version, phase, spec, spec_sha256, errors,
+INSERT INTO analyses (id, tenant_id, kind, labels, status, version, phase, spec_sha256, errors,
   warnings, artifacts, event_seq, created_at)
-VALUES (:id, 'default', 'support', '{}', 'queued', 1, 'planning', '{}', 'f', '[]', '[]', '{}', 0, 1)
+VALUES (:id, 'default', 'support', '{}', 'queued', 1, 'planning', 'f', '[]', '[]', '{}', 0, 1)
+"""
+OF_OLD = AN_ANALYSIS.replace("spec_sha256", "spec, spec_sha256").replace("'f'", "'{\"seed\": 7}', 'f'")
+A_REQUEST = """
+INSERT INTO requests (analysis_id, revision, tenant_id, spec) VALUES (:id, 1, 'default', '{"seed": 7}')
 """
 A_SHARD = """
 INSERT INTO shards (id, tenant_id, analysis_id, round, idx, work, items, planned_rows, model_keys,
@@ -180,11 +185,16 @@ class TestMigrate:
         for number, revision in enumerate(revisions):
             migrate(url, revision)
             with write(engine) as conn:
-                conn.execute(text(AN_ANALYSIS), {"id": f"anl_{number}"})
+                analysis = {"id": f"anl_{number}"}
+                conn.execute(text(AN_ANALYSIS if revision >= "0008" else OF_OLD), analysis)
+                if revision >= "0008":
+                    conn.execute(text(A_REQUEST), analysis)
                 conn.execute(text(A_SHARD), {"id": f"shd_{number}", "analysis_id": f"anl_{number}"})
                 assert conn.execute(select(func.count()).select_from(analyses)).scalar_one() == number + 1
         with read(engine) as conn:
             assert compare_metadata(MigrationContext.configure(conn), metadata) == []
+            found = {row.id: row.spec for row in conn.execute(ASKED)}
+            assert found == {f"anl_{number}": {"seed": 7} for number in range(len(revisions))}
         engine.dispose()
 
     def test_an_empty_database_is_not_current(self, tmp_path):

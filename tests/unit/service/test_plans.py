@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, func, select, update
 
 from api_schemas.plans import AnalysisPlan, PlannedRange
-from ledger import models, tables, workers
+from ledger import models, requests, tables, workers
 from ledger.commits import commit, commit_finalise
 from ledger.database import read, write
 from ledger.recovery import close_rounds
@@ -37,9 +37,11 @@ def drawn(engine: Engine, submit: Any, worker: Any) -> None:
     claim = worker.claim()
     with read(engine) as conn:
         row = models.get(conn, "default", "tiny-grpo")
+        request = requests.of_revision(conn, claim.analysis["id"], 1)
     assert row is not None
+    assert request is not None
     (key,) = draw_keys(
-        claim.analysis["spec"],
+        request,
         "candidate",
         weights=claim.shard["model_keys"],
         model=row._mapping,
