@@ -268,8 +268,12 @@ class CrossFit:
         weights, causes = self._weights_and_causes(counts)
         fold_gain = counts / np.maximum(self.folds[None, :, :, 1], 1) - (rates - shift)[:, :, None]
         weighted = weights * fold_gain
-        parts = [(weighted * (causes == code)).sum(axis=2) for code in range(len(PARTS))]
-        return np.stack(parts, axis=2)
+        parts = np.empty((*rates.shape, len(PARTS)))
+        for code in range(len(PARTS)):
+            by_fold = weighted * (causes == code)
+            # NumPy sums over an axis of two numbers ten times slower than it adds them.
+            np.add(by_fold[:, :, 0], by_fold[:, :, 1], out=parts[:, :, code])
+        return parts
 
 
 def cross_fit(prompts: Sequence[PromptRecord], *, alpha: float, reach: float) -> CrossFit:
