@@ -22,6 +22,7 @@ class Wakeups:
         self._waiting: queue.Queue[object] = queue.Queue(maxsize=backlog)
         self._thread = threading.Thread(target=self._run, name="wakeups", daemon=True)
         self._patience = 4 * timeout_seconds
+        self._is_full = True  # until it was counted
 
     @property
     def waiting(self) -> int:
@@ -57,8 +58,11 @@ class Wakeups:
     def _publish(self) -> None:
         try:
             # Without workers nobody takes them: a queue of thousands would only wake for nothing later.
-            if self._queued() < self._waiting.maxsize:
-                self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
+            if self._is_full and self._queued() >= self._waiting.maxsize:
+                return
+            self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
+            # Counted behind the message, which a worker waits for, and not before it.
+            self._is_full = self._queued() >= self._waiting.maxsize
         except Exception as error:
             # Whatever the broker does, the analysis is committed and workers poll: only say so.
             log.warning("wakeup_failed", error=type(error).__name__)

@@ -149,9 +149,8 @@ def list_rows(column: pa.ChunkedArray) -> list[Any]:
 
 def of_items(samples: pa.Table, items: Iterable[Item]) -> pa.Table:
     """The samples that items name, in their order: a shard need not read all that its source drew."""
-    wanted = {(prompt, index) for prompt, low, high in items for index in range(low, high)}
-    pairs = zip(samples["prompt_index"].to_pylist(), samples["index"].to_pylist(), strict=True)
-    return samples.filter(pa.array([pair in wanted for pair in pairs], pa.bool_()))
+    found, wanted = _keys(_pairs(samples)), _keys(_expand(list(items)))
+    return samples if np.array_equal(found, wanted) else samples.filter(pa.array(np.isin(found, wanted)))
 
 
 def of_round(table: pa.Table, number: int) -> pa.Table:
@@ -174,7 +173,7 @@ def assert_planned(table: pa.Table, planned: Mapping[str, Sequence[Item]], what:
     """
     for stream in sorted({*planned, *table["stream"].unique().to_pylist()}):
         rows = of_stream(table, stream)
-        got = np.stack([_ints(rows, "prompt_index"), _ints(rows, "index")], axis=1)
+        got = _pairs(rows)
         wanted = _expand(planned.get(stream, ()))
         if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all(axis=1).any():
             raise PlanMismatchError(f"{what} of {stream}: a sample is planned twice")
@@ -184,8 +183,16 @@ def assert_planned(table: pa.Table, planned: Mapping[str, Sequence[Item]], what:
             )
 
 
-def _ints(table: pa.Table, column: str) -> NDArray[np.int64]:
-    return np.asarray(table[column].to_numpy(), dtype=np.int64)
+def _pairs(table: pa.Table) -> NDArray[np.int64]:
+    """The (prompt, sample) pairs of the rows. Shape ``(rows, 2)``."""
+    columns = [table[name].to_numpy() for name in ("prompt_index", "index")]
+    return np.stack(columns, axis=1).astype(np.int64)
+
+
+def _keys(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One number for each pair of 32-bit ones, in the order of the pairs. Shape ``(rows,)``."""
+    keys: NDArray[np.int64] = (pairs[:, 0] << 32) + pairs[:, 1]
+    return keys
 
 
 def _expand(items: Sequence[Item]) -> NDArray[np.int64]:

@@ -1,6 +1,8 @@
 """Judging what was sampled."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Final
 
 import pyarrow as pa
 
@@ -8,6 +10,9 @@ from workers.pipelines.judge import Judge
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.tables import OUTCOMES, list_rows
 from workers.verifiers.judgement import AnswerKey, Case, FinishReason
+
+JUDGED: Final = ("outcome", "reward", "behaviour", "detail")
+"""What a judgement says, in columns of `OUTCOMES`."""
 
 
 def judged_text(text: str, finish_reason: str, stops: tuple[str, ...]) -> str:
@@ -61,16 +66,23 @@ def verify_samples(
         on_progress: Told how many are judged.
         judge: The process's own; by default one that uses nothing an operator has to allow.
     """
+    judgements = (judge or Judge()).judge(spec.signal, _cases(spec, samples), on_progress)
+    keys = {name: samples[name] for name in ("prompt_index", "stream", "index")}
+    said = attrgetter(*JUDGED)
+    columns = zip(*map(said, judgements), strict=True) if judgements else ([] for _ in JUDGED)
+    return pa.table({**keys, **dict(zip(JUDGED, columns, strict=True))}, schema=OUTCOMES)
+
+
+def _cases(spec: AnalysisSpec, samples: pa.Table) -> list[Case]:
+    """What is judged of each sample; one object for samples of a prompt that say the same."""
     stops = {name: stream.policy.stop for name, stream in spec.streams.items()}
     columns = (samples[name].to_pylist() for name in ("prompt_index", "stream", "text", "finish_reason"))
-    cases = [
-        case_of(text, finish, spec.prompts[prompt].key, stops[stream], ids)
-        for prompt, stream, text, finish, ids in zip(*columns, judged_ids(spec, samples), strict=True)
-    ]
-    judgements = (judge or Judge()).judge(spec.signal, cases, on_progress)
-    keys = {name: samples[name] for name in ("prompt_index", "stream", "index")}
-    judged = {
-        name: [getattr(judgement, name) for judgement in judgements]
-        for name in ("outcome", "reward", "behaviour", "detail")
-    }
-    return pa.table({**keys, **judged}, schema=OUTCOMES)
+    made: dict[tuple[object, ...], Case] = {}
+    cases = []
+    for prompt, stream, text, finish, ids in zip(*columns, judged_ids(spec, samples), strict=True):
+        name = prompt, stream, text, finish, None if ids is None else tuple(ids)
+        case = made.get(name)
+        if case is None:
+            case = made[name] = case_of(text, finish, spec.prompts[prompt].key, stops[stream], ids)
+        cases.append(case)
+    return cases

@@ -17,6 +17,7 @@ from workers.pipelines.tables import (
     from_parquet,
     list_rows,
     lists,
+    of_items,
     of_stream,
     to_parquet,
     together,
@@ -146,3 +147,15 @@ def test_lists_are_the_rows_of_a_column(rows, start):
     if column.null_count == 0:
         values, edges = lists(column)
         assert [values[a:b].tolist() for a, b in itertools.pairwise(edges)] == column.to_pylist()
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), unique=True),
+    items=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 3)), max_size=3),
+)
+def test_items_name_their_samples_in_the_order_of_the_table(rows, items):
+    named = [(prompt, low, low + size) for prompt, low, size in items]
+    table = outcomes(*(("reference", prompt, index) for prompt, index in rows))
+    found = of_items(table, named)
+    pairs = list(zip(found["prompt_index"].to_pylist(), found["index"].to_pylist(), strict=True))
+    assert pairs == [(p, i) for p, i in rows if any(p == q and low <= i < high for q, low, high in named)]

@@ -116,3 +116,12 @@ def test_progress_is_reported_now_and_then():
     told = []
     verify_samples(spec(), samples(*[(0, "42", "eos")] * (2 * REPORT_EVERY + 1)), told.append)
     assert told == [REPORT_EVERY, 2 * REPORT_EVERY]
+
+
+def test_equal_texts_that_ended_otherwise_are_judged_apart():
+    table = verify_samples(
+        spec(policy={"stop": ["2"]}),
+        samples((0, "42", "eos"), (0, "42", "stop"), (0, "4", "length"), (0, "4", "eos"), (0, "42", "eos")),
+        lambda _: None,
+    )
+    assert table["outcome"].to_pylist() == ["correct", "incorrect", "truncated", "incorrect", "correct"]
