@@ -73,21 +73,21 @@ def chance_floors(
         (pc.field("stream") == CANDIDATE) & (pc.field("index") < max(spec.pilots(CANDIDATE)))
     )
     columns = (pilot[name].to_pylist() for name in ("prompt_index", "index", "text", "finish_reason"))
-    said: dict[_Said, int] = {}
+    said: dict[tuple[str, FinishReason, tuple[int, ...] | None], int] = {}
     rows = []
     for prompt, index, text, finish, ids in zip(*columns, judged_ids(spec, pilot), strict=True):
-        one = _Said(text, finish, None if ids is None else tuple(ids))
+        one = text, finish, None if ids is None else tuple(ids)
         rows.append((_rank(spec, prompt, index), prompt, said.setdefault(one, len(said))))
     # By a hash of what it is a sample of: neither the order of prompts nor the texts decide which are judged.
     rows.sort(key=itemgetter(0))
-    texts = list(said)
+    texts = [_Said(*one) for one in said]
     answers = [_answers(spec.signal["kind"], prompt.key) for prompt in spec.prompts]
     floors = {}
     for prompt in prompts:
         apart = {other for other, accepted in enumerate(answers) if not answers[prompt] & accepted}
         chosen = islice(((other, number) for _, other, number in rows if other in apart), MAX_TEXTS)
-        others = [texts[number] for other, number in chosen if other != prompt]
-        if (floor := _floor(spec, others, prompt, judge)) is not None:
+        others = [number for other, number in chosen if other != prompt]
+        if (floor := _floor(spec, texts, others, prompt, judge)) is not None:
             floors[prompt] = floor
     return floors
 
@@ -98,10 +98,14 @@ class _Said(NamedTuple):
     token_ids: tuple[int, ...] | None
 
 
-def _floor(spec: AnalysisSpec, others: Sequence[_Said], prompt: int, judge: Judge) -> ChanceFloor | None:
+def _floor(
+    spec: AnalysisSpec, texts: Sequence[_Said], others: Sequence[int], prompt: int, judge: Judge
+) -> ChanceFloor | None:
     key, stops = spec.prompts[prompt].key, spec.streams[CANDIDATE].policy.stop
-    made = {one: case_of(one.text, one.finish_reason, key, stops, one.token_ids) for one in set(others)}
-    outcomes = [judgement.outcome for judgement in judge.judge(spec.signal, [made[one] for one in others])]
+    said = ((number, texts[number]) for number in set(others))
+    made = {number: case_of(one.text, one.finish_reason, key, stops, one.token_ids) for number, one in said}
+    cases = [made[number] for number in others]
+    outcomes = [judgement.outcome for judgement in judge.judge(spec.signal, cases)]
     accepted, judged = outcomes.count("correct"), len(outcomes) - outcomes.count("verifier_error")
     if not judged:
         return None
