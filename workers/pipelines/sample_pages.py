@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,9 @@ BODY: Final = (
 
 SAID: Final = ("text", "finish_reason", "outcome", "reward", "behaviour", "detail")
 """Columns of the table that a line repeats; it counts the tokens and adds up their log-probabilities."""
+
+BATCH_ROWS: Final = 4_096
+"""Rows turned into Python values at once."""
 
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
@@ -62,16 +65,18 @@ def sample_pages(samples: pa.Table) -> SamplePages:
     blocks: list[Json] = []
     parts: list[bytes] = []
     offset = 0
+    rows = _Rows(samples)
     for start, end in _blocks(samples):
-        rows = samples.slice(start, end - start)
+        sides, prompts, numbers, *said = rows.columns(start, end)
         # Without a time stamp, so that equal samples make equal files.
-        member = gzip.compress(_lines(rows).encode(), compresslevel=6, mtime=0)
-        outcomes = Counter(rows["outcome"].to_pylist())
+        lines = _lines(prompts[0], sides[0], numbers, said)
+        member = gzip.compress(lines.encode(), compresslevel=6, mtime=0)
+        outcomes = Counter(said[SAID.index("outcome")])
         del outcomes[None]
         blocks.append(
             {
-                "side": rows["stream"][0].as_py(),
-                "prompt_id": rows["prompt_id"][0].as_py(),
+                "side": sides[0],
+                "prompt_id": prompts[0],
                 "rows": end - start,
                 "outcomes": dict(outcomes),
                 "offset": offset,
@@ -113,22 +118,39 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
 
 
-def _lines(rows: pa.Table) -> str:
+class _Rows:
+    """Rows of a table as Python values, which are made of many rows at once."""
+
+    def __init__(self, samples: pa.Table) -> None:
+        self._samples = samples
+        self._start = self._end = 0
+        self._columns: list[Sequence[Any]] = []
+
+    def columns(self, start: int, end: int) -> list[Sequence[Any]]:
+        """Side, prompt, number of each of these rows, then what lines say of it, in the order of `BODY`.
+
+        Args:
+            start: The first row, not before any that was asked for earlier.
+            end: The row after the last.
+        """
+        if end > self._end:
+            self._start, self._end = start, max(end, start + BATCH_ROWS)
+            batch = self._samples.slice(start, self._end - start)
+            self._columns = [batch[name].to_pylist() for name in ("stream", "prompt_id", "index", *SAID)]
+            self._columns.append(pc.list_value_length(batch["token_ids"]).to_pylist())
+            logprobs = list_rows(batch["logprobs"])
+            self._columns.append([None if row is None else math.fsum(row) for row in logprobs])
+        return [column[start - self._start : end - self._start] for column in self._columns]
+
+
+def _lines(prompt_id: str, side: str, numbers: Sequence[int], said: Sequence[Sequence[Any]]) -> str:
     """The rows of a block as JSON Lines; what is said of a sample that comes again is encoded once."""
-    head = ENCODER.encode({"prompt_id": rows["prompt_id"][0].as_py(), "side": rows["stream"][0].as_py()})[:-1]
-    bodies = list(zip(*_columns(rows), strict=True))
+    head = ENCODER.encode({"prompt_id": prompt_id, "side": side})[:-1]
+    bodies = list(zip(*said, strict=True))
     distinct = list(dict.fromkeys(bodies))
     texts = map(BODY.__mod__, zip(*map(_encoded, zip(*distinct, strict=True)), strict=True))
-    said = dict(zip(distinct, texts, strict=True))
-    numbers = rows["index"].to_pylist()
-    return "".join([f'{head}, "index": {n}, {said[b]}' for n, b in zip(numbers, bodies, strict=True)])
-
-
-def _columns(rows: pa.Table) -> Iterator[Sequence[object]]:
-    """What the lines say of each sample, in the order of `BODY`."""
-    yield from (rows[name].to_pylist() for name in SAID)
-    yield pc.list_value_length(rows["token_ids"]).to_pylist()
-    yield [None if row is None else math.fsum(row) for row in list_rows(rows["logprobs"])]
+    made = dict(zip(distinct, texts, strict=True))
+    return "".join([f'{head}, "index": {n}, {made[b]}' for n, b in zip(numbers, bodies, strict=True)])
 
 
 def _encoded(column: Sequence[object]) -> list[str]:

@@ -202,6 +202,7 @@ class TestCsv:
 def test_a_block_ends_where_the_next_text_side_or_prompt_does_not_fit(monkeypatch):
     monkeypatch.setattr(pages, "BLOCK_CHARACTERS", 9)
     monkeypatch.setattr(pages, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(pages, "BATCH_ROWS", 7)
     rng = np.random.default_rng(0)
     lengths = rng.integers(0, 14, 60).tolist()
     prompts = np.sort(rng.integers(0, 6, 60)).tolist()
