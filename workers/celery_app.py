@@ -1,4 +1,4 @@
-"""Where a worker process is put together: Celery delivers wake-ups, the supervisor does the work.
+"""Where a worker process is put together: Celery delivers wake-ups, the crew does the work.
 
 Started by ``celery -A workers.celery_app worker -P threads -c 1``.
 """
@@ -14,7 +14,7 @@ from celery.signals import celeryd_after_setup, worker_shutdown, worker_shutting
 from ledger.database import connect
 from workers.logs import configure_logs
 from workers.settings import QUEUE, Settings
-from workers.supervisor.supervisor import Supervisor
+from workers.supervisor.crew import Crew
 
 
 def make_app(redis_url: str) -> Celery:
@@ -58,22 +58,22 @@ def _leave() -> None:
     os.kill(os.getpid(), signal.SIGTERM)  # Celery's own way out: what restarts workers brings a fresh one
 
 
-supervisor: Final = Supervisor(connect(settings.ledger_url), settings.identity(), settings, _leave)
+crew: Final = Crew(connect(settings.ledger_url), settings.identity(), settings, _leave)
 
 
 def _start(**_: Any) -> None:
     # Not at worker_ready, which waits for Redis: a worker polls from the start.
     configure_logs()
-    atexit.register(supervisor.close)
-    supervisor.start()
+    atexit.register(crew.close)
+    crew.start()
 
 
 def _drain(**_: Any) -> None:
-    supervisor.drain()
+    crew.drain()
 
 
 def _close(**_: Any) -> None:
-    supervisor.close()
+    crew.close()
 
 
 celeryd_after_setup.connect(_start, weak=False)

@@ -1,5 +1,8 @@
 """Where the time of an analysis went, by the ledger's own clocks."""
 
+import math
+from collections.abc import Sequence
+
 from sqlalchemy import Engine, select
 
 from ledger.database import read
@@ -37,18 +40,38 @@ def wait(ledger: Engine, analysis_id: str) -> float:
 
 
 def shares(ledger: Engine, analysis_id: str) -> dict[str, float]:
-    """Shares of the wall time by a shard's work, and of no shard under `NO_SHARD`; they add up to 1."""
+    """Shares of the wall time by a shard's work, and of no shard under `NO_SHARD`; they add up to 1.
+
+    Where shards of several works run at once, the time counts for the first of them in the order sample,
+    score, verify, plan, finalise: what goes on beside the engine costs nobody any.
+    """
     query = (
-        select(shards.c.work, attempts.c.engine_seconds)
+        select(shards.c.work, attempts.c.started_at, attempts.c.engine_seconds)
         .join(shards, shards.c.id == attempts.c.shard_id)
         .where(shards.c.analysis_id == analysis_id, attempts.c.engine_seconds.is_not(None))
     )
-    found: dict[str, float] = dict.fromkeys(Work, 0.0)
-    whole = wall(ledger, analysis_id)
     with read(ledger) as conn:
-        for row in conn.execute(query):
-            found[row.work] += row.engine_seconds / whole
+        rows = conn.execute(query).all()
+    found: dict[str, float] = {}
+    covered: list[tuple[float, float]] = []
+    for work in (*ENGINE, Work.VERIFY, Work.PLAN, Work.FINALISE):
+        before = covered_seconds(covered)
+        covered += [
+            (SECONDS * row.started_at, SECONDS * row.started_at + row.engine_seconds)
+            for row in rows
+            if row.work == work
+        ]
+        found[work] = (covered_seconds(covered) - before) / wall(ledger, analysis_id)
     return {**found, NO_SHARD: 1.0 - sum(found.values())}
+
+
+def covered_seconds(spans: Sequence[tuple[float, float]]) -> float:
+    """Length of the union of spans, each a start and an end."""
+    total, reached = 0.0, -math.inf
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
 
 
 def _span(ledger: Engine, analysis_id: str) -> tuple[int, int]:

@@ -3,17 +3,18 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 from sqlalchemy import Engine
 
 from ledger.claims import Claimer, claim_next, release
-from ledger.errors import DATABASE_AWAY, StoreUnavailable, database_reason
+from ledger.errors import DATABASE_AWAY, StoreUnavailable
 from ledger.shards import Claim
+from ledger.states import Work
 from ledger.stores import open_store
-from ledger.workers import WorkerIdentity, retire, seen
+from ledger.workers import WorkerIdentity, retire
 from workers.errors import AnalysisFault
 from workers.host.protocol import ANALYSIS, STORE
 from workers.logs import frames
@@ -25,9 +26,6 @@ from workers.supervisor.requests import Requests
 from workers.supervisor.run import LOOK_SECONDS, Ending, Outcome, run_shard
 from workers.supervisor.run_message import run_message
 from workers.supervisor.settlement import refuse, settle
-
-PRESENCE_SECONDS: Final = 5.0
-"""Between two signs of life in the ledger; wake-ups are published for workers seen in the last 30 s."""
 
 STORE_SECONDS: Final = 5.0
 """Between two looks at whether the artefact store takes anything, while it does."""
@@ -45,7 +43,10 @@ class Supervisor:
         engine: The ledger.
         identity: Who claims.
         settings: How.
+        works: Works it claims.
+        rests: Notified whenever `resting` may have become true.
         on_retired: Called once when this worker takes itself out of service, for its process to end.
+        on_settled: Called with this supervisor when a shard of its is over: others may be ready now.
     """
 
     def __init__(
@@ -53,39 +54,49 @@ class Supervisor:
         engine: Engine,
         identity: WorkerIdentity,
         settings: Settings,
-        on_retired: Callable[[], None] = lambda: None,
+        *,
+        works: Collection[Work],
+        rests: threading.Condition,
+        on_retired: Callable[[], None],
+        on_settled: Callable[["Supervisor"], None],
     ) -> None:
         self._engine = engine
         self._identity = identity
         self._settings = settings
+        self._works = frozenset(works)
         self._on_retired = on_retired
+        self._on_settled = on_settled
         self._host: EngineHost | None = None
         self._requests = Requests(engine)
         self._fitness = Fitness()
         self._store = open_store(settings.artefact_store, settings.artefact_root)
         self._store_checked_at: float | None = None
         self._draining = threading.Event()
+        self._left = threading.Event()
         self._wanted = threading.Event()
-        self._sweeps = threading.Condition()
-        self._begun = self._ended = 0
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
-        self._presence = threading.Thread(target=self._be_seen, name="presence", daemon=True)
+        self._rests = rests
+        self._searching = False
+        self._thread = threading.Thread(target=self._run, name=f"supervisor-{min(works)}", daemon=True)
 
     def start(self) -> None:
         """Begin to claim."""
         self._thread.start()
-        self._presence.start()
 
-    def run_ready(self) -> None:
-        """Run shards until none is ready.
+    @property
+    def resident(self) -> frozenset[str]:
+        """Weights digests that its engine host has loaded."""
+        host = self._host
+        return frozenset() if host is None else host.resident
 
-        Returns only after a search that began after the call found nothing, so that a busy worker
-        leaves further wake-ups to idle ones.
-        """
-        with self._sweeps:
-            wanted = self._begun + 1
-            self._wanted.set()
-            self._sweeps.wait_for(lambda: self._ended >= wanted or not self._thread.is_alive())
+    @property
+    def resting(self) -> bool:
+        """Whether its last search began after the last call to `wake` and found nothing, or it has left."""
+        searching = self._searching or self._wanted.is_set()
+        return self._left.is_set() or not self._thread.is_alive() or not searching
+
+    def wake(self) -> None:
+        """Have it look for shards; returns at once."""
+        self._wanted.set()
 
     def drain(self) -> None:
         """Claim nothing more and have the running shard stopped; returns at once, so signal handlers may."""
@@ -97,7 +108,6 @@ class Supervisor:
         self.drain()
         if self._thread.is_alive():
             self._thread.join()
-            self._presence.join()
 
     def _run(self) -> None:
         try:
@@ -107,17 +117,13 @@ class Supervisor:
         finally:
             if self._host is not None:
                 self._host.close()
-            with self._sweeps:
-                self._ended = self._begun + 1
-                self._sweeps.notify_all()
+            self._left.set()
+            with self._rests:
+                self._rests.notify_all()
 
     def _sweep(self) -> None:
-        with self._sweeps:
-            self._wanted.clear()
-            self._begun += 1
-            number = self._begun
-        if self._draining.is_set():
-            return
+        self._searching = True  # before the wish is taken back: in between it would seem to rest
+        self._wanted.clear()
         try:
             while self._run_next():
                 pass
@@ -125,9 +131,9 @@ class Supervisor:
             # The database may be away or not yet migrated; the next poll sees.
             log.error("search_failed", traceback=frames(error))
         finally:
-            with self._sweeps:
-                self._ended = number
-                self._sweeps.notify_all()
+            with self._rests:
+                self._searching = False
+                self._rests.notify_all()
 
     def _run_next(self) -> bool:
         """Claim a shard and run it, and whatever was claimed with its end; whether to look for another."""
@@ -154,7 +160,7 @@ class Supervisor:
 
     def _claimer(self, host: EngineHost) -> Claimer:
         settings = self._settings
-        return Claimer(self._identity, settings.works, host.resident, settings.lease_seconds)
+        return Claimer(self._identity, self._works, host.resident, settings.lease_seconds)
 
     def _next_claimer(self, host: EngineHost) -> Claimer | None:
         """Who goes on with the next shard; nobody if anything has to be looked at first."""
@@ -182,7 +188,9 @@ class Supervisor:
                 if outcome.ending is Ending.CRASHED:
                     log.error("engine_crashed", shard=claim.shard["id"], detail=outcome.detail)
                 self._take_note(claim, outcome)
-                return settle(self._engine, claim, outcome, keeper, self._next_claimer(host)).next
+                following = settle(self._engine, claim, outcome, keeper, self._next_claimer(host)).next
+                self._on_settled(self)
+                return following
             except AnalysisFault as fault:
                 refuse(self._engine, claim, fault)
                 return None
@@ -210,7 +218,7 @@ class Supervisor:
         why = self._fitness.why_unfit
         if why is None or self._draining.is_set():
             return
-        log.error("worker_retires", why=why)
+        log.error("worker_retires", why=why, works=sorted(self._works))
         self.drain()
         try:
             retire(self._engine, self._identity, why)
@@ -260,13 +268,3 @@ class Supervisor:
     def _store_was_ready(self) -> bool:
         checked = self._store_checked_at
         return checked is not None and time.monotonic() - checked < STORE_SECONDS
-
-    def _be_seen(self) -> None:
-        while True:
-            host = self._host
-            try:
-                seen(self._engine, self._identity, host.resident if host is not None else ())
-            except Exception as error:
-                log.warning("presence_failed", error=database_reason(error))
-            if self._draining.wait(PRESENCE_SECONDS):
-                return
