@@ -105,5 +105,8 @@ OPEN_STATES: Final = frozenset({ShardState.READY, ShardState.RUNNING})
 CLOSED_STATES: Final = frozenset({ShardState.DONE, ShardState.QUARANTINED, ShardState.SPLIT})
 """States in which a shard no longer holds up its round."""
 
+MODEL_WORKS: Final = frozenset({Work.SAMPLE, Work.SCORE})
+"""Works that run the models under study; the others need none of them."""
+
 DRAWING_WORKS: Final = frozenset({Work.SAMPLE, Work.VERIFY, Work.SCORE})
 """Works whose rows count as progress and that stop when an analysis is told to end."""

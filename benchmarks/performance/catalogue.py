@@ -14,6 +14,7 @@ NAMES: tuple[str, ...] = (
     "scoring",
     "lm_eval",
     "overhead",
+    "overlap",
     "gateway",
     "adapters",
     "cuda",

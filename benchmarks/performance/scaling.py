@@ -127,14 +127,18 @@ def _one_worker(session: Session) -> tuple[float, str, list[list[float]]]:
 
 
 def _resident(service: Service) -> int:
-    """Bytes of the engine's process."""
+    """Bytes of the process that draws and scores or of the one that estimates, whichever is larger."""
     worker = service.embedded.child("worker-1").pid
     if worker is None:
         raise ValueError("no worker is running")
-    for child in psutil.Process(worker).children(recursive=True):
-        if "workers.host.main" in " ".join(child.cmdline()):
-            return int(child.memory_info().rss)
-    raise ValueError("no engine is running")
+    hosts = [
+        child
+        for child in psutil.Process(worker).children(recursive=True)
+        if "workers.host.main" in " ".join(child.cmdline())
+    ]
+    if not hosts:
+        raise ValueError("no engine is running")
+    return max(int(host.memory_info().rss) for host in hosts)
 
 
 def _wall(session: Session, workers: int) -> float:

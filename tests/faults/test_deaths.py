@@ -63,8 +63,8 @@ def test_a_killed_worker_counts_no_crash_and_takes_its_engine_along(stack):
     stack.start_reconciler()
     analysis = stack.submit(seconds=0.2)
     shard = stack.until(stack.running, "a sample shard runs")
-    hosts = stack.host_pids()
-    assert hosts
+    hosts = [*stack.host_pids(work="sample"), *stack.host_pids(work="plan")]
+    assert len(hosts) == 2
     stack.kill("worker")
     stack.injected()
     stack.until(lambda: not any(map(psutil.pid_exists, hosts)), "the engine dies with its supervisor")

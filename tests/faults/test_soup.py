@@ -24,7 +24,7 @@ def one_fault(stack, chance):
         stack.kill(victim)
         stack.start_worker(victim)
     elif kind == "kill engine":
-        hosts = stack.host_pids(victim)
+        hosts = [*stack.host_pids(victim, "sample"), *stack.host_pids(victim, "plan")]
         if not hosts:
             return
         stack.kill_pid(chance.choice(hosts))

@@ -169,11 +169,11 @@ class EmbeddedStack:
         return psutil.Process(self.until(lambda: self.service.child(name).pid, f"{name} runs"))
 
     def engine(self, worker: str = "worker-1") -> psutil.Process:
-        """The engine host of a worker."""
+        """The engine host of a worker that draws and scores."""
 
         def find() -> psutil.Process | None:
             hosts = [p for p in self.part(worker).children() if "workers.host.main" in p.cmdline()]
-            return hosts[0] if hosts else None
+            return next((host for host in hosts if "sample" in host.environ()["TILTSCOPE_WORKS"]), None)
 
         found: psutil.Process = self.until(find, f"{worker} has an engine")
         return found

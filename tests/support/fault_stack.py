@@ -241,9 +241,11 @@ class Stack:
         found = [s for s in self.shards(state="RUNNING", work="sample") if s.progress >= progress]
         return found[0] if found else None
 
-    def host_pids(self, worker: str = "worker") -> list[int]:
+    def host_pids(self, worker: str = "worker", work: str = "sample") -> list[int]:
+        """Of a worker's engine hosts those that do a work."""
         try:
-            return [child.pid for child in psutil.Process(self.processes[worker].pid).children()]
+            hosts = psutil.Process(self.processes[worker].pid).children()
+            return [host.pid for host in hosts if work in works_of(host)]
         except psutil.NoSuchProcess:
             return []
 
@@ -320,6 +322,11 @@ class Stack:
             for orphan in self.survivors():
                 orphan.kill()
             self.engine.dispose()
+
+
+def works_of(host: psutil.Process) -> list[str]:
+    """What an engine host was started for."""
+    return host.environ()["TILTSCOPE_WORKS"].split(",")
 
 
 def write_model(folder: Path, weights: bytes = b"\0" * 8) -> None:

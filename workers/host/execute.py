@@ -9,6 +9,7 @@ import structlog
 
 from api_schemas.results import ResultDocument
 from api_schemas.rows import PromptRow
+from ledger.states import MODEL_WORKS
 from workers.engines.batch_memory import BatchLimits, BatchMemory
 from workers.engines.known_answer import known_answer
 from workers.host.context import HostContext
@@ -31,6 +32,7 @@ from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.trajectory import finalise_analysis
 from workers.pipelines.verify import verify_samples
 from workers.reports.html import render_report
+from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +40,11 @@ Reply = dict[str, Any]
 
 
 def probe() -> str | None:
-    """Whether the device computes what it should; what is wrong, or None."""
-    return known_answer(device())
+    """Whether the device computes what it should; what is wrong, or None.
+
+    A host without models leaves the GPU alone: to look at it alone takes half a gigabyte of it.
+    """
+    return known_answer(device() if Settings().works & MODEL_WORKS else "cpu")
 
 
 def execute(message: Message, context: HostContext) -> Reply:

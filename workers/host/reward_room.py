@@ -6,6 +6,7 @@ from typing import Any
 
 from workers.engines.digests import tokenizer_digest, weights_digest
 from workers.engines.errors import UnsafeModelFolder, UnsupportedModel
+from workers.engines.known_answer import known_answer
 from workers.engines.reward_model import RewardModel, load_reward_model
 from workers.errors import AnalysisFault
 from workers.host.engine_room import device
@@ -56,6 +57,8 @@ class RewardRoom:
                 f"the folder of reward model `{model_id}` is gone; put it back and resubmit",
                 "/signal/model",
             )
+        if (wrong := known_answer(device())) is not None:
+            raise RuntimeError(f"the device of reward models miscalculates: {wrong}")
         try:
             model = load_reward_model(folder, device=device())
             found = (weights_digest(folder), tokenizer_digest(folder))

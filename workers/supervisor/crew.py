@@ -7,17 +7,14 @@ whatever dies is still one shard under one epoch.
 
 import threading
 from collections.abc import Callable, Collection
-from typing import Final
 
 from sqlalchemy import Engine
 
-from ledger.states import Work
+from ledger.states import MODEL_WORKS, Work
 from ledger.workers import WorkerIdentity
 from workers.settings import Settings
 from workers.supervisor.presence import Presence
 from workers.supervisor.supervisor import Supervisor
-
-MODEL_WORKS: Final = frozenset({Work.SAMPLE, Work.SCORE})
 
 
 class Crew:

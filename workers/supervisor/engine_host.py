@@ -6,11 +6,12 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import IO, Final
 
 import structlog
 
+from ledger.states import Work
 from workers.host.protocol import READY, Message, decode, encode
 
 SECRETS: Final = ("TILTSCOPE_DATABASE_URL", "TILTSCOPE_REDIS_URL")
@@ -150,18 +151,27 @@ class EngineHost:
                 stream.flush()
 
 
-def host_environment(environment: Mapping[str, str], threads: int, gpu: str = "") -> dict[str, str]:
+def host_environment(
+    environment: Mapping[str, str], threads: int, gpu: str = "", works: Collection[str] = frozenset(Work)
+) -> dict[str, str]:
     """What a host's environment is: no secrets, no network, and thread counts set before torch is imported.
 
     Args:
         environment: The supervisor's own.
         threads: CPU threads of the engine.
         gpu: The only GPU it may see, by UUID or index; empty leaves what the supervisor itself sees.
+        works: What it will be asked for.
     """
     kept = {name: value for name, value in environment.items() if name not in SECRETS}
     counts = dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), str(threads)
     )
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     pinned = {"CUDA_VISIBLE_DEVICES": gpu, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if gpu else {}
-    return {**kept, **counts, **offline, **pinned, "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    always = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        "TILTSCOPE_WORKS": ",".join(sorted(works)),
+    }
+    return {**kept, **counts, **pinned, **always}

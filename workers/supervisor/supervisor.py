@@ -232,7 +232,7 @@ class Supervisor:
         if self._host is not None:
             self._host.kill()  # what the dead one had started
         settings = self._settings
-        environment = host_environment(os.environ, settings.threads, settings.gpu)
+        environment = host_environment(os.environ, settings.threads, settings.gpu, self._works)
         host = EngineHost(settings.host_program, environment)
         self._host = host
         deadline = time.monotonic() + settings.start_limit_seconds
