@@ -9,7 +9,7 @@ from sqlalchemy import Table, insert
 
 from benchmarks.performance import celery_round_trip
 from benchmarks.performance.celery_round_trip import celery_alone, round_trips, worker_pid
-from benchmarks.performance.spans import NO_SHARD, shares, wait, wall
+from benchmarks.performance.spans import NO_SHARD, covered_seconds, shares, wait, wall
 from ledger.database import connect, write
 from ledger.tables import analyses, attempts, metadata, shards
 
@@ -44,6 +44,28 @@ def test_shares_of_the_time_by_work(tmp_path: Path) -> None:
     expected = {"plan": 0.2, "sample": 0.1, "verify": 0.0, "score": 0.0, "finalise": 0.4, NO_SHARD: 0.3}
     assert shares(ledger, "a") == pytest.approx(expected)
     ledger.dispose()
+
+
+def test_what_goes_on_beside_the_engine_costs_no_time(tmp_path: Path) -> None:
+    """Ten seconds, sampling in the first four: of three seconds of judging two are beside it."""
+    ledger = connect(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    metadata.create_all(ledger)
+    with write(ledger) as conn:
+        conn.execute(insert(analyses), row(analyses, id="a", created_at=0, finished_at=10 * SECOND))
+        for number, (work, at, seconds) in enumerate([("verify", 2, 3.0), ("sample", 0, 4.0)]):
+            conn.execute(insert(shards), row(shards, id=work, analysis_id="a", idx=number, work=work))
+            attempt = {"started_at": at * SECOND, "ended_at": 9 * SECOND, "engine_seconds": seconds}
+            conn.execute(insert(attempts), row(attempts, shard_id=work, **attempt))
+    found = shares(ledger, "a")
+    assert found["sample"] == pytest.approx(0.4)
+    assert found["verify"] == pytest.approx(0.1)
+    assert found[NO_SHARD] == pytest.approx(0.5)
+    ledger.dispose()
+
+
+def test_the_union_of_spans() -> None:
+    assert covered_seconds([]) == 0.0
+    assert covered_seconds([(5.0, 6.0), (0.0, 3.0), (1.0, 2.0), (2.5, 4.0)]) == 5.0
 
 
 def test_a_bare_task_goes_through_a_broker_to_another_process(tmp_path: Path) -> None:

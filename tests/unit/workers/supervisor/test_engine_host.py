@@ -6,6 +6,7 @@ import time
 import psutil
 import pytest
 
+from ledger.states import Work
 from workers.host.protocol import READY
 from workers.supervisor.engine_host import EngineHost, HostDied, host_environment
 
@@ -94,6 +95,12 @@ def test_a_host_gets_no_secrets_and_its_threads():
     )
     assert not {"TILTSCOPE_DATABASE_URL", "TILTSCOPE_REDIS_URL"} & found.keys()
     assert (found["PATH"], found["OMP_NUM_THREADS"], found["HF_HUB_OFFLINE"]) == ("/bin", "2", "1")
+
+
+def test_a_host_is_told_what_it_will_be_asked_for():
+    found = host_environment({"TILTSCOPE_WORKS": "plan,sample"}, 1, works={Work.PLAN})
+    assert found["TILTSCOPE_WORKS"] == "plan"
+    assert host_environment({}, 1)["TILTSCOPE_WORKS"] == "finalise,plan,sample,score,verify"
 
 
 def child_gone(child):
