@@ -1,7 +1,8 @@
 """One report: the real planner decides what is drawn, the real estimators and rules what is claimed."""
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from workers.estimators.verdict import Verdict, decide
 from workers.pipelines.assessment import assess_candidate, assess_reference
 from workers.pipelines.audit import audited
 from workers.pipelines.judge import Judge
+from workers.pipelines.later_rounds import which_count
 from workers.pipelines.observations import PromptObservations
 from workers.pipelines.prompt_result import PromptResult
-from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
 from workers.pipelines.topup import wanted_samples
 from workers.pipelines.verdict_section import records_of, with_floors
@@ -49,7 +50,7 @@ class Report:
     def scored(self) -> int:
         """Samples that were scored under the other side's model."""
         pairs = sum(o.pair.log_p.size for o in self.observations if o.pair is not None)
-        return pairs + sum(part.draws for o in self.observations for part in o.further_rounds)
+        return pairs + sum(part.log_p.size for o in self.observations for part in o.further_rounds)
 
     @property
     def samples(self) -> int:
@@ -97,35 +98,34 @@ def report_of(
     pilot = spec.budget.samples_per_prompt
     drawn = {stream: [pilot] * len(worlds) for stream in (REFERENCE, CANDIDATE)}
     drawn |= {arm.name: [0] * len(worlds) for arm in spec.elicitation}
-    further: list[list[tuple[int, int]]] = [[] for _ in worlds]
+    later: list[list[tuple[int, int]]] = [[] for _ in worlds]
 
-    def seen(changed: set[int], before: list[PromptObservations]) -> list[PromptObservations]:
-        return [
-            draw.observe(
-                i,
-                (drawn[REFERENCE][i], drawn[CANDIDATE][i]),
-                pilot,
-                scored=scored,
-                further=further[i],
-                arms={arm.name: drawn[arm.name][i] for arm in spec.elicitation},
-            )
-            if i in changed
-            else before[i]
-            for i, draw in enumerate(draws)
-        ]
+    def seen(i: int) -> PromptObservations:
+        found = draws[i].observe(
+            i,
+            (drawn[REFERENCE][i], drawn[CANDIDATE][i]),
+            pilot,
+            scored=scored,
+            arms={arm.name: drawn[arm.name][i] for arm in spec.elicitation},
+        )
+        if found.pilot_round is None or not later[i]:
+            return found
+        rounds = [draws[i].later_round(*each) for each in later[i]]
+        counted = itertools.compress(rounds, which_count(spec, found.pilot_round, rounds))
+        return replace(found, further_rounds=tuple(counted))
 
-    observations = seen(set(range(len(worlds))), [])
+    observations = [seen(i) for i in range(len(worlds))]
     while spec.budget.adaptive:
         more = wanted_samples(spec, observations, drawn)
         changed = {i for stream in drawn for i, count in enumerate(more[stream]) if count}
         if not changed:
             break
-        for i in prompts_to_score(spec, observations) if scored else ():
-            if count := more[CANDIDATE][i]:
-                further[i].append((drawn[CANDIDATE][i], drawn[CANDIDATE][i] + count))
+        for i, count in enumerate(more[CANDIDATE]):
+            if count:
+                later[i].append((drawn[CANDIDATE][i], drawn[CANDIDATE][i] + count))
         for stream, before in drawn.items():
             drawn[stream] = [n + count for n, count in zip(before, more[stream], strict=True)]
-        observations = seen(changed, observations)
+        observations = [seen(i) if i in changed else before for i, before in enumerate(observations)]
     results = [
         PromptResult(
             spec=spec.prompts[o.index],

@@ -1,13 +1,13 @@
 """Laws small enough to enumerate: a completion is a pair of tokens, and every truth is a finite sum."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.estimators.scored_round import CANDIDATE, ScoredRound
+from workers.estimators.scored_round import CANDIDATE, REFERENCE, ScoredRound
 from workers.numerics.ragged import Ragged
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 
@@ -191,7 +191,6 @@ class Draws:
         pilot: int,
         *,
         scored: bool,
-        further: Sequence[tuple[int, int]] = (),
         arms: Mapping[str, int] | None = None,
     ) -> PromptObservations:
         """What an analysis sees of the first n samples of each side.
@@ -201,7 +200,6 @@ class Draws:
             n: Samples of each side.
             pilot: How many of them are the pilot.
             scored: Whether the pilot is scored.
-            further: Candidate samples of later rounds that are scored too, a half-open range a round.
             arms: Samples of the untruncated reference, by stream: one arm at most.
         """
         for side in (0, 1):
@@ -214,16 +212,24 @@ class Draws:
             reference=self._side(0, n[0], pilot),
             candidate=self._side(1, n[1], pilot),
             pair=self._pair(pilot) if scored else None,
-            further_rounds=tuple(self._round(low, high) for low, high in further) if scored else (),
             arms={name: self._side(2, count, pilot) for name, count in drawn.items()},
         )
 
-    def _round(self, low: int, high: int) -> ScoredRound:
+    def later_round(self, low: int, high: int) -> ScoredRound:
+        """Candidate samples that were drawn at once beyond the pilot, and scored once they were judged."""
         y, correct = self.completions[1][low:high], self.judged[1][low:high]
         with np.errstate(divide="ignore"):
             log_p, log_q = np.log(self.world.p), np.log(self.world.q)
-        drawn = np.ones(y.size, dtype=np.bool_)
-        return ScoredRound.of_pair(log_p[y], log_q[y], correct, drawn, 0, y.size, CANDIDATE)
+        y = y[correct]
+        return ScoredRound(
+            proposals=(REFERENCE, CANDIDATE),
+            sizes=(0, high - low),
+            log_p=log_p[y],
+            log_proposals=np.stack([log_p[y], log_q[y]]),
+            is_correct=np.ones(y.size, dtype=np.bool_),
+            drawn_by=np.ones(y.size, dtype=np.int64),
+            successes_only=True,
+        )
 
     def _side(self, side: int, n: int, pilot: int) -> SideObservations:
         correct = self.judged[side][:n]

@@ -101,8 +101,8 @@ def run(session: Session) -> Outcome:
                 n=len(OPEN),
                 at_most=1.1,
                 holds_back=(
-                    "the reference reads every sample that decides the candidate's own class, failures too, "
-                    "until it has read K_probe of them and no score promises anything"
+                    "the reference reads the successes among the samples that decide the candidate's own "
+                    "class, a share b of them"
                 ),
             ),
         ),

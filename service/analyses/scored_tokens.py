@@ -17,8 +17,9 @@ def scored_tokens(
     """Tokens that are scored, if every text is as long as it may be.
 
     Each pilot is read once by every model that scores it, and each demonstration by all models; a teacher
-    reads what every side drew. Later rounds score candidates' samples at most; `free_energy` has none. Where
-    arms' samples speak for the reference, it reads their successes: all that they draw at most.
+    reads what every side drew. Of later rounds candidates' successes are scored, all samples at most;
+    `free_energy` has none. Where arms' samples speak for the reference, it reads their successes: all that
+    they draw at most.
 
     Args:
         request: The completed request.

@@ -7,12 +7,11 @@ import pyarrow as pa
 
 from workers.engines.loading import load_engine
 from workers.engines.transformers_engine import TransformersEngine
-from workers.pipelines.arm_scoring import plan_arm_scores
+from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
 from workers.pipelines.finalise import Findings, finalise
-from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
-from workers.pipelines.plan import plan_next, plan_pilot
+from workers.pipelines.plan import plan_pilot
 from workers.pipelines.sample import render, sample_items
 from workers.pipelines.score import score_samples
 from workers.pipelines.spec import AnalysisSpec
@@ -79,12 +78,12 @@ class LocalRun:
         plan = plan_pilot(self.spec, self.participants, lengths, shard_tokens=self.shard_tokens)
         while plan.shards[0].work != "finalise":
             self._run_round(plan.shards)
-            committed = self.committed(with_samples=False)
-            plan = plan_arm_scores(self.spec, self.participants, committed, self.inputs, []) or plan_next(
+            plan = plan_following(
                 self.spec,
                 self.participants,
-                observe(self.spec, committed.outcomes, committed.scores, committed.beside),
-                committed.drawn,
+                self.committed(with_samples=False),
+                self.inputs,
+                [],
                 sampled_tokens=0,
                 shard_tokens=self.shard_tokens,
             )

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from workers.pipelines.arm_scoring import plan_arm_scores
 from workers.pipelines.audit import audited
 from workers.pipelines.checkpoints import plan_following
 from workers.pipelines.committed import Committed, read_committed
@@ -200,14 +199,12 @@ class PlantedRun:
         return self.finalise(partial=partial)
 
     def plan(self) -> Any:
-        committed = self.committed(with_samples=False)
-        spec = audited(self.spec, Judge())
-        return plan_arm_scores(
-            spec, self.participants, committed, self.inputs, self.failures
-        ) or plan_following(
-            spec,
+        return plan_following(
+            audited(self.spec, Judge()),
             self.participants,
-            committed,
+            self.committed(with_samples=False),
+            self.inputs,
+            self.failures,
             sampled_tokens=self.tokens,
             shard_tokens=self.shard_tokens,
         )

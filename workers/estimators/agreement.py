@@ -51,7 +51,8 @@ def sampler_identity(stored: Floats, recomputed: Floats, log_ratio: Floats) -> C
     Args:
         stored: log-probability of each sample as its sampler recorded it, nats. Shape ``(n,)``.
         recomputed: The same from the scoring pass. Shape ``(n,)``.
-        log_ratio: Sampler's minus scorer's log-probability, nats; infinite ones are left out. Shape ``(n,)``.
+        log_ratio: Sampler's minus scorer's log-probability, nats. Left out are infinite ones, and NaN for
+            samples that were chosen by their outcome. Shape ``(n,)``.
 
     Raises:
         ValueError: Shapes differ.

@@ -63,6 +63,8 @@ class ScoredRound:
         log_proposals: Log-density under each proposal, nats. Shape ``(J, m)``.
         is_correct: Whether the draw succeeded. Shape ``(m,)``.
         drawn_by: Which proposal drew it, an index into `proposals`. Shape ``(m,)``.
+        successes_only: Whether the draws were judged first and failures went unscored on purpose. What is
+            listed is then no sample of any proposal: nothing may be averaged over it but ``w 1_C``.
         unscored: Successes that are not listed because nobody scored them. They count as failures, which can
             only lower bounds; points are not made of such a round.
         success_log_weights: ``log w`` of the successes, by this round's own sizes. Shape ``(successes,)``.
@@ -78,6 +80,7 @@ class ScoredRound:
     log_proposals: FloatMatrix
     is_correct: BoolVector
     drawn_by: IntVector
+    successes_only: bool = False
     unscored: int = 0
     success_log_weights: FloatVector = field(init=False, repr=False, compare=False)
 
@@ -144,6 +147,16 @@ class ScoredRound:
         """N, all draws of the round, failures included."""
         return sum(self.sizes)
 
+    @property
+    def is_unselected(self) -> bool:
+        """Whether every draw is listed, failures too: only then are the listed ones a sample."""
+        return not self.successes_only and self.log_p.size == self.draws
+
+    @property
+    def successes(self) -> int:
+        """Successes, scored or not."""
+        return int(self.is_correct.sum()) + self.unscored
+
     def success_drawn_by(self) -> IntVector:
         """Which proposal drew each success. Shape ``(successes,)``."""
         drawn: IntVector = self.drawn_by[self.is_correct]
@@ -176,5 +189,6 @@ def _joined(parts: Sequence[ScoredRound]) -> ScoredRound:
         log_proposals=np.concatenate([part.log_proposals for part in parts], axis=1),
         is_correct=np.concatenate([part.is_correct for part in parts]),
         drawn_by=np.concatenate([part.drawn_by for part in parts]),
+        successes_only=any(part.successes_only for part in parts),
         unscored=sum(part.unscored for part in parts),
     )

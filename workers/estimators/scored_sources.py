@@ -58,10 +58,21 @@ def best_source(sources: Sequence[Source]) -> Source:
     """The source that points are taken from: of those with sound weights the one worth most successes.
 
     The first where none is sound. A source that misses modes can only make a too small, and `price.graded`
-    knows. One with successes that nobody scored is passed over; without another there is no round.
+    knows. Of one with successes that nobody scored only the rounds are taken that were scored whatever they
+    held; without any it is passed over.
     """
-    sources = [one for one in sources if not any(part.unscored for part in one)]
+    sources = [rounds for rounds in map(_for_points, sources) if rounds is not None]
     if len(sources) < 2:
         return sources[0] if sources else ()
     sound = [(seen.ess, one) for one in sources if one and (seen := diagnostics(one)).grade()[0] == "ok"]
     return max(sound, key=lambda pair: pair[0])[1] if sound else sources[0]
+
+
+def _for_points(source: Source) -> Source | None:
+    """The rounds that a point may be made of; None where successes were missed and no round is unselected.
+
+    Rounds without a missed success would be those that held few of them.
+    """
+    if not any(part.unscored for part in source):
+        return source
+    return [part for part in source if part.is_unselected] or None

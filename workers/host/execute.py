@@ -19,7 +19,6 @@ from workers.host.rendering import chat_template, prompt_lengths
 from workers.host.result_files import result_files
 from workers.host.shard import Message, Shard
 from workers.host.shard_size import shard_tokens
-from workers.pipelines.arm_scoring import plan_arm_scores
 from workers.pipelines.audit import audited
 from workers.pipelines.cached import merged, present_samples
 from workers.pipelines.checkpoints import plan_following
@@ -181,15 +180,13 @@ def _plan(shard: Shard) -> Reply:
 
 
 def _following(shard: Shard, tokens: int) -> RoundPlan:
-    """The round after a finished one: what arms drew is scored before anything more is drawn."""
-    message, spec = shard.message, audited(shard.spec, shard.judge)
-    committed = shard.committed(with_samples=False)
-    return plan_arm_scores(
-        spec, shard.participants, committed, message["inputs"], message["failures"]
-    ) or plan_following(
-        spec,
+    message = shard.message
+    return plan_following(
+        audited(shard.spec, shard.judge),
         shard.participants,
-        committed,
+        shard.committed(with_samples=False),
+        message["inputs"],
+        message["failures"],
         sampled_tokens=message["analysis"]["drawn_tokens"],
         shard_tokens=tokens,
     )

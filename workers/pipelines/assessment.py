@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from workers.estimators.counts import epsilon, log_e_out
 from workers.estimators.evidence import (
-    COUNTS_SHARE,
     CandidateEvidence,
     Class,
     Levels,
@@ -33,6 +32,7 @@ from workers.estimators.verifier_noise import (
     out_threshold,
     true_evidence,
 )
+from workers.pipelines.class_targets import log_target_in
 from workers.pipelines.observations import PromptObservations, SideObservations
 from workers.pipelines.spec import AnalysisSpec
 
@@ -63,19 +63,6 @@ class ReferenceAssessment(SideAssessment):
     """The reference, whose evidence alone may rest on scores."""
 
     evidence: ReferenceEvidence
-
-
-def log_target_in(spec: AnalysisSpec, *, scored: bool) -> float:
-    """What the counts' log e-value needs for `in`, in nats, if scoring adds nothing to it.
-
-    With scoring it has a share of the evidence: see `log_e_in_combined`.
-    """
-    return -math.log(spec.thresholds.alpha) - (math.log(COUNTS_SHARE) if scored else 0.0)
-
-
-def scored_log_target_in(spec: AnalysisSpec) -> float:
-    """What the scores' log wealth needs for `in`, in nats, if the counts add nothing to it."""
-    return -math.log(spec.thresholds.alpha) - math.log1p(-COUNTS_SHARE)
 
 
 def planned_samples(spec: AnalysisSpec, k_probe: int) -> int:

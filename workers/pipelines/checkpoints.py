@@ -12,9 +12,9 @@ from workers.pipelines.observations import observe
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import RoundPlan, plan_more, plan_next
 from workers.pipelines.proposals import proposal_rounds
-from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.shards import FINALISE
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
+from workers.pipelines.success_scoring import Seen, Shards, plan_success_scores
 from workers.pipelines.topup import wanted_samples
 
 
@@ -66,7 +66,6 @@ def checkpoint_view(
                 CANDIDATE: committed.drawn[stream],
             },
             beside=_beside(spec, committed, stream),
-            drawing=committed.drawing,
         ),
     )
 
@@ -75,38 +74,56 @@ def plan_following(
     spec: AnalysisSpec,
     participants: Mapping[str, Participant],
     committed: Committed,
+    inputs: Shards,
+    failures: Shards,
     *,
     sampled_tokens: int,
     shard_tokens: int,
 ) -> RoundPlan:
-    """The round after a finished one, of any analysis.
+    """The round after a finished one, of any analysis: what was judged is scored before more is drawn.
 
     Of a trajectory, the reference gets what the checkpoint that claims most asks for: its draws serve all.
 
     Args:
-        spec: The analysis.
+        spec: The analysis, audited where it has an audit.
         participants: Models by side.
         committed: What is committed; samples may be missing.
+        inputs: Committed shards, with their `shard_id`.
+        failures: Shards that were given up.
         sampled_tokens: New tokens drawn so far.
         shard_tokens: New tokens a shard may draw at most.
     """
+    seen = _seen(spec, participants, committed)
+    scores = plan_success_scores(spec, participants, committed, seen, inputs, failures)
+    if scores is not None:
+        return scores
     limits = {"sampled_tokens": sampled_tokens, "shard_tokens": shard_tokens}
     if not spec.checkpoints:
-        seen = observe(spec, committed.outcomes, committed.scores, committed.beside)
-        return plan_next(spec, participants, seen, committed.drawn, **limits)
+        ((_, prompts),) = seen.values()
+        return plan_next(spec, participants, prompts, committed.drawn, **limits)
     if not spec.budget.adaptive:
         return RoundPlan((FINALISE,), "estimating")
     more = {stream: [0] * len(spec.prompts) for stream in spec.streams}
-    scored = {}
-    for stream in spec.checkpoints:
-        view = checkpoint_view(spec, participants, committed, stream)
-        seen = observe(view.spec, view.committed.outcomes, view.committed.scores, view.committed.beside)
-        wanted = wanted_samples(view.spec, seen, view.committed.drawn)
+    for stream, (own, prompts) in seen.items():
+        drawn = {**committed.drawn, CANDIDATE: committed.drawn[stream]}
+        wanted = wanted_samples(own, prompts, {name: drawn[name] for name in own.streams})
         more[stream] = wanted.pop(CANDIDATE)
-        scored[stream] = prompts_to_score(view.spec, seen)
         for shared, counts in wanted.items():
             more[shared] = [max(pair) for pair in zip(more[shared], counts, strict=True)]
-    return plan_more(spec, participants, more, committed.drawn, scored=scored, **limits)
+    return plan_more(spec, participants, more, committed.drawn, **limits)
+
+
+def _seen(spec: AnalysisSpec, participants: Mapping[str, Participant], committed: Committed) -> Seen:
+    """What each candidate's comparison with the reference shows, by its stream."""
+    if not spec.checkpoints:
+        whole = observe(spec, committed.outcomes, committed.scores, committed.beside)
+        return {CANDIDATE if CANDIDATE in spec.sides else REFERENCE: (spec, whole)}
+    found = {}
+    for stream in spec.checkpoints:
+        view = checkpoint_view(spec, participants, committed, stream)
+        rows = view.committed
+        found[stream] = view.spec, observe(view.spec, rows.outcomes, rows.scores, rows.beside)
+    return found
 
 
 def _beside(spec: AnalysisSpec, committed: Committed, stream: str) -> tuple[tuple[Source, ...], ...]:

@@ -49,7 +49,7 @@ def _ladder_zero(results: Sequence[PromptResult]) -> Check:
         estimate
         for result in results
         for scored in scored_rounds(result.observed) or ()
-        if scored.log_p.size == scored.draws and scored.sizes[0]
+        if scored.is_unselected and scored.sizes[0]
         for estimate in mbar_estimates(scored.log_proposals, scored.sizes)[1:]
     ]
     return closure.ladder_zero(rungs)

@@ -15,15 +15,14 @@ from workers.pipelines.shards import Item
 from workers.pipelines.spec import TEACHER, AnalysisSpec
 from workers.pipelines.tables import (
     OUTCOMES,
-    ROUND,
     SAMPLES,
     SCORES,
     PlanMismatchError,
     assert_planned,
     from_parquet,
-    of_round,
     of_stream,
     together,
+    with_rounds,
 )
 
 SCHEMAS = {"sample": SAMPLES, "verify": OUTCOMES, "score": SCORES}
@@ -37,12 +36,11 @@ class Committed:
 
     Attributes:
         samples: What was drawn; empty where the caller did not ask for it.
-        outcomes: What was judged.
-        scores: What the sides scored, with the round of each row.
+        outcomes: What was judged, with the round in which each sample was drawn.
+        scores: What the sides scored: pilots whole, of later draws successes alone.
         drawn: Samples planned so far by stream and prompt, failed shards included.
         beside: Scored draws of arms and of other checkpoints, by prompt, where they speak for the reference.
         by_teacher: What the teacher scored; empty without one.
-        drawing: The shards that drew: in which round each sample was.
     """
 
     samples: pa.Table
@@ -51,7 +49,6 @@ class Committed:
     drawn: dict[str, list[int]]
     beside: tuple[tuple[Source, ...], ...] = ()
     by_teacher: pa.Table = field(default_factory=SCORES.empty_table)
-    drawing: Sequence[Mapping[str, Any]] = ()
 
 
 def read_committed(
@@ -81,25 +78,21 @@ def read_committed(
             continue
         shards = [shard for shard in inputs if shard["work"] == work]
         found = (from_parquet(read(shard), schema) for shard in shards)
-        if work == "score":
-            rounds = (of_round(table, shard["round"]) for table, shard in zip(found, shards, strict=True))
-            merged = together(rounds, schema.append(pa.field(ROUND, pa.int32())))
-        else:
-            merged = together(found, schema)
+        merged = together(found, schema)
         _assert_planned(merged, shards, work)
         tables[work] = merged
     sampled = [shard for shard in (*inputs, *failures) if shard["work"] == "sample"]
     drawing = [shard for shard in inputs if shard["work"] == "sample"]
+    outcomes = with_rounds(tables["verify"], drawing)
     taught = pc.field("scorer") == TEACHER
     scores = tables["score"].filter(~taught)
     return Committed(
         samples=tables["sample"],
-        outcomes=tables["verify"],
+        outcomes=outcomes,
         scores=scores,
         drawn=_drawn(spec, sampled),
-        beside=arm_sources(spec, tables["verify"], scores, drawing),
+        beside=arm_sources(spec, outcomes, scores),
         by_teacher=tables["score"].filter(taught),
-        drawing=drawing,
     )
 
 

@@ -180,7 +180,9 @@ def _assemble(
         kept = [result.spec.index for result in results]
         checks = [
             *closure_checks(spec, results),
-            *agreement_checks(committed.samples, committed.scores, kept),
+            *agreement_checks(
+                committed.samples, committed.scores, kept, {side: spec.pilots(side) for side in spec.sides}
+            ),
             *teacher_checks(spec, committed.by_teacher, kept),
         ]
     floors: dict[int, ChanceFloor] = {}

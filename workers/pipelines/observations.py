@@ -1,23 +1,31 @@
 """From committed tables to what was observed about each prompt."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.scored_sources import Source
 from workers.numerics.ragged import Ragged
+from workers.pipelines.later_rounds import LaterRounds, later_rounds
+from workers.pipelines.prompt_tables import (
+    Bools,
+    Floats,
+    before,
+    by_prompt,
+    decided,
+    floats,
+    is_correct,
+    is_in,
+    kept,
+)
 from workers.pipelines.spec import CANDIDATE, REFERENCE, AnalysisSpec
-from workers.pipelines.tables import ROUND, lists, of_stream
+from workers.pipelines.tables import lists
 
 OUTCOME_NAMES = ("correct", "incorrect", "unparsed", "truncated", "verifier_error")
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,12 @@ class ScoredPair:
         """Which draws are the candidate's. Shape `(n_p + n_q,)`."""
         return np.arange(self.log_p.size) >= self.n_p
 
+    def as_round(self) -> ScoredRound:
+        """The same draws as the first round of evidence."""
+        return ScoredRound.of_pair(
+            self.log_p, self.log_q, self.correct, self.is_candidate, self.n_p, self.n_q, CANDIDATE
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PromptObservations:
@@ -126,9 +140,11 @@ class PromptObservations:
         index: Its place in the request.
         reference: The reference's own samples.
         candidate: The candidate's own samples; None without one.
-        pair: The pilot scored both ways; None where scores are not comparable or not made.
-        further_rounds: Scored draws of later rounds: evidence that the reference reaches the prompt, which
-            multiplies with the pilot's.
+        pair: The whole pilot scored both ways, whatever its outcomes: averages over draws are taken here and
+            nowhere else. None where scores are not comparable or not all made.
+        further_rounds: Draws of later rounds, successes alone scored: evidence that the reference reaches the
+            prompt, which multiplies with the pilot's.
+        unread: Samples of the candidate that are successes of those rounds and not scored yet.
         beside: Scored draws of other proposals: other checkpoints, elicitation arms. They may share random
             numbers with all the rest, so their evidence is averaged with it.
         arms: Samples of the reference under each arm, by stream; empty where none was drawn.
@@ -140,18 +156,14 @@ class PromptObservations:
     candidate: SideObservations | None
     pair: ScoredPair | None
     further_rounds: tuple[ScoredRound, ...] = ()
+    unread: tuple[int, ...] = ()
     beside: tuple[Source, ...] = ()
     arms: Mapping[str, SideObservations] = field(default_factory=dict)
     pilot_round: ScoredRound | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Weight the pilot's draws once: every look at the evidence takes them."""
-        pair, made = self.pair, None
-        if pair is not None:
-            made = ScoredRound.of_pair(
-                pair.log_p, pair.log_q, pair.correct, pair.is_candidate, pair.n_p, pair.n_q, CANDIDATE
-            )
-        object.__setattr__(self, "pilot_round", made)
+        object.__setattr__(self, "pilot_round", None if self.pair is None else self.pair.as_round())
 
     def stream(self, name: str) -> SideObservations | None:
         """The samples of a side or an arm, by its stream; None where the analysis has no such stream."""
@@ -178,31 +190,31 @@ def observe(
     for index in range(len(spec.prompts)):
         seen = {s: _side(judged[s][index], spec.pilot(s, index)) for s in spec.reaching}
         sides = {stream: seen.pop(stream) for stream in spec.sides}
-        pair: ScoredPair | None = None
-        further: tuple[ScoredRound, ...] = ()
-        if CANDIDATE in sides and scored[REFERENCE][index].num_rows and scored[CANDIDATE][index].num_rows:
-            pilots = {s: before(scored[s][index], spec.pilot(s, index)) for s in sides}
-            pair = _pair({s: judged[s][index] for s in sides}, pilots)
-            further = _further(judged[CANDIDATE][index], scored[CANDIDATE][index], pilots[CANDIDATE].num_rows)
+        pair, later = None, LaterRounds()
+        if CANDIDATE in sides:
+            pilots = {stream: spec.pilot(stream, index) for stream in sides}
+            whole = {stream: (judged[stream][index], scored[stream][index]) for stream in sides}
+            pair = _pair(
+                {
+                    stream: [before(rows, pilots[stream]) for rows in tables]
+                    for stream, tables in whole.items()
+                }
+            )
+            if pair is not None and whole[CANDIDATE][0].num_rows > pair.n_q:
+                later = later_rounds(spec, pair.as_round(), *whole[CANDIDATE], pilots[CANDIDATE])
         found.append(
             PromptObservations(
                 index,
                 sides[REFERENCE],
                 sides.get(CANDIDATE),
                 pair,
-                further,
+                later.counted,
+                later.unread,
                 beside=beside[index] if beside else (),
                 arms=seen,
             )
         )
     return found
-
-
-def by_prompt(table: pa.Table, stream: str, prompts: int) -> list[pa.Table]:
-    """One slice a prompt; the table is sorted, so each is contiguous."""
-    rows = of_stream(table, stream)
-    edges = np.searchsorted(rows["prompt_index"].to_numpy(), np.arange(prompts + 1))
-    return [rows.slice(low, high - low) for low, high in itertools.pairwise(edges)]
 
 
 def _side(rows: pa.Table, pilot: int) -> SideObservations:
@@ -211,24 +223,29 @@ def _side(rows: pa.Table, pilot: int) -> SideObservations:
         outcome == OUTCOME_NAMES.index(name)
         for name in ("correct", "unparsed", "truncated", "verifier_error")
     )
-    decided = ~error
-    in_pilot = decided & (rows["index"].to_numpy() < pilot)
+    usable = ~error
+    in_pilot = usable & (rows["index"].to_numpy() < pilot)
     counts = np.bincount(outcome, minlength=len(OUTCOME_NAMES)).tolist()
     return SideObservations(
-        correct=correct[decided],
+        correct=correct[usable],
         pilot_n=int(in_pilot.sum()),
         pilot_unusable=(unparsed | truncated)[in_pilot],
         outcomes=dict(zip(OUTCOME_NAMES, counts, strict=True)),
-        rewards=floats(rows, "reward")[decided],
-        behaviours=_labels(_kept(rows, decided)),
+        rewards=floats(rows, "reward")[usable],
+        behaviours=_labels(kept(rows, usable)),
     )
 
 
-def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPair | None:
-    kept = {stream: decided(judged[stream], scored[stream]) for stream in judged}
-    (ref, ref_judged), (cand, cand_judged) = kept[REFERENCE], kept[CANDIDATE]
-    if not ref.num_rows or not cand.num_rows:
+def _pair(pilots: Mapping[str, Sequence[pa.Table]]) -> ScoredPair | None:
+    """Outcomes and scores of both pilots as a pair; None unless every decided draw of both was scored."""
+    if not all(rows.num_rows for _, rows in pilots.values()):
         return None
+    judged = {stream: decided(outcomes) for stream, (outcomes, _) in pilots.items()}
+    scored = {stream: kept(rows, is_in(rows, judged[stream])) for stream, (_, rows) in pilots.items()}
+    if any(not rows.num_rows or rows.num_rows < judged[stream].num_rows for stream, rows in scored.items()):
+        return None
+    ref, ref_judged = scored[REFERENCE], judged[REFERENCE]
+    cand, cand_judged = scored[CANDIDATE], judged[CANDIDATE]
     return ScoredPair(
         log_p=np.concatenate([floats(ref, "own_logprob"), floats(cand, "logprob")]),
         log_q=np.concatenate([floats(ref, "logprob"), floats(cand, "own_logprob")]),
@@ -247,56 +264,5 @@ def _pair(judged: dict[str, pa.Table], scored: dict[str, pa.Table]) -> ScoredPai
     )
 
 
-def before(scored: pa.Table, size: int) -> pa.Table:
-    """The scores of a pilot; those of later draws follow it."""
-    return scored.slice(0, int(np.searchsorted(scored["index"].to_numpy(), size)))
-
-
-def _further(judged: pa.Table, scored: pa.Table, pilot_rows: int) -> tuple[ScoredRound, ...]:
-    """Candidate draws that were topped up and scored, round by round: rounds without reference draws."""
-    later = scored.slice(pilot_rows)
-    if not later.num_rows:
-        return ()
-    numbers = later[ROUND].unique().to_pylist()
-    rounds = (decided(judged, later.filter(pc.field(ROUND) == number)) for number in sorted(numbers))
-    return tuple(
-        ScoredRound.of_pair(
-            floats(rows, "logprob"),
-            floats(rows, "own_logprob"),
-            is_correct(outcomes),
-            np.ones(rows.num_rows, dtype=np.bool_),
-            0,
-            rows.num_rows,
-            CANDIDATE,
-        )
-        for rows, outcomes in rounds
-        if rows.num_rows
-    )
-
-
-def decided(judged: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The scored samples that have a decided outcome, and their outcomes; both in sample order."""
-    decided = _kept(judged, pc.not_equal(judged["outcome"], "verifier_error").to_numpy())
-    drawn, found = decided["index"].to_numpy(), scored["index"].to_numpy()
-    if np.array_equal(drawn, found):
-        return scored, decided
-    return _kept(scored, np.isin(found, drawn)), _kept(decided, np.isin(drawn, found))
-
-
-def _kept(rows: pa.Table, chosen: Bools) -> pa.Table:
-    """The chosen rows; the table itself where that is all of them."""
-    return rows if chosen.all() else rows.filter(pa.array(chosen))
-
-
-def is_correct(judged: pa.Table) -> Bools:
-    """Which outcomes are successes. Shape `(n,)`."""
-    return np.asarray(pc.equal(judged["outcome"], "correct").to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
 def _labels(judged: pa.Table) -> tuple[str | None, ...]:
     return tuple(judged["behaviour"].to_pylist())
-
-
-def floats(table: pa.Table, column: str) -> Floats:
-    """A column of numbers. Shape `(n,)`."""
-    return np.asarray(table[column].to_numpy(), dtype=np.float64)

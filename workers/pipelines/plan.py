@@ -1,12 +1,11 @@
 """What to do next: the pilot, a top-up where a verdict may change, or the end."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.errors import AnalysisFault
 from workers.pipelines.observations import PromptObservations
 from workers.pipelines.participants import Participant, are_identical, share_tokenizer
-from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.shards import FINALISE, Item, ShardPlan, sampling_round
 from workers.pipelines.spec import CANDIDATE, REFERENCE, TEACHER, AnalysisSpec
 from workers.pipelines.streams import DEMONSTRATIONS, UNTRUNCATED, Stream
@@ -94,15 +93,8 @@ def plan_next(
     if not spec.budget.adaptive:
         return RoundPlan((FINALISE,), "estimating")
     more = wanted_samples(spec, observations, drawn)
-    scored = {CANDIDATE: prompts_to_score(spec, observations)}
     return plan_more(
-        spec,
-        participants,
-        more,
-        drawn,
-        scored=scored,
-        sampled_tokens=sampled_tokens,
-        shard_tokens=shard_tokens,
+        spec, participants, more, drawn, sampled_tokens=sampled_tokens, shard_tokens=shard_tokens
     )
 
 
@@ -112,18 +104,18 @@ def plan_more(
     more: Mapping[str, Sequence[int]],
     drawn: Mapping[str, Sequence[int]],
     *,
-    scored: Mapping[str, Collection[int]],
     sampled_tokens: int,
     shard_tokens: int,
 ) -> RoundPlan:
-    """The round that draws further samples, within the token budget; the end if there are none.
+    """The round that draws and judges further samples, within the token budget; the end if there are none.
+
+    Nothing of it is scored before it was judged: see `success_scoring`.
 
     Args:
         spec: The analysis.
         participants: Models by stream.
         more: Samples wanted, by stream and prompt.
         drawn: Samples planned so far, by stream and prompt, failures included.
-        scored: Prompts whose further samples the reference scores, by stream.
         sampled_tokens: New tokens drawn so far.
         shard_tokens: As in `plan_pilot`.
     """
@@ -138,10 +130,9 @@ def plan_more(
     }
     shards = sampling_round(
         wanted,
-        scored_by={stream: [REFERENCE] for stream in scored if share_tokenizer(participants, stream)},
+        scored_by={},
         model_keys=model_keys(spec, participants),
         max_rows={s: rows_per_shard(spec, shard_tokens, s) for s in spec.streams},
-        scored_prompts=scored,
     )
     if not shards:
         return RoundPlan((FINALISE,), "estimating")

@@ -23,8 +23,9 @@ from workers.estimators.inside_tilt import InsideTilt, binary_tilt, dense_tilt
 from workers.estimators.reading import CandidateScores
 from workers.pipelines.arms import PolicyReach
 from workers.pipelines.assessment import planned_samples
-from workers.pipelines.observations import Bools, PromptObservations, SideObservations
+from workers.pipelines.observations import PromptObservations, SideObservations
 from workers.pipelines.prompt_energy import is_dense, pooled_log_weights
+from workers.pipelines.prompt_tables import Bools
 from workers.pipelines.spec import AnalysisSpec
 
 

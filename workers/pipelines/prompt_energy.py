@@ -15,7 +15,8 @@ from workers.estimators.response import (
     integrated_log_partition,
 )
 from workers.estimators.scored_round import balance_log_weights
-from workers.pipelines.observations import Floats, PromptObservations, ScoredPair
+from workers.pipelines.observations import PromptObservations, ScoredPair
+from workers.pipelines.prompt_tables import Floats
 from workers.pipelines.spec import AnalysisSpec
 
 RESPONSE_POINTS: Final = 25

@@ -4,17 +4,16 @@ A draw of any proposal whose density is known shows reach once the reference sco
 the prompt of the analysis: its weight is p(y)/pi(y), pi the law that drew it. Only successes need a score.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from workers.estimators.scored_round import ScoredRound
 from workers.estimators.scored_sources import Source
-from workers.pipelines.observations import before, by_prompt, decided, floats, is_correct
+from workers.pipelines.later_rounds import split_rounds, success_round
+from workers.pipelines.prompt_tables import before, by_prompt, decided, floats, is_correct, is_in, kept
 from workers.pipelines.spec import REFERENCE, AnalysisSpec
 
 
@@ -32,21 +31,18 @@ def proposal_rounds(
     judged = by_prompt(outcomes, stream, len(pilots))
     scored = by_prompt(scores.filter(pc.field("scorer") == REFERENCE), stream, len(pilots))
     return [
-        _whole_round(stream, *decided(mine, before(theirs, pilot)))
+        _whole_round(stream, decided(before(mine, pilot)), before(theirs, pilot))
         for mine, theirs, pilot in zip(judged, scored, pilots, strict=True)
     ]
 
 
-def arm_sources(
-    spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table, drawing: Sequence[Mapping[str, Any]]
-) -> tuple[tuple[Source, ...], ...]:
+def arm_sources(spec: AnalysisSpec, outcomes: pa.Table, scores: pa.Table) -> tuple[tuple[Source, ...], ...]:
     """A source for every arm that is a proposal, by prompt, drawn or not: which there are is the request's.
 
     Args:
         spec: The analysis.
-        outcomes: All outcomes, sorted by stream, prompt and sample.
+        outcomes: All outcomes with their rounds, sorted by stream, prompt and sample.
         scores: All scores, sorted likewise; of the arms' samples only successes have one.
-        drawing: The committed shards that drew, with `stream`, `round` and `items`.
 
     Returns:
         One tuple a prompt; empty where no arm is a proposal. A round is what was planned at once, whose size
@@ -54,7 +50,7 @@ def arm_sources(
     """
     if not spec.proposing:
         return ()
-    found = [_arm_source(spec, arm.name, outcomes, scores, drawing) for arm in spec.proposing]
+    found = [_arm_source(spec, arm.name, outcomes, scores) for arm in spec.proposing]
     return tuple(zip(*found, strict=True))
 
 
@@ -63,11 +59,10 @@ def anew(
     beside: Sequence[tuple[Source, ...]],
     outcomes: pa.Table,
     scores: pa.Table,
-    drawing: Sequence[Mapping[str, Any]],
 ) -> tuple[tuple[Source, ...], ...]:
     """The proposals of every prompt with those of arms judged by other outcomes; see `arm_sources`."""
     names = {arm.name for arm in spec.proposing}
-    arms = arm_sources(spec, outcomes, scores, drawing)
+    arms = arm_sources(spec, outcomes, scores)
     if not arms:
         return tuple(beside)
     # A proposal of another kind is one round at least; an arm that was not drawn is none.
@@ -77,60 +72,26 @@ def anew(
     return tuple((*rest, *mine) for rest, mine in zip(others, arms, strict=True))
 
 
-def _arm_source(
-    spec: AnalysisSpec,
-    stream: str,
-    outcomes: pa.Table,
-    scores: pa.Table,
-    drawing: Sequence[Mapping[str, Any]],
-) -> list[Source]:
+def _arm_source(spec: AnalysisSpec, stream: str, outcomes: pa.Table, scores: pa.Table) -> list[Source]:
     count = len(spec.prompts)
-    judged = by_prompt(outcomes.filter(pc.field("outcome") != "verifier_error"), stream, count)
+    judged = by_prompt(outcomes, stream, count)
     scored = by_prompt(scores.filter(pc.field("scorer") == REFERENCE), stream, count)
-    rounds = _round_of_each(count, [shard for shard in drawing if shard["stream"] == stream])
     return [
-        _rounds(stream, mine, theirs, numbers)
-        for mine, theirs, numbers in zip(judged, scored, rounds, strict=True)
+        tuple(success_round(stream, one, theirs) for one in split_rounds(decided(mine)))
+        for mine, theirs in zip(judged, scored, strict=True)
     ]
 
 
-def _round_of_each(prompts: int, drawing: Sequence[Mapping[str, Any]]) -> list[NDArray[np.int64]]:
-    """The round in which each sample of each prompt was drawn; -1 where none was."""
-    items = [(shard["round"], *item) for shard in drawing for item in shard["items"]]
-    numbers = [np.full(max((i[3] for i in items if i[1] == p), default=0), -1) for p in range(prompts)]
-    for number, prompt, low, high in items:
-        numbers[prompt][low:high] = number
-    return numbers
+def _whole_round(stream: str, judged: pa.Table, scored: pa.Table) -> ScoredRound | None:
+    """A pilot; of one that was not scored as a whole, the successes that were, others counting as failures.
 
-
-def _rounds(
-    stream: str, judged: pa.Table, scored: pa.Table, numbers: NDArray[np.int64]
-) -> tuple[ScoredRound, ...]:
-    """One arm's draws of a prompt as rounds, the successes that were scored listed."""
-    number = numbers[judged["index"].to_numpy()]
-    correct, has_score = is_correct(judged), np.isin(judged["index"], scored["index"])
-    found = []
-    for each in np.unique(number):
-        inside = number == each
-        listed = inside & correct & has_score
-        rows = scored.filter(pa.array(np.isin(scored["index"], judged["index"].to_numpy()[listed])))
-        found.append(
-            ScoredRound(
-                proposals=(stream,),
-                sizes=(int(inside.sum()),),
-                log_p=floats(rows, "logprob"),
-                log_proposals=floats(rows, "own_logprob")[None, :],
-                is_correct=np.ones(rows.num_rows, dtype=np.bool_),
-                drawn_by=np.zeros(rows.num_rows, dtype=np.int64),
-                unscored=int((inside & correct & ~has_score).sum()),
-            )
-        )
-    return tuple(found)
-
-
-def _whole_round(stream: str, rows: pa.Table, judged: pa.Table) -> ScoredRound | None:
-    if not rows.num_rows:
+    None where nothing was scored.
+    """
+    if not scored.num_rows or not judged.num_rows:
         return None
+    rows = kept(scored, is_in(scored, judged))
+    if rows.num_rows < judged.num_rows:
+        return success_round(stream, judged, scored)
     return ScoredRound(
         proposals=(stream,),
         sizes=(rows.num_rows,),

@@ -1,6 +1,6 @@
 """Whether sampling and scoring agree about the same samples, token by token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,13 +34,19 @@ class _Side:
         return TokenScores(prompts, edges, ids.astype(np.int64), logprobs)
 
 
-def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]) -> list[Check]:
+def agreement_checks(
+    samples: pa.Table, scores: pa.Table, prompts: Sequence[int], pilots: Mapping[str, Sequence[int]]
+) -> list[Check]:
     """Exact identities between the two passes; none where nothing was scored.
+
+    They hold for every sample, whichever were chosen. What an error is measured against does not: of later
+    draws successes alone are scored, so the ratio of the two laws is taken over the pilots.
 
     Args:
         samples: All samples, with the log-probabilities their sampler recorded.
         scores: All scores of the other side's model.
         prompts: Indices of the prompts that are reported.
+        pilots: Size of each prompt's pilot, by side.
     """
     sides = {stream: _joined(samples, scores, stream, prompts) for stream in (CANDIDATE, REFERENCE)}
     drawn = pa.concat_tables(side.drawn for side in sides.values())
@@ -49,7 +55,9 @@ def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]
         return []
     own, other = (scored[name].to_numpy() for name in ("own_logprob", "logprob"))
     stored = row_sums(*lists(drawn["logprobs"]))
-    checks = [sampler_identity(stored, own, own - other), token_sums(other, *lists(scored["token_logprobs"]))]
+    in_pilot = np.concatenate([_in_pilot(side.drawn, pilots[stream]) for stream, side in sides.items()])
+    ratio = np.where(in_pilot, own - other, np.nan)
+    checks = [sampler_identity(stored, own, ratio), token_sums(other, *lists(scored["token_logprobs"]))]
     noise = float(np.mean(scored["max_token_diff"].to_numpy().astype(np.float64)))
     shared = [
         shared_prefixes(sides[law].tokens(as_drawn=True), sides[other].tokens(as_drawn=False), noise)
@@ -61,6 +69,12 @@ def agreement_checks(samples: pa.Table, scores: pa.Table, prompts: Sequence[int]
 
 def _laws() -> tuple[tuple[str, str], ...]:
     return (REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE)
+
+
+def _in_pilot(drawn: pa.Table, pilots: Sequence[int]) -> NDArray[np.bool_]:
+    """Which samples of a side are its pilot's. Shape `(n,)`."""
+    sizes = np.asarray(pilots, dtype=np.int64)
+    return np.asarray(drawn["index"].to_numpy() < sizes[drawn["prompt_index"].to_numpy()], dtype=np.bool_)
 
 
 def _joined(samples: pa.Table, scores: pa.Table, stream: str, prompts: Sequence[int]) -> _Side:

@@ -257,5 +257,5 @@ def _without(
     ]
     place = outcomes.schema.get_field_index("outcome")
     without = outcomes.set_column(place, outcomes.schema.field("outcome"), pa.array(judged, pa.string()))
-    beside = anew(spec, committed.beside, without, committed.scores, committed.drawing)
+    beside = anew(spec, committed.beside, without, committed.scores)
     return observe(spec, without, committed.scores, beside)

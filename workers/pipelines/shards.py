@@ -1,6 +1,6 @@
 """Rounds and shards: what to sample, verify and score, cut into pieces of minutes."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -86,7 +86,6 @@ def sampling_round(
     scored_by: Mapping[str, Sequence[str]],
     model_keys: Mapping[str, str],
     max_rows: Mapping[str, int],
-    scored_prompts: Mapping[str, Collection[int]] | None = None,
 ) -> list[ShardPlan]:
     """Shards of one round: each block is sampled, then verified and, where asked, scored.
 
@@ -95,7 +94,6 @@ def sampling_round(
         scored_by: For each stream whose samples are scored, the participants whose models score them.
         model_keys: Key of the model of each stream and scorer; an imported side has none.
         max_rows: Rows a shard, by stream.
-        scored_prompts: The prompts whose samples are scored, by stream; all of them by default.
     """
     plans: list[ShardPlan] = []
     for stream, items in wanted.items():
@@ -104,12 +102,7 @@ def sampling_round(
             sample_idx = len(plans)
             plans.append(ShardPlan(sample_idx, "sample", stream, None, block, None, keys))
             plans.append(ShardPlan(len(plans), "verify", stream, None, block, sample_idx, ()))
-            scored = _of_prompts(block, None if scored_prompts is None else scored_prompts.get(stream, ()))
-            for scorer in scored_by.get(stream, ()) if scored else ():
+            for scorer in scored_by.get(stream, ()):
                 both = (model_keys[stream], model_keys[scorer])
-                plans.append(ShardPlan(len(plans), "score", stream, scorer, scored, sample_idx, both))
+                plans.append(ShardPlan(len(plans), "score", stream, scorer, block, sample_idx, both))
     return plans
-
-
-def _of_prompts(block: tuple[Item, ...], prompts: Collection[int] | None) -> tuple[Item, ...]:
-    return block if prompts is None else tuple(item for item in block if item[0] in prompts)

@@ -55,7 +55,7 @@ SCORES = pa.schema(
 
 
 ROUND = "round"
-"""Column of scores that are read together: the round in which a sample was drawn. Evidence from scores is
+"""Column of outcomes that are read together: the round in which a sample was drawn. Evidence from scores is
 read at round ends, so it must be known which draws made a round."""
 
 _ENCODINGS: Final = ("BYTE_STREAM_SPLIT", "PLAIN")
@@ -153,9 +153,23 @@ def of_items(samples: pa.Table, items: Iterable[Item]) -> pa.Table:
     return samples if np.array_equal(found, wanted) else samples.filter(pa.array(np.isin(found, wanted)))
 
 
-def of_round(table: pa.Table, number: int) -> pa.Table:
-    """A table with the number of its round in a column of its own."""
-    return table.append_column(ROUND, pa.array(np.full(table.num_rows, number), pa.int32()))
+def with_rounds(outcomes: pa.Table, drawing: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Outcomes, sorted by `together`, with the round in which each sample was drawn; -1 where no shard did.
+
+    Args:
+        outcomes: Rows of `OUTCOMES`.
+        drawing: The committed shards that drew, with `stream`, `round` and `items`.
+    """
+    numbers = np.full(outcomes.num_rows, -1, dtype=np.int32)
+    streams = outcomes["stream"]
+    first = {name: pa.compute.index(streams, name).as_py() for name in streams.unique().to_pylist()}
+    keys = {name: _keys(_pairs(of_stream(outcomes, name))) for name in first}
+    for shard in drawing:
+        stream = shard["stream"]
+        for prompt, low, high in shard["items"] if stream in keys else ():
+            edges = np.searchsorted(keys[stream], [(prompt << 32) + low, (prompt << 32) + high])
+            numbers[slice(*(first[stream] + edges))] = shard["round"]
+    return outcomes.append_column(ROUND, pa.array(numbers))
 
 
 def together(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -21,9 +21,9 @@ from workers.pipelines.assessment import (
     SideAssessment,
     assess_candidate,
     assess_reference,
-    log_target_in,
     planned_samples,
 )
+from workers.pipelines.class_targets import log_target_in
 from workers.pipelines.loss_topup import loss_open, loss_target, settle_loss
 from workers.pipelines.observations import PromptObservations, SideObservations
 from workers.pipelines.scored_topup import scored_samples
@@ -182,7 +182,7 @@ def _claim_samples(
     of the reference is spent on what scores can prove.
     """
     own = _settle_creation(spec, prompt, reference, target)
-    if own and (scored := scored_samples(spec, prompt, reference, own, drawn[CANDIDATE])):
+    if own and (scored := scored_samples(spec, prompt, own, drawn[CANDIDATE])):
         return CANDIDATE, scored
     side, threshold = prompt.reference, reference.evidence.at_probe.threshold
     if own and side.successes > threshold * side.n and drawn[REFERENCE] < spec.budget.max_samples_per_prompt:

@@ -148,3 +148,16 @@ def test_an_arms_wealth_over_rounds_is_an_e_value_whichever_successes_are_scored
                 mean += chance * later * math.exp(log_wealth(source(rounds, scored), math.log(A_NULL)))
         assert mean <= 1.0 + 1e-12
         assert exact == (mean == pytest.approx(1.0, abs=1e-12))
+
+
+def test_a_point_needs_the_rounds_that_were_scored_whatever_they_held() -> None:
+    # The rounds of which no success was missed are those that held few: they alone would make a too small.
+    log_q = np.full(4, -9.0)
+    whole = ScoredRound.of_pair(log_q - 4.0, log_q, np.array([1, 1, 0, 0], bool), np.ones(4, bool), 0, 4)
+    read = replace(proposal([-4.0], 8), successes_only=True)
+    missed = replace(read, unscored=1)
+    assert best_source([[whole, read]]) == [whole, read]
+    assert best_source([[whole, read, missed]]) == [whole]
+    assert best_source([[read, missed]]) == ()
+    assert [one.is_unselected for one in (whole, read, proposal([-4.0], 1))] == [True, False, True]
+    assert not replace(proposal([-4.0], 1), successes_only=True).is_unselected

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from planted import PlantedPrompt, law_with, planted_run
 
-from workers.pipelines.arm_scoring import plan_arm_scores
-
 HOT = {"name": "hot", "role": "elicitation", "policy": {"temperature": 1.5}}
 SHOTS = {"name": "shots", "role": "elicitation", "prefix": "1+1=2 "}
 HINT = {"name": "hint", "role": "assisted", "prefix": "Think. "}
@@ -115,8 +113,7 @@ def test_a_success_that_nobody_scored_counts_as_a_failure():
     assert one.unscored > 25
     assert classes(found) != ["in"]
     # What was given up is not asked for again.
-    committed = made.committed(with_samples=False)
-    assert plan_arm_scores(made.spec, made.participants, committed, made.inputs, made.failures) is None
+    assert [shard.work for shard in made.plan().shards] == ["finalise"]
 
 
 def test_a_checkpoint_gains_from_arms_as_a_candidate_does():

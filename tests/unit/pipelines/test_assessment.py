@@ -14,11 +14,10 @@ from workers.pipelines.assessment import (
     assess_candidate,
     assess_reference,
     candidate_bounds,
-    log_target_in,
     planned_samples,
     reference_bounds,
-    scored_log_target_in,
 )
+from workers.pipelines.class_targets import log_target_in, scored_log_target_in
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
 
 ALPHA = 0.05

@@ -144,14 +144,16 @@ def test_closure_checks_notice_wrong_scores(results_of, planted_worlds, wrong):
     assert not all(check.passed for check in checks if check.blocking)
 
 
-def agreement_of(run):
+def agreement_of(run, pilot=None):
     lengths = {stream: [1] * len(run.prompts) for stream in run.spec.streams}
     run.run_round(plan_pilot(run.spec, run.participants, lengths, shard_tokens=1 << 20).shards)
     committed = run.committed(with_samples=True)
-    return {
-        check.check: check
-        for check in agreement_checks(committed.samples, committed.scores, range(len(run.prompts)))
+    prompts = range(len(run.prompts))
+    pilots = {
+        side: run.spec.pilots(side) if pilot is None else [pilot] * len(prompts) for side in run.spec.sides
     }
+    checks = agreement_checks(committed.samples, committed.scores, prompts, pilots)
+    return {check.check: check for check in checks}
 
 
 def test_exact_identities_hold_on_honest_scores(planted_worlds):
@@ -182,6 +184,14 @@ def test_a_fifth_of_a_nat_a_sample_is_noticed_wherever_it_is(results_of, planted
     run.score = score
     checks = agreement_of(run)
     assert not checks[fires].passed
+
+
+def test_what_an_error_is_measured_against_is_taken_over_the_pilots_alone(planted_worlds):
+    """Later draws are scored where they succeeded: their ratio of the two laws is not that of a sample."""
+    whole, half = (agreement_of(run_of(*planted_worlds), pilot)["sampler_identity"] for pilot in (64, 32))
+    assert whole.residual == half.residual
+    assert whole.tolerance != half.tolerance
+    assert agreement_of(run_of(*planted_worlds))["sampler_identity"] == whole
 
 
 def test_equal_models_have_exactly_nothing(results_of):

@@ -128,7 +128,7 @@ def test_rewards_and_behaviours_stay_with_their_samples():
         ("reference", 0, 0, "correct", 0.75, "carry"),
         ("reference", 0, 1, "verifier_error"),
         ("reference", 0, 2, "incorrect", -0.5, None),
-        ("candidate", 0, 0, "correct", 1.5, None),
+        ("candidate", 0, 0, "verifier_error"),
         ("candidate", 0, 1, "correct", 0.1, "split"),
         ("candidate", 0, 2, "truncated", 0.0, None),
     )
@@ -139,9 +139,9 @@ def test_rewards_and_behaviours_stay_with_their_samples():
     assert found.reference.rewards.tolist() == [0.75, -0.5]
     assert found.reference.behaviours == ("carry", None)
     assert found.candidate is not None
-    assert found.candidate.rewards.tolist() == [1.5, 0.1, 0.0]
-    assert found.candidate.behaviours == (None, "split", None)
-    assert found.pair is not None  # the candidate's first sample was not scored
+    assert found.candidate.rewards.tolist() == [0.1, 0.0]
+    assert found.candidate.behaviours == ("split", None)
+    assert found.pair is not None
     assert found.pair.rewards.tolist() == [0.75, -0.5, 0.1, 0.0]
     assert found.pair.correct.tolist() == [True, False, True, False]
     assert found.pair.behaviours == ("carry", None, "split", None)
@@ -177,6 +177,20 @@ def test_the_pair_of_a_planted_law_is_the_law():
     assert [cause != "" for cause in pair.zero_cause] == [t == "11" for t in texts[:40]]
 
 
+@pytest.mark.parametrize("unscored", [("reference", 0), ("candidate", 2)])
+def test_a_pilot_of_which_only_some_was_scored_is_no_pair(unscored):
+    """A pilot may have grown into draws of which successes alone were scored: no average is taken there."""
+    sides = ("reference", "candidate")
+    outcomes = judged(
+        *[(s, 0, i, "incorrect" if (s, i) == unscored else "correct") for s in sides for i in range(3)]
+    )
+    keys = [(s, i) for s in sides for i in range(3)]
+    for left_out, has_pair in ((unscored, False), (None, True)):
+        rows = [scored(*key, -1.0, -1.0) for key in keys if key != left_out]
+        scores = together([pa.Table.from_pylist(rows, schema=SCORES)], SCORES)
+        assert (observe(spec_of(), outcomes, scores)[0].pair is not None) is has_pair
+
+
 def test_topped_up_candidate_draws_are_scored_round_by_round_until_reach_is_shown():
     """a = 0.006 at K_probe = 256: too rare for the pilot, and no sample of the reference is spent on it."""
     made = [planted(f"p{i}", 0.006, 0.2) for i in range(6)]
@@ -184,6 +198,7 @@ def test_topped_up_candidate_draws_are_scored_round_by_round_until_reach_is_show
     found = run.run()
     later = [shard for shard in run.inputs if shard["work"] == "score" and shard["round"] > 1]
     assert {(shard["stream"], shard["scorer"]) for shard in later} == {("candidate", "reference")}
+    assert all(high - low == 1 for shard in later for _, low, high in shard["items"])
     committed = run.committed(with_samples=False)
     assert max(committed.drawn["reference"]) == 32
     assert {row["reference"]["class_at_k_probe"] for row in found.rows} == {"in"}
@@ -199,4 +214,8 @@ def test_topped_up_candidate_draws_are_scored_round_by_round_until_reach_is_show
         )
         for part in prompt.further_rounds:
             assert part.success_log_weights == pytest.approx(math.log(0.006 / 0.2))
-            assert (part.is_correct == np.isclose(part.log_p, math.log(0.006))).all()
+            assert part.is_correct.all()
+        own = prompt.candidate
+        assert own is not None
+        read = sum(part.log_p.size for part in prompt.further_rounds)
+        assert (read, prompt.unread) == (own.successes - own.pilot_successes, ())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from workers.pipelines.tables import (
     OUTCOMES,
+    ROUND,
     SAMPLES,
     SCORES,
     PlanMismatchError,
@@ -21,6 +22,7 @@ from workers.pipelines.tables import (
     of_stream,
     to_parquet,
     together,
+    with_rounds,
 )
 
 
@@ -159,3 +161,23 @@ def test_items_name_their_samples_in_the_order_of_the_table(rows, items):
     found = of_items(table, named)
     pairs = list(zip(found["prompt_index"].to_pylist(), found["index"].to_pylist(), strict=True))
     assert pairs == [(p, i) for p, i in rows if any(p == q and low <= i < high for q, low, high in named)]
+
+
+SPANS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 6), st.integers(0, 6)), max_size=6
+)
+
+
+@given(SPANS, st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 2), st.integers(0, 6))))
+def test_rounds_are_those_of_the_shards_that_drew(spans, rows):
+    drawing = [
+        {"stream": s, "round": number, "items": [[p, low, high]]}
+        for number, (s, p, low, high) in enumerate(spans)
+    ]
+    expected = {}
+    for number, (s, p, low, high) in enumerate(spans):
+        expected |= {(s, p, index): number for index in range(low, high)}
+    found = with_rounds(together([outcomes(*rows)], OUTCOMES), drawing).to_pylist()
+    assert [row[ROUND] for row in found] == [
+        expected.get((row["stream"], row["prompt_index"], row["index"]), -1) for row in found
+    ]

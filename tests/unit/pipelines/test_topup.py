@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from planted import planted, planted_run
 
 from workers.estimators.counts import epsilon, log_e_out
-from workers.estimators.scored_round import ScoredRound
 from workers.estimators.selection import e_bh, log_target
 from workers.estimators.settle import samples_to_settle
 from workers.numerics.ragged import Ragged
 from workers.pipelines.observations import PromptObservations, ScoredPair, SideObservations
-from workers.pipelines.scored_topup import prompts_to_score
 from workers.pipelines.topup import GROWTH, token_allowance, wanted_samples
 
 
@@ -98,7 +96,6 @@ def scored_prompt(a, b, n=64):
 def test_reach_is_shown_by_scores_before_a_sample_of_the_reference_is_spent(a, scored):
     """At K_probe = 256 the threshold is 0.0027: of a = 0.006 scores can show reach, of a = 0.001 never."""
     spec, prompt = spec_of(), scored_prompt(a, 0.3)
-    assert prompts_to_score(spec, [prompt]) == {0}
     more = wanted_samples(spec, [prompt], {"reference": [64], "candidate": [64]})
     assert (more["candidate"][0] > 0) is scored
     assert (more["reference"][0] > 0) is not scored
@@ -115,27 +112,6 @@ def test_where_scores_refuse_or_the_candidate_has_none_left_the_reference_is_sam
     ):
         more = wanted_samples(spec, [seen], {"reference": [64], "candidate": [drawn]})
         assert (more["reference"][0] > 0, more["candidate"][0]) == (True, 0)
-
-
-def test_what_is_shown_to_be_reached_is_not_scored_again():
-    assert not prompts_to_score(spec_of(), [scored_prompt(0.3, 0.9)])
-
-
-def later_round(a, b, n):
-    """Candidate draws of a later round of the same tilt, all scored."""
-    hits, log_q = round(b * n), -np.ones(round(b * n))
-    every = np.ones(hits, dtype=bool)
-    return ScoredRound.of_pair(log_q + math.log(a / b), log_q, every, every, 0, n)
-
-
-@pytest.mark.parametrize(
-    ("a", "later", "scored"), [(0.001, 255, True), (0.001, 256, False), (0.003, 256, True)]
-)
-def test_scores_that_show_nothing_are_given_up_after_k_probe_samples(a, later, scored):
-    """Below the threshold of 0.0027 no stake grows; just above it one does, and is given its time."""
-    assert epsilon(256, 0.5) == pytest.approx(0.0027, abs=1e-5)
-    seen = replace(scored_prompt(a, 0.3), further_rounds=(later_round(a, 0.3, later),))
-    assert prompts_to_score(spec_of(), [seen]) == ({0} if scored else set())
 
 
 def test_no_prompt_exceeds_its_allowance():
