@@ -47,6 +47,20 @@ MUTATIONS: Final = (
         "tests/unit/pipelines/test_teacher.py::test_a_teacher_changes_nothing_else",
     ),
     Mutation(
+        "a later round counts by what it holds",
+        "workers/pipelines/later_rounds.py",
+        "counts = succeeded and (",
+        "counts = one.successes > 0 and (",
+        "tests/unit/pipelines/test_later_rounds.py::test_no_evidence_comes_out_of_reading_successes_alone",
+    ),
+    Mutation(
+        "samples that were scored for their success pass for a pilot",
+        "workers/pipelines/observations.py",
+        "not rows.num_rows or rows.num_rows < judged[stream].num_rows",
+        "not rows.num_rows",
+        "tests/unit/pipelines/test_observations.py::test_a_pilot_of_which_only_some_was_scored_is_no_pair",
+    ),
+    Mutation(
         "the balance heuristic drops the reference's term",
         "workers/estimators/scored_round.py",
         "np.logaddexp.reduce(log_sizes[:, None] + q, axis=0)",
