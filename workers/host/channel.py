@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import BinaryIO
 
+from workers.host.known_requests import Heard
 from workers.host.lifeline import end_process_group
 from workers.host.protocol import ABORT, RUN, Message, decode, encode
 
@@ -24,6 +25,7 @@ class Channel:
         self._writing = threading.Lock()
         self._runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._abort = threading.Event()
+        self._heard = Heard()
 
     @classmethod
     def over_standard_streams(cls) -> "Channel":
@@ -72,4 +74,4 @@ class Channel:
         elif message["op"] == RUN:
             # In the order of arrival, so an abort that came too late for one shard never stops the next.
             self._abort.clear()
-            self._runs.put(message)
+            self._runs.put(self._heard.completed(message))

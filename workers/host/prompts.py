@@ -1,30 +1,41 @@
-"""The prompts of an analysis that names a data set."""
+"""The prompts of an analysis, in its request or in a data set that this names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from api_schemas.prompts import Prompt
 from workers.host.context import HostContext
+from workers.host.known_requests import request_name
 from workers.pipelines.spec import PromptSpec, prompt_specs
 
-_CACHED = "dataset"
+_CACHED = "prompts"
 
 
-def named_prompts(dataset: Mapping[str, str] | None, context: HostContext) -> tuple[PromptSpec, ...] | None:
-    """The prompts of a data set; the last one stays in memory, because shards of one analysis come together.
+def prompts_of(message: Mapping[str, Any], context: HostContext) -> tuple[PromptSpec, ...] | None:
+    """The prompts of a `run` message; the last ones stay in memory: shards of one analysis come together.
 
     Args:
-        dataset: `artefact_key` and `sha256` of the lines; None if the request has its prompts itself.
+        message: Its ``dataset`` is ``{artefact_key, sha256}`` of the lines, or None.
         context: Store and memory of this process.
+
+    Returns:
+        None if they are those of imported sides.
 
     Raises:
         ArtefactCorrupt: the lines are not those that were uploaded.
     """
-    if dataset is None:
+    dataset, asked = message.get("dataset"), message["analysis"]["spec"]["prompts"]
+    if dataset is None and asked is None:
         return None
+    name = request_name(message) if dataset is None else dataset["sha256"]
     known: tuple[str, tuple[PromptSpec, ...]] | None = context.cache.get(_CACHED)
-    if known is None or known[0] != dataset["sha256"]:
-        lines = context.store.open_verified(dataset["artefact_key"], dataset["sha256"]).split(b"\n")[:-1]
-        # The lines leave out what is a default, so that new kinds of prompts do not change old data sets.
-        full = (Prompt.model_validate_json(line).model_dump(mode="json") for line in lines)
-        known = context.cache[_CACHED] = (dataset["sha256"], prompt_specs(full))
+    if known is None or known[0] != name:
+        prompts = asked["inline"] if dataset is None else _lines(dataset, context)
+        known = context.cache[_CACHED] = (name, prompt_specs(prompts))
     return known[1]
+
+
+def _lines(dataset: Mapping[str, str], context: HostContext) -> Iterable[dict[str, Any]]:
+    lines = context.store.open_verified(dataset["artefact_key"], dataset["sha256"]).split(b"\n")[:-1]
+    # The lines leave out what is a default, so that new kinds of prompts do not change old data sets.
+    return (Prompt.model_validate_json(line).model_dump(mode="json") for line in lines)

@@ -1,6 +1,7 @@
 """What supervisor and engine host say to each other: one JSON object a line, over the host's pipes.
 
-To the host: ``{"op": "run", ...}`` and, while it runs, ``{"op": "abort"}``. From it: ``ready`` once,
+To the host: ``{"op": "run", ...}``, with the request of its analysis the first time (see
+`workers.host.known_requests`), and, while it runs, ``{"op": "abort"}``. From it: ``ready`` once,
 then for each run any number of ``progress`` and exactly one of ``done``, ``failed`` or ``aborted``.
 """
 

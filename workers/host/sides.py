@@ -6,12 +6,12 @@ from typing import Any
 
 from workers.host.context import HostContext
 from workers.host.imports import LoadedImport, load_import
-from workers.host.prompts import named_prompts
+from workers.host.prompts import prompts_of
 from workers.pipelines.log_policy import log_policy, policy_notice
 from workers.pipelines.pairing import pair
 from workers.pipelines.participants import Participant
 from workers.pipelines.plan import Notice
-from workers.pipelines.spec import REFERENCE, AnalysisSpec, PromptSpec, prompt_specs
+from workers.pipelines.spec import REFERENCE, AnalysisSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ def sides_of(message: Mapping[str, Any], context: HostContext) -> Sides:
         **{stream: Participant.from_import(stream, log) for stream, log in imports.items()},
     }
     participants = dict(sorted(found.items(), key=lambda entry: entry[0] != REFERENCE))
-    named = named_prompts(message.get("dataset"), context)
+    prompts = prompts_of(message, context)
     if not imports:
-        return Sides(AnalysisSpec.from_request(request, named), participants, {}, ())
+        return Sides(AnalysisSpec.from_request(request, prompts), participants, {}, ())
     loaded = {stream: load_import(imports[stream], context) for stream in participants if stream in imports}
-    paired = pair({stream: log.side for stream, log in loaded.items()}, named or _inline(request))
+    paired = pair({stream: log.side for stream, log in loaded.items()}, prompts)
     spec = AnalysisSpec.from_request(request, paired.prompts, paired.fixed)
     notices = list(paired.notices)
     drawn = dict(spec.streams)
@@ -71,7 +71,3 @@ def sides_of(message: Mapping[str, Any], context: HostContext) -> Sides:
             notices.append(notice)
     streams = {stream: ImportedStream(log, paired.rows[stream]) for stream, log in loaded.items()}
     return Sides(replace(spec, streams=drawn), participants, streams, tuple(notices))
-
-
-def _inline(request: Mapping[str, Any]) -> tuple[PromptSpec, ...] | None:
-    return None if request["prompts"] is None else prompt_specs(request["prompts"]["inline"])

@@ -12,6 +12,7 @@ from typing import IO, Final
 import structlog
 
 from ledger.states import Work
+from workers.host.known_requests import Told
 from workers.host.protocol import READY, Message, decode, encode
 
 SECRETS: Final = ("TILTSCOPE_DATABASE_URL", "TILTSCOPE_REDIS_URL")
@@ -49,6 +50,7 @@ class EngineHost:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.resident: frozenset[str] = frozenset()
         self._spent = False
+        self._told = Told()
         self._process = subprocess.Popen(
             command,
             env=dict(environment),
@@ -81,6 +83,10 @@ class EngineHost:
     def send(self, message: Message) -> None:
         """Say something; never blocks, and a dead host is noticed by `receive`."""
         self._to_say.put(encode(message))
+
+    def run(self, message: Message) -> None:
+        """As `send`, a ``run`` message: without its request if this host was told that before."""
+        self.send(self._told.shortened(message))
 
     def receive(self, timeout: float) -> Message | None:
         """The next event; None if there is none in time.

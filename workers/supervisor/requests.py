@@ -1,7 +1,7 @@
 """The requests of the analyses that a worker is busy with, each read once."""
 
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -9,9 +9,7 @@ from ledger import requests
 from ledger.database import read
 from ledger.shards import Claim
 from workers.errors import AnalysisFault
-
-KEPT: Final = 8
-"""Analyses whose shards a worker runs in turn; a request of the largest body takes tens of MB once parsed."""
+from workers.host.known_requests import KEPT
 
 
 class Requests:

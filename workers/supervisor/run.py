@@ -59,7 +59,7 @@ def run_shard(
         progress_limit: Seconds without a progress report after which the host is killed.
         abort_grace: Seconds from asking the host to stop until it is killed.
     """
-    host.send(message)
+    host.run(message)
     alive_at = time.monotonic()
     asked_at: float | None = None
     while True:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from workers.host.channel import Channel
 from workers.host.protocol import decode, encode
 
+ANALYSIS = {"id": "anl_1", "revision": 1, "spec": {}}
+
 words = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -26,10 +28,10 @@ def test_a_message_is_one_line_and_comes_back(message):
 
 def test_a_late_abort_does_not_stop_the_next_shard():
     heard = Channel(io.BytesIO(), io.BytesIO())
-    heard._take({"op": "run", "shard": 1})
+    heard._take({"op": "run", "shard": 1, "analysis": ANALYSIS})
     heard._take({"op": "abort"})
     assert heard.aborted()
-    heard._take({"op": "run", "shard": 2})
+    heard._take({"op": "run", "shard": 2, "analysis": ANALYSIS})
     assert not heard.aborted()
     assert [heard.next_run()["shard"], heard.next_run()["shard"]] == [1, 2]
 

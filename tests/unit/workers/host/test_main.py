@@ -12,7 +12,11 @@ from workers.host.main import answer, load
 from workers.settings import Settings
 from workers.supervisor.engine_host import EngineHost
 
-MESSAGE = {"op": "run", "shard": {"id": "shd_1"}}
+MESSAGE = {
+    "op": "run",
+    "shard": {"id": "shd_1"},
+    "analysis": {"id": "anl_1", "revision": 1, "spec": {}},
+}
 
 
 class PromptTooLong(WorkerError):
@@ -135,7 +139,7 @@ def test_a_host_that_is_ready_collects_no_garbage_among_its_imports(tmp_path):
     host = EngineHost(program, os.environ | {"PYTHONPATH": path, "TILTSCOPE_HOME": str(tmp_path)})
     try:
         assert host.is_ready(60)
-        host.send(MESSAGE)
+        host.run(MESSAGE)
         done = host.receive(60)
     finally:
         host.kill()

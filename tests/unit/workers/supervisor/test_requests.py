@@ -8,7 +8,8 @@ from ledger.claims import release
 from ledger.commits import commit, commit_finalise
 from ledger.database import write
 from workers.errors import AnalysisFault
-from workers.supervisor.requests import KEPT, Requests
+from workers.host.known_requests import KEPT
+from workers.supervisor.requests import Requests
 
 SPEC = {"prompts": {"inline": []}, "budget": {"samples_per_prompt": 1}}
 LARGER = {**SPEC, "budget": {"samples_per_prompt": 2}}
