@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 from ledger import attempts, events
 from ledger.claims import Claimer, claim_within
 from ledger.clock import now_us
-from ledger.database import write
+from ledger.database import count_anew, write
 from ledger.endings import fail, finish, has_open_shards, settle
 from ledger.errors import InvalidRound
 from ledger.progress import progress
@@ -20,6 +20,9 @@ from ledger.transitions import lock_analysis, move_shards, touch_analysis
 
 PROGRESS_SECONDS: Final = 0.25
 """Between two progress events of an analysis at least: more often than anybody reads them."""
+
+LARGE_ROUND: Final = 100
+"""Shards of a round after which they are counted anew: who takes waiting shards for rare looks at each."""
 
 
 def commit(
@@ -57,7 +60,9 @@ def commit(
     """
     told = _Reply(artefact, usage, next_shards, phase, warnings, drawn)
     with write(engine) as conn:
-        return _commit(conn, claim, told) is not None
+        taken = _commit(conn, claim, told) is not None
+    told.count_large_round(engine)
+    return taken
 
 
 def commit_and_claim(
@@ -102,7 +107,9 @@ def commit_and_claim(
             return False, None
         if analysis.finish_as is None and not has_open_shards(conn, analysis.id):
             close_round(conn, analysis)
-        return True, None if claimer is None else claim_within(conn, claimer)
+        following = None if claimer is None else claim_within(conn, claimer)
+    told.count_large_round(engine)
+    return True, following
 
 
 def commit_finalise(
@@ -189,6 +196,10 @@ class _Reply(NamedTuple):
     phase: str | None
     warnings: Sequence[Mapping[str, Any]]
     drawn: Sequence[tuple[str, int, int]]
+
+    def count_large_round(self, engine: Engine) -> None:
+        if len(self.next_shards or ()) >= LARGE_ROUND:
+            count_anew(engine, shards.name)
 
 
 def _commit(conn: Connection, claim: Claim, told: _Reply) -> Row[Any] | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_MS: Final = 10_000
@@ -77,6 +78,19 @@ def read(engine: Engine) -> Iterator[Connection]:
     """One reading transaction: on SQLite a snapshot, on PostgreSQL READ COMMITTED."""
     with engine.connect() as conn, conn.begin():
         yield conn
+
+
+def count_anew(engine: Engine, table: str) -> None:
+    """Have PostgreSQL's planner look at a table whose rows are not what they were; SQLite's asks nothing.
+
+    The server looks by itself after a minute, or once a tenth of the rows have changed; until then it takes
+    what is now common for rare. A table that is being looked at is left alone, and no failure is reported.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    with suppress(DBAPIError), write(engine) as conn:
+        conn.execute(text("SET LOCAL lock_timeout = 200"))
+        conn.execute(text(f"ANALYZE {table}"))
 
 
 def migrate(url: str, revision: str = "head") -> None:
