@@ -157,7 +157,7 @@ def print_exact(result: dict[str, Any], rows: list[dict[str, Any]], exact: Exact
             row[key]["success"]["ci_low"] <= truths[row["prompt_id"]] <= row[key]["success"]["ci_high"]
             for row in rows
         )
-        out.print(f"per prompt: {held} of {len(rows)} intervals for {side} hold the exact value (95 % each)")
+        out.print(f"95 % intervals of prompts that hold the exact value: {held} of {len(rows)} for {side}")
 
 
 def print_costs(result: dict[str, Any], case: Case) -> None:

@@ -120,8 +120,9 @@ def _demonstrations(shown: dict[str, Any]) -> Table:
 
 
 def _free_energy(terms: dict[str, Any]) -> Table:
-    rows = [(name, terms[name]) for name in ("kl", "tilt", "drift", "escape")]
-    return _means(rows, "Nats: KL(candidate || reference) = tilt + drift + escape")
+    names = {"kl": "kl", "tilt": "= tilt", "drift": "+ drift", "escape": "+ escape"}
+    rows = [(shown, terms[name]) for name, shown in names.items()]
+    return _means(rows, "Nats: KL(candidate || reference)")
 
 
 def _along_training(checkpoints: list[dict[str, Any]]) -> Table:
