@@ -41,3 +41,18 @@ def test_demonstrations_are_shown_in_place_of_curves_of_word_for_word_copies() -
     assert line.split()[-5:-1] == ["±", "0.980", "[1.500,", "3.500]"]
     assert "undefined: no `teacher` was named" in text
     assert "pass@k" not in text
+
+
+def test_the_decomposition_reads_as_a_sum_in_80_columns() -> None:
+    terms = {name: mean(float(place)) for place, name in enumerate(("kl", "tilt", "drift", "escape"))}
+    result = {"support": {"pass_at_k": None}, "free_energy": terms, "warnings": []}
+    written = io.StringIO()
+    summarise(Console(file=written, width=80), ANALYSIS, result)
+    lines = [line.strip(" │").split("  ")[0] for line in written.getvalue().splitlines()]
+    assert "Nats: KL(candidate || reference)" in lines
+    assert [line for line in lines if line == "kl" or line[:2] in ("= ", "+ ")] == [
+        "kl",
+        "= tilt",
+        "+ drift",
+        "+ escape",
+    ]
