@@ -11,9 +11,13 @@ from workers.pipelines.document import indented_json
 from workers.pipelines.prompt_pages import prompt_pages
 from workers.pipelines.sample_pages import sample_pages
 from workers.pipelines.tables import OUTCOMES, to_parquet
+from workers.pipelines.verify import JUDGED
 
 PARQUET: Final = "application/vnd.apache.parquet"
 JSON: Final = "application/json"
+
+KEY: Final = ("stream", "prompt_index", "index")
+"""Columns that name a sample; in this order the committed tables are sorted."""
 
 Row = dict[str, Any]
 
@@ -66,15 +70,15 @@ def _columns(prefix: str, value: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _judged_samples(committed: Committed) -> pa.Table:
     """Every sample with its outcome; one that was not judged has none (Arrow joins no list columns)."""
-    columns = ("outcome", "reward", "behaviour", "detail")
     table, outcomes = committed.samples, committed.outcomes
-    places = {key: place for place, key in enumerate(_keys(outcomes))}
-    chosen = pa.array([places.get(key) for key in _keys(table)], pa.int64())
-    for name in columns:
-        table = table.append_column(OUTCOMES.field(name), outcomes[name].take(chosen))
+    if not all(table[name].equals(outcomes[name]) for name in KEY):
+        places = {key: place for place, key in enumerate(_keys(outcomes))}
+        outcomes = outcomes.take(pa.array([places.get(key) for key in _keys(table)], pa.int64()))
+    for name in JUDGED:
+        table = table.append_column(OUTCOMES.field(name), outcomes[name])
     return table
 
 
 def _keys(table: pa.Table) -> Iterator[tuple[str, int, int]]:
-    columns = (table[name].to_pylist() for name in ("stream", "prompt_index", "index"))
+    columns = (table[name].to_pylist() for name in KEY)
     return zip(*columns, strict=True)

@@ -149,7 +149,7 @@ def list_rows(column: pa.ChunkedArray) -> list[Any]:
 
 def of_items(samples: pa.Table, items: Iterable[Item]) -> pa.Table:
     """The samples that items name, in their order: a shard need not read all that its source drew."""
-    found, wanted = _keys(_pairs(samples)), _keys(_expand(list(items)))
+    found, wanted = _keys(samples), _expand(items)
     return samples if np.array_equal(found, wanted) else samples.filter(pa.array(np.isin(found, wanted)))
 
 
@@ -187,33 +187,26 @@ def assert_planned(table: pa.Table, planned: Mapping[str, Sequence[Item]], what:
     """
     for stream in sorted({*planned, *table["stream"].unique().to_pylist()}):
         rows = of_stream(table, stream)
-        got = _pairs(rows)
-        wanted = _expand(planned.get(stream, ()))
-        if len(wanted) > 1 and (wanted[1:] == wanted[:-1]).all(axis=1).any():
+        got, wanted = _keys(rows), _expand(planned.get(stream, ()))
+        if (wanted[1:] == wanted[:-1]).any():
             raise PlanMismatchError(f"{what} of {stream}: a sample is planned twice")
-        if got.shape != wanted.shape or not np.array_equal(got, wanted):
+        if not np.array_equal(got, wanted):
             raise PlanMismatchError(
                 f"{what} of {stream}: {len(got)} rows committed, {len(wanted)} planned, and the sets differ"
             )
 
 
-def _pairs(table: pa.Table) -> NDArray[np.int64]:
-    """The (prompt, sample) pairs of the rows. Shape ``(rows, 2)``."""
-    columns = [table[name].to_numpy() for name in ("prompt_index", "index")]
-    return np.stack(columns, axis=1).astype(np.int64)
+def _keys(table: pa.Table) -> NDArray[np.int64]:
+    """The (prompt, sample) of each row as one number, in the order of the pairs. Shape ``(rows,)``."""
+    prompts, samples = (table[name].to_numpy().astype(np.int64) for name in ("prompt_index", "index"))
+    return np.asarray(_key(prompts, samples), dtype=np.int64)
 
 
-def _keys(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each pair of 32-bit ones, in the order of the pairs. Shape ``(rows,)``."""
-    keys: NDArray[np.int64] = (pairs[:, 0] << 32) + pairs[:, 1]
-    return keys
+def _key(prompt: Any, sample: Any) -> Any:
+    return (prompt << 32) + sample
 
 
-def _expand(items: Sequence[Item]) -> NDArray[np.int64]:
-    """All (prompt, sample) pairs of some items, sorted."""
-    if not items:
-        return np.empty((0, 2), dtype=np.int64)
-    pairs = np.concatenate(
-        [np.stack([np.full(high - low, p), np.arange(low, high)], axis=1) for p, low, high in items]
-    )
-    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], dtype=np.int64)
+def _expand(items: Iterable[Item]) -> NDArray[np.int64]:
+    """The keys of all samples of some items, sorted."""
+    keys = [np.arange(_key(prompt, low), _key(prompt, high)) for prompt, low, high in items]
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *keys]))
