@@ -163,11 +163,11 @@ def with_rounds(outcomes: pa.Table, drawing: Iterable[Mapping[str, Any]]) -> pa.
     numbers = np.full(outcomes.num_rows, -1, dtype=np.int32)
     streams = outcomes["stream"]
     first = {name: pa.compute.index(streams, name).as_py() for name in streams.unique().to_pylist()}
-    keys = {name: _keys(_pairs(of_stream(outcomes, name))) for name in first}
+    keys = {name: _keys(of_stream(outcomes, name)) for name in first}
     for shard in drawing:
         stream = shard["stream"]
         for prompt, low, high in shard["items"] if stream in keys else ():
-            edges = np.searchsorted(keys[stream], [(prompt << 32) + low, (prompt << 32) + high])
+            edges = np.searchsorted(keys[stream], [_key(prompt, low), _key(prompt, high)])
             numbers[slice(*(first[stream] + edges))] = shard["round"]
     return outcomes.append_column(ROUND, pa.array(numbers))
 
