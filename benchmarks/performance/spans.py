@@ -65,6 +65,19 @@ def shares(ledger: Engine, analysis_id: str) -> dict[str, float]:
     return {**found, NO_SHARD: 1.0 - sum(found.values())}
 
 
+def pace(ledger: Engine, analysis_id: str) -> float:
+    """Tokens that were drawn or scored in a second of the shards that did it."""
+    query = (
+        select(shards.c.usage, attempts.c.engine_seconds)
+        .join(shards, shards.c.id == attempts.c.shard_id)
+        .where(shards.c.analysis_id == analysis_id, shards.c.work.in_(ENGINE))
+    )
+    with read(ledger) as conn:
+        rows = conn.execute(query).all()
+    tokens = sum(row.usage["sampled_tokens"] + row.usage["scored_tokens"] for row in rows)
+    return float(tokens / sum(row.engine_seconds for row in rows))
+
+
 def covered_seconds(spans: Sequence[tuple[float, float]]) -> float:
     """Length of the union of spans, each a start and an end."""
     total, reached = 0.0, -math.inf

@@ -9,7 +9,7 @@ from sqlalchemy import Table, insert
 
 from benchmarks.performance import celery_round_trip
 from benchmarks.performance.celery_round_trip import celery_alone, round_trips, worker_pid
-from benchmarks.performance.spans import NO_SHARD, covered_seconds, shares, wait, wall
+from benchmarks.performance.spans import NO_SHARD, covered_seconds, pace, shares, wait, wall
 from ledger.database import connect, write
 from ledger.tables import analyses, attempts, metadata, shards
 
@@ -60,6 +60,23 @@ def test_what_goes_on_beside_the_engine_costs_no_time(tmp_path: Path) -> None:
     assert found["sample"] == pytest.approx(0.4)
     assert found["verify"] == pytest.approx(0.1)
     assert found[NO_SHARD] == pytest.approx(0.5)
+    ledger.dispose()
+
+
+def test_the_pace_counts_what_draws_and_scores(tmp_path: Path) -> None:
+    """Of 30 drawn and 60 scored tokens in 2 and 1 seconds; a plan takes none of them."""
+    ledger = connect(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    metadata.create_all(ledger)
+    done = [("sample", 30, 0, 2.0), ("score", 0, 60, 1.0), ("plan", 0, 0, 7.0)]
+    with write(ledger) as conn:
+        conn.execute(insert(analyses), row(analyses, id="a"))
+        for number, (work, drawn, scored, seconds) in enumerate(done):
+            usage = {"sampled_tokens": drawn, "scored_tokens": scored}
+            conn.execute(
+                insert(shards), row(shards, id=work, analysis_id="a", idx=number, work=work, usage=usage)
+            )
+            conn.execute(insert(attempts), row(attempts, shard_id=work, engine_seconds=seconds))
+    assert pace(ledger, "a") == 30.0
     ledger.dispose()
 
 
