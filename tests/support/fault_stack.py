@@ -112,6 +112,12 @@ class Stack:
         process.kill()
         process.wait()
 
+    def end(self, name: str) -> None:
+        """Let a process finish what it is at, and wait for it."""
+        process = self.processes.pop(name)
+        process.terminate()
+        assert process.wait(self.patience) == 0
+
     # --- faults
 
     def injected(self, count: int = 1) -> None:
@@ -218,12 +224,12 @@ class Stack:
         with read(self.engine) as conn:
             return int(conn.execute(query).scalar_one())
 
-    def claims_after(self, microseconds: int) -> list[tuple[str, int]]:
-        """Tenant and time of every claim since, in order."""
-        query = select(attempts.c.tenant_id, attempts.c.started_at)
+    def claims_after(self, microseconds: int) -> list[Any]:
+        """Every claim since, in order: its tenant, when it began and ended."""
+        query = select(attempts.c.tenant_id, attempts.c.started_at, attempts.c.ended_at)
         later = query.where(attempts.c.started_at >= microseconds).order_by(attempts.c.started_at)
         with read(self.engine) as conn:
-            return [(row.tenant_id, row.started_at) for row in conn.execute(later)]
+            return list(conn.execute(later))
 
     def shards(self, **where: Any) -> list[Any]:
         query = select(shards).order_by(shards.c.round, shards.c.idx)
