@@ -19,6 +19,7 @@ from embedded_stack import PATIENCE, EmbeddedStack, Findings
 from tiltscope import Tiltscope
 from tiltscope.broker import free_port
 from tiltscope.documents import Analysis
+from tiltscope.registry import add_model
 from tiltscope.tracking.mlflow import log_to_mlflow
 from tiltscope.tracking.record import Record
 from tiltscope.watch.watcher import Watcher
@@ -68,10 +69,7 @@ def test_checkpoints_are_analysed_once_in_order_and_only_when_whole(
     first = watcher()
     assert list(first.look()) == []  # nothing is whole that has been looked at once
     analyses = looked(stack, first, ["step-9", "step-10"])
-    # On a busy machine the registry's scan may be late, which is told too.
-    assert [line for line in said if "does not list" not in line] == [
-        "step-20: model.safetensors is not whole"
-    ]
+    assert said == ["step-20: model.safetensors is not whole"]
     assert [one.spec["candidate"]["model"] for one in analyses] == ["run-step-9", "run-step-10"]
     shutil.copy(EXAMPLES / "models" / "tiny-new" / "model.safetensors", half)
     later = looked(stack, first, ["step-20"])
@@ -84,6 +82,37 @@ def test_checkpoints_are_analysed_once_in_order_and_only_when_whole(
         ["step-9", "step-10", "step-20"],
     )
     assert not {one.id for one in again} & {one.id for one in after_a_restart}
+
+
+def test_a_checkpoint_waits_for_one_before_it_that_the_registry_does_not_list_yet(
+    stack: EmbeddedStack, client: Tiltscope, model_folder: Path, request_body: dict[str, Any], tmp_path: Path
+) -> None:
+    add_model(model_folder, "behind-step-10", str(EXAMPLES / "models" / "tiny-grpo"))
+    stack.until(lambda: "behind-step-10" in [model.id for model in client.models.list()], "it is listed")
+    for step, model in ((10, "tiny-grpo"), (9, "tiny-sft")):
+        shutil.copytree(EXAMPLES / "models" / model, tmp_path / f"step-{step}")
+    watcher = Watcher(client, tmp_path, model_folder, request_body, prefix="behind-")
+    assert list(watcher.look()) == []
+    looked(stack, watcher, ["step-9", "step-10"])
+
+
+def test_a_checkpoint_that_the_registry_never_lists_is_told_and_holds_up_nobody_for_good(
+    client: Tiltscope, request_body: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its models folder is not the one that is scanned."""
+    said: list[str] = []
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for step in (1, 2):
+        shutil.copytree(EXAMPLES / "models" / "tiny-sft", runs / f"step-{step}")
+    watcher = Watcher(client, runs, elsewhere, request_body, prefix="nowhere-", say=said.append, patience=0.0)
+    for _ in range(4):
+        assert list(watcher.look()) == []
+    assert said == [
+        f"step-{step}: the service does not list nowhere-step-{step}: does it scan {elsewhere}?"
+        for step in (1, 2)
+    ]
+    assert watcher.waits_for == []
 
 
 def test_the_command_watches_and_gates(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from tiltscope.synchronous.client import Tiltscope
 from tiltscope.watch.checkpoints import Print, found_in, what_is_missing
 
 LABEL = "watch"
-LOOKS_UNTIL_LISTED = 12
-"""Looks for a new model to appear in the registry, which is scanned every few seconds."""
+SECONDS_UNTIL_LISTED = 60.0
+"""For a new model to appear in the registry, which is scanned every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Watcher:
         request: The request but for its candidate.
         prefix: Put before a checkpoint's name to make its model id.
         say: Is told what stands in the way.
+        patience: Seconds that a checkpoint may be missing in the registry, and hold up those behind it.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Watcher:
         *,
         prefix: str = "",
         say: Callable[[str], None] = lambda _: None,
+        patience: float = SECONDS_UNTIL_LISTED,
     ) -> None:
         self._client = client
         self._folder = folder.resolve()
@@ -62,16 +65,17 @@ class Watcher:
         self._prints: dict[Path, Print] = {}
         self._said: dict[Path, str] = {}
         self._done: set[Path] = set()
-        self._unlisted: dict[Path, int] = {}
+        self._patience = patience
+        self._unlisted: dict[Path, float] = {}
 
     def look(self) -> Iterator[Seen]:
         """Checkpoints that became whole since the last look and have an analysis now, in training order.
 
-        A checkpoint counts as whole when its files are and none has changed since the look before.
+        A checkpoint counts as whole when its files are and none has changed since the look before. While the
+        registry does not list one, those behind it wait too.
         """
-        for checkpoint in found_in(self._folder):
-            if checkpoint in self._done or not self._is_still(checkpoint):
-                continue
+        waiting = [checkpoint for checkpoint in found_in(self._folder) if checkpoint not in self._done]
+        for checkpoint in [one for one in waiting if self._is_still(one)]:
             reference = self._request["reference"].get("model")
             if checkpoint.parent == self._models and checkpoint.name == reference:
                 self._done.add(checkpoint)
@@ -84,10 +88,11 @@ class Watcher:
             except SetupError as error:
                 self._tell(checkpoint, str(error))
                 continue
-            if model is not None:
-                self._said.pop(checkpoint, None)
-                self._done.add(checkpoint)
-                yield Seen(checkpoint.name, self._analysis(checkpoint.name, model))
+            if model is None:
+                return
+            self._said.pop(checkpoint, None)
+            self._done.add(checkpoint)
+            yield Seen(checkpoint.name, self._analysis(checkpoint.name, model))
 
     @property
     def waits_for(self) -> list[Path]:
@@ -115,8 +120,8 @@ class Watcher:
         try:
             model = self._client.models.get(name)
         except NotFoundError:
-            self._unlisted[checkpoint] = self._unlisted.get(checkpoint, 0) + 1
-            if self._unlisted[checkpoint] > LOOKS_UNTIL_LISTED:
+            since = self._unlisted.setdefault(checkpoint, time.monotonic())
+            if time.monotonic() - since > self._patience:
                 raise SetupError(f"the service does not list {name}: does it scan {self._models}?") from None
             return None  # the registry has not been scanned since
         if model.status != "ready":
