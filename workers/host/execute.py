@@ -7,6 +7,11 @@ from typing import Any
 import pyarrow as pa
 import structlog
 
+# A host imports them before it is ready, so that the first analysis does not wait for them: transformers
+# itself puts off some 1,200 modules until it loads a tokenizer or a model.
+import transformers.generation.utils
+import transformers.modeling_utils  # noqa: F401
+
 from api_schemas.results import ResultDocument
 from api_schemas.rows import PromptRow
 from ledger.states import MODEL_WORKS
