@@ -98,9 +98,10 @@ class TestInterrupted:
     def test_a_worker_that_dies_while_it_is_extended_changes_nothing(self, stack, comparison, fresh_id):
         analysis_id = stack.submit(fixed(comparison, 16))
         stack.succeeded(analysis_id)
-        extend(stack, analysis_id, budget={"samples_per_prompt": 40})
         worker = stack.part("worker-1")
-        kill_while_running(stack, analysis_id, worker, "sample", 1)
+        stack.engine().suspend()  # so that what it samples is not over before anybody looks
+        extend(stack, analysis_id, budget={"samples_per_prompt": 40})
+        kill_while_running(stack, analysis_id, worker, "sample", 0)
         found, fresh = stack.findings(analysis_id), stack.findings(fresh_id)
         assert draws(found.samples) == draws(fresh.samples)
         assert differences(unrevised(found.document), unrevised(fresh.document), ROUNDING) == []
