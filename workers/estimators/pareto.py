@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike
 from workers.numerics.checks import FloatVector, vector
 
 _FEWEST = 5
+_RESOLUTION = 1e-4
+"""Nats within which two weights are the same: float32 log-probabilities of a completion differ by millionths
+from batch to batch, and a tail of such differences would have a shape of its own."""
 
 
 def pareto_k(log_weights: ArrayLike, n: int) -> float | None:
@@ -24,6 +27,7 @@ def pareto_k(log_weights: ArrayLike, n: int) -> float | None:
 
     Returns:
         None with fewer than 5 weights above the tail's cut-off, or all equal: there is no tail to fit.
+        Weights within 1e-4 nats of each other count as equal.
 
     Raises:
         ValueError: A weight is NaN or +inf, or n < m.
@@ -35,13 +39,12 @@ def pareto_k(log_weights: ArrayLike, n: int) -> float | None:
     tail = math.ceil(min(0.2 * n, 3.0 * math.sqrt(n)))
     if logs.size < _FEWEST:
         return None
-    weights = np.exp(logs - logs[-1])
-    cut = weights[-tail - 1] if weights.size > tail else 0.0
-    excess = weights[-tail:] - cut
-    excess = excess[excess > 0.0]
-    if excess.size < _FEWEST or np.ptp(excess) == 0.0:
+    log_cut = logs[-tail - 1] if logs.size > tail else -math.inf
+    largest = logs[-tail:]
+    largest = largest[largest - log_cut > _RESOLUTION]
+    if largest.size < _FEWEST or largest[-1] - largest[0] <= _RESOLUTION:
         return None
-    return _generalised_pareto_shape(excess)
+    return _generalised_pareto_shape(np.exp(largest - logs[-1]) - math.exp(log_cut - logs[-1]))
 
 
 def _generalised_pareto_shape(excess: FloatVector) -> float:

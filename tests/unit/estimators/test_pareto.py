@@ -59,3 +59,15 @@ def test_shift_and_order_cancel(seed: int, shift: float) -> None:
     rng = np.random.default_rng(seed)
     logs = rng.normal(0, 2, 60)
     assert pareto_k(rng.permutation(logs) + shift, 80) == pytest.approx(pareto_k(logs, 80), abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 12))
+def test_the_noise_of_equal_weights_has_no_shape(seed: int, kinds: int) -> None:
+    """A short completion is drawn again and again, and its log-probability depends a little on the batch."""
+    rng = np.random.default_rng(seed)
+    exact = rng.normal(0, 1.0, kinds)[rng.integers(0, kinds, 96)]
+    noisy = exact + rng.normal(0, 1e-6, exact.size)
+    plain, shaken = pareto_k(exact, 192), pareto_k(noisy, 192)
+    assert (plain is None) == (shaken is None)
+    if plain is not None:
+        assert shaken == pytest.approx(plain, abs=0.02)
