@@ -64,7 +64,7 @@ def run(session: Session) -> Outcome:
                 waits[True],
                 "runs",
                 unit="share",
-                at_most=0.01,
+                limit="the judging of a round's last shard, which the next plan waits for",
                 from_clocks=True,
             ),
             figure("the same, taking turns", waits[False], "runs", unit="share", from_clocks=True),
