@@ -26,7 +26,7 @@ PILOT = 32
 EVERY = 4
 """Of the mixed set, each fourth prompt is out of reach."""
 SETS = {"reachable": 50.0, "unreachable": 2.0, "mixed": 5.0}
-DEEP = 8192
+SHALLOW, DEEP = 256, 8192
 """K_probe of the verdicts on the shipped pairs."""
 
 
@@ -55,7 +55,7 @@ def run(session: Session) -> Outcome:
             "unreachable; candidates at b = 0.5 to 0.95, log-spread 0.5 nats. A label is wrong if it says "
             "the opposite.",
             f"The shipped pairs are sampled by the whole service. At K_probe = {DEEP} the fixed plan draws "
-            f"{DEEP} a prompt and side; at 256 it draws what excludes a ≥ ε at level α.",
+            f"{DEEP} a prompt and side; for tiny-new it draws what excludes a ≥ ε at level α.",
         ),
     )
 
@@ -116,12 +116,19 @@ def _real(session: Session, service: Service) -> Sequence[Figure]:
                 limit=f"{DEEP}/64 = 128",
             )
         )
-    result = service.result(service.analyse(comparison("tiny-new", "new_rule")))
+    wanted = (SHALLOW, DEEP)[: session.size(2, 1)]
+    return [*figures, *(_created(session, service, k_probe) for k_probe in wanted)]
+
+
+def _created(session: Session, service: Service, k_probe: int) -> Figure:
+    """Draws of the reference until creation is certified on every prompt, over the plan for one prompt."""
+    budget = {"k_probe": k_probe, "max_samples_per_prompt": 12 * k_probe}
+    result = service.result(service.analyse(comparison("tiny-new", "new_rule", budget=budget)))
     rows_created = sum(result["support"]["regimes"][name] for name in ("singular", "barrier", "unreached"))
     truth = json.loads((EXAMPLES / "prices.json").read_text("utf-8"))["tiny-base"]["new_rule"]
     threshold = epsilon(result["frame"]["budget"]["k_probe"], 0.5)
     session.check(
-        "verdict on tiny-new",
+        f"verdict on tiny-new, K_probe {k_probe}",
         result["verdict"]["label"] == "creation"
         and rows_created == sum(a < threshold for a in truth.values()),
         f"{result['verdict']['label']}, {rows_created} of {len(truth)} prompts created",
@@ -129,16 +136,13 @@ def _real(session: Session, service: Service) -> Sequence[Figure]:
     prompts = result["frame"]["prompts"]
     drawn = _samples(result) - prompts * result["frame"]["budget"]["samples_per_prompt"]
     fixed = math.log(1 / result["frame"]["decision"]["alpha"]) / threshold
-    figures.append(
-        figure(
-            "tiny-new, reference draws a prompt over ln(1/α)/ε",
-            [drawn / prompts / fixed],
-            "runs",
-            at_most=1.3,
-            limit="1: the fixed plan for one prompt",
-        )
+    return figure(
+        f"tiny-new, K_probe {k_probe}, reference draws a prompt over ln(1/α)/ε",
+        [drawn / prompts / fixed],
+        "runs",
+        at_most=1.3,
+        limit="1: the fixed plan for one prompt",
     )
-    return figures
 
 
 def _samples(result: dict[str, Any]) -> int:

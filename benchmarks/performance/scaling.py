@@ -1,5 +1,6 @@
 """How cost grows: tokens with prompts and K_probe, memory with samples, time with workers and lengths."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,9 @@ from workers.estimators.counts import epsilon
 PROMPTS = (5, 10, 20, 40, 80)
 BUDGETS = (32, 64, 128, 256, 512, 1024)
 SAMPLES = (16, 64, 256)
+MEMORY_PROMPTS = (5, 11, 22)
+MEMORY_BUDGETS = (64, 256, 1024)
+"""Of what a worker's memory is read for; K_probe on prompts that are created, which draw in proportion."""
 SETS = {"elicited": (8.0, 0.9), "created": (0.001, 0.9), "neither": (0.001, 0.001)}
 """a over ε(K_probe), and b."""
 
@@ -38,6 +42,10 @@ def run(session: Session) -> Outcome:
         for name, points in by_budget.items()
     }
     alone, verdict, memory = _one_worker(session)
+    by_size = {
+        "prompts": _memory(session, "prompts", MEMORY_PROMPTS, _of_prompts),
+        "K_probe": _memory(session, "k_probe", MEMORY_BUDGETS, _of_budget),
+    }
     session.check("verdict with one worker", verdict == "elicitation", verdict)
     seconds = {workers: _wall(session, workers) for workers in (1, 2)}
     session.report(f"seconds by workers: {seconds}")
@@ -82,6 +90,17 @@ def run(session: Session) -> Outcome:
                 limit="1: samples leave as shards are committed",
                 holds_back="the final estimates hold all rows",
             ),
+            *(
+                figure(
+                    f"memory of the engine, by {name}, largest over smallest",
+                    [points[-1][1] / points[0][1]],
+                    "runs",
+                    at_most=2.0,
+                    limit="1: samples leave as shards are committed",
+                    holds_back="the final estimates hold all rows",
+                )
+                for name, points in by_size.items()
+            ),
             *engine_figures,
         ),
         curves=(
@@ -91,6 +110,10 @@ def run(session: Session) -> Outcome:
             Curve("Tokens by K_probe", "K_probe (10 prompts)", "tokens a prompt, in completions", by_budget),
             Curve(
                 "Memory by samples", "samples a prompt and side", "MiB resident, engine", {"engine": memory}
+            ),
+            *(
+                Curve(f"Memory by {name}", name, "MiB resident, engine", {"engine": points})
+                for name, points in by_size.items()
             ),
             *engine_curves,
         ),
@@ -124,6 +147,28 @@ def _one_worker(session: Session) -> tuple[float, str, list[list[float]]]:
             verdict = found["verdict"]["label"]
             points.append([samples, _resident(service) / 2**20])
     return points[-1][1] / points[0][1], verdict, points
+
+
+def _memory(
+    session: Session, name: str, sizes: Sequence[int], request: Callable[[int], dict[str, Any]]
+) -> list[list[float]]:
+    """MiB that are resident after an analysis of each size, the smallest first: a process gives none back."""
+    points: list[list[float]] = []
+    with running(session.scratch / f"memory-{name}") as service:
+        for size in sizes[: session.size(len(sizes), 2)]:
+            service.analyse(request(size))
+            points.append([size, _resident(service) / 2**20])
+    return points
+
+
+def _of_prompts(count: int) -> dict[str, Any]:
+    request = _request(64, seed=60 + count)
+    return {**request, "prompts": {"inline": request["prompts"]["inline"][:count]}}
+
+
+def _of_budget(k_probe: int) -> dict[str, Any]:
+    budget = {"k_probe": k_probe, "max_samples_per_prompt": 12 * k_probe}
+    return comparison("tiny-new", "new_rule", budget=budget, seed=70)
 
 
 def _resident(service: Service) -> int:
