@@ -18,6 +18,8 @@ LARGEST_MEAN_WEIGHT: Final = 1000.0
 RARE_DRAWS: Final = 6.9
 UNSEEN_NATS: Final = 1.0
 LARGEST_Z: Final = 4.0
+#: Standard errors beyond which a difference has no spread to be measured by.
+SYSTEMATIC_Z: Final = 1e9
 #: Relative rounding that sums of float64 terms may show.
 ROUNDING: Final = 1e-9
 #: Mean |RB - k1| of this many nats is rounding of float32 log-probabilities, not a disagreement.
@@ -206,10 +208,11 @@ def _z_check(name: str, difference: float, variance: float, third: float = 0.0, 
     """Check |z| of a difference with this variance and third central moment."""
     if negligible:
         return Check(name, 0.0, LARGEST_Z, True, True)
-    # Without spread any difference is systematic; a finite stand-in for an infinite z.
-    if variance == 0:
-        return Check(name, 1e9, LARGEST_Z, False, True)
-    z = difference / math.sqrt(variance)
-    c = third / variance**1.5 / 3
+    # With hardly any spread a difference is systematic; a finite stand-in for a z whose powers overflow.
+    spread = math.sqrt(variance)
+    if abs(difference) >= SYSTEMATIC_Z * spread:
+        return Check(name, SYSTEMATIC_Z, LARGEST_Z, False, True)
+    z = difference / spread
+    c = third / spread**3 / 3
     corrected = abs(z + c * z**2 + c**2 * z**3 / 3 + c / 2)
     return Check(name, corrected, LARGEST_Z, corrected <= LARGEST_Z, True)
