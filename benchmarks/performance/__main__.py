@@ -1,5 +1,6 @@
 """The performance benchmarks: ``make bench``, or ``python -m benchmarks.performance --help``."""
 
+import os
 import tempfile
 import time
 from dataclasses import replace
@@ -43,6 +44,8 @@ def run(
     unknown = sorted(set(names or ()) - set(NAMES))
     if unknown:
         raise typer.BadParameter(f"no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
+    # As many threads as a worker's engine has, before torch is imported: comparators run in this process.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     store = _store(work, quick)
     failed = []
     for name in names or NAMES:
