@@ -11,6 +11,8 @@ from matplotlib.figure import Figure as Canvas
 from benchmarks.performance.outcome import Curve, Figure, Outcome
 
 mpl.use("Agg")
+MOST_MARKS = 8
+"""Of an axis that names its points, rather than powers of ten."""
 INK, MUTED, BAD = "#1f3a5f", "#9aa5b1", "#b3261e"
 
 
@@ -37,14 +39,22 @@ def draw_targets(outcomes: Mapping[str, Outcome], path: Path) -> None:
 
 
 def draw_curve(curve: Curve, path: Path) -> None:
-    """The lines of one plot, both axes logarithmic."""
+    """The lines of one plot, both axes logarithmic; heights within a decade stand on zero instead."""
     canvas, axes = plt.subplots(figsize=(7.5, 4))
     colours = plt.get_cmap("viridis")
     for number, (name, points) in enumerate(curve.lines.items()):
         xs, ys = zip(*sorted(points), strict=True)
         axes.plot(xs, ys, marker="o", ms=4, color=colours(number / max(len(curve.lines), 2)), label=name)
+    points = [point for line in curve.lines.values() for point in line]
+    marks, heights = sorted({x for x, _ in points}), [y for _, y in points]
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    if len(marks) <= MOST_MARKS:
+        axes.set_xticks(marks, [f"{mark:,g}" for mark in marks])
+        axes.minorticks_off()
+    if max(heights) < 10 * min(heights):
+        axes.set_ylim(0, 1.1 * max(heights))
+    else:
+        axes.set_yscale("log")
     axes.set_xlabel(curve.x)
     axes.set_ylabel(curve.y)
     axes.legend(fontsize=8)
