@@ -1,11 +1,11 @@
 """What it gains that planning, judging and estimating have a host of their own beside the engine."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Engine
 
 from benchmarks.performance.benchmark import Benchmark
 from benchmarks.performance.outcome import Outcome
@@ -19,8 +19,8 @@ SHARD_TOKENS = 10_000
 """A fifth of the default, for several shards a round: within the only shard of a round nothing overlaps."""
 SAMPLES = 384
 JUDGED = {"kind": "math"}
-"""By math-verify, which takes milliseconds an answer: a verifier as dear as users' are."""
-OF_ITS_OWN = ("analysis_id", "usage", "created_at", "finished_at", "elapsed_seconds")
+"""By math-verify, which parses answers: judging then takes a share of the time that can be seen."""
+OF_ITS_OWN = ("analysis_id", "usage")
 """What differs between two runs of one request."""
 
 
@@ -44,10 +44,7 @@ def run(session: Session) -> Outcome:
         timed = session.compare(
             "analyses a second", analysed(beside, desk=True), analysed(turns, desk=False), blocks=5
         )
-        waits = {
-            desk: [shares(_ledger(service), one)[Work.VERIFY] for one in ids[desk]]
-            for desk, service in ((True, beside), (False, turns))
-        }
+        waits = {True: _waits(beside, ids[True]), False: _waits(turns, ids[False])}
         memory = _memory(beside) - _memory(turns)
     return Outcome(
         figures=(
@@ -79,7 +76,7 @@ def run(session: Session) -> Outcome:
     )
 
 
-def _service(home: Path, *, desk: bool) -> Any:
+def _service(home: Path, *, desk: bool) -> AbstractContextManager[Service]:
     return running(home, TILTSCOPE_DESK=str(desk), TILTSCOPE_SHARD_TOKENS=str(SHARD_TOKENS))
 
 
@@ -101,12 +98,14 @@ def _alike(session: Session, *services: Service) -> tuple[str, bool, str]:
     return "the same result either way", same, f"{len(found[0][1])} rows and the document"
 
 
-def _ledger(service: Service) -> Engine:
-    return connect(f"sqlite:///{service.home / 'ledger.sqlite3'}")
+def _waits(service: Service, ids: Sequence[str]) -> list[float]:
+    """Shares of the time of analyses in which they are judged and nothing is drawn or scored."""
+    ledger = connect(f"sqlite:///{service.home / 'ledger.sqlite3'}")
+    return [shares(ledger, one)[Work.VERIFY] for one in ids]
 
 
 def _memory(service: Service) -> int:
-    """Bytes of the worker's processes that are its own, however many."""
+    """Bytes that a worker's hosts share with no other process, all of them together."""
     worker = service.embedded.child("worker-1").pid
     if worker is None:
         raise ValueError("no worker is running")

@@ -1,4 +1,4 @@
-"""The requests of the analyses that a worker is busy with, each read once."""
+"""The requests of the analyses that a supervisor is busy with, each read once."""
 
 from collections import OrderedDict
 from typing import Any
@@ -14,6 +14,8 @@ from workers.host.known_requests import KEPT
 
 class Requests:
     """Reads requests from the ledger and keeps the last ones: that of a revision never changes.
+
+    For one thread: each supervisor of a worker has its own.
 
     Args:
         engine: The ledger.
