@@ -30,7 +30,7 @@ def test_one_host_takes_turns_if_told_so(stack):
 
 @pytest.mark.parametrize("desk", ["true", "false"])
 def test_a_second_analysis_is_planned_while_the_first_draws_or_after(stack, desk):
-    """Without a wake-up of its own to wait for: it hears of it when a shard of the first is over."""
+    """A worker that draws goes on listening if its desk is idle; if one host does all, it does not."""
     stack.start_redis()
     stack.start_worker(TILTSCOPE_DESK=desk, TILTSCOPE_POLL_SECONDS="3600")
     stack.start_reconciler()
@@ -43,6 +43,15 @@ def test_a_second_analysis_is_planned_while_the_first_draws_or_after(stack, desk
     for analysis in (first, second):
         stack.ends(analysis)
         stack.assert_exact(analysis)
+
+
+def test_the_two_wake_each_other(stack):
+    """Without a broker, and without a look at the ledger after the first."""
+    stack.start_reconciler()
+    analysis = stack.submit()
+    stack.start_worker(TILTSCOPE_POLL_SECONDS="3600")
+    stack.ends(analysis)
+    stack.assert_exact(analysis)
 
 
 @pytest.mark.parametrize("work", ["sample", "plan"])
