@@ -265,7 +265,9 @@ class Killer:
         import psutil
 
         for child in psutil.Process(worker).children(recursive=True):
-            if "workers.host.main" in " ".join(child.cmdline()):
+            # The other host of the worker plans and judges; sandboxes inherit what their host does.
+            is_host = "workers.host.main" in " ".join(child.cmdline())
+            if is_host and "sample" in child.environ()["TILTSCOPE_WORKS"]:
                 self._kill(child.pid, "the engine")
                 return True
         return False
