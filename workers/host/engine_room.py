@@ -19,6 +19,9 @@ MAX_ADAPTERS: Final = 8
 """Adapters attached to one base at once; each costs a few per cent of the base's memory, and a switch between
 two walks over all of them."""
 
+MAX_TOKENIZERS: Final = 8
+"""Held without weights, each some tens of megabytes: the plan of an analysis renders with one or two."""
+
 
 @dataclass
 class _Resident:
@@ -39,18 +42,21 @@ class EngineRoom:
     A base and its adapters are one model in memory.
 
     Args:
-        capacity: Bases held at once; a pair and its next candidate fit in three.
+        capacity: Bases held at once; a pair and its next candidate fit in three. None where none may be: a
+            host that plans and judges beside another that draws would hold every model a second time.
         threads: Torch's threads.
         gpu_precision: Of the weights on a GPU; on a CPU they are float32.
     """
 
-    def __init__(self, *, capacity: int, threads: int, gpu_precision: torch.dtype = torch.bfloat16) -> None:
+    def __init__(
+        self, *, capacity: int | None, threads: int, gpu_precision: torch.dtype = torch.bfloat16
+    ) -> None:
         torch.set_num_threads(threads)
         transformers_logging.disable_progress_bar()  # a log file is no terminal
         self._capacity = capacity
-        self._device = device()
-        self._precision = gpu_precision if self._device == "cuda" else torch.float32
+        self._gpu_precision = gpu_precision
         self._held: OrderedDict[str, _Resident] = OrderedDict()
+        self._tokenizers: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     @property
     def resident(self) -> list[str]:
@@ -66,7 +72,10 @@ class EngineRoom:
 
         Raises:
             AnalysisFault: its folder is gone, unusable, or no longer what the registry recorded.
+            RuntimeError: this host loads no models.
         """
+        if self._capacity is None:
+            raise RuntimeError("a host that neither draws nor scores was asked to load a model")
         weights = participant.weights_digest
         if weights not in self._held:
             while len(self._held) >= self._capacity:
@@ -87,6 +96,7 @@ class EngineRoom:
         held = self._held.get(participant.weights_digest)
         if held is not None:
             return held.base.tokenizer
+        # By what the files say now: one that was changed under an analysis is refused, though it is held.
         folder = _present(participant, participant.base_path or participant.path)
         try:
             found = tokenizer_digest(folder)
@@ -94,7 +104,14 @@ class EngineRoom:
             raise _changed(participant) from error
         if found != participant.tokenizer_digest:
             raise _changed(participant)
-        return load_tokenizer(folder)
+        # A chat template is no part of the digest, so equal ones do not share a tokenizer.
+        key = (participant.weights_digest, found)
+        if key not in self._tokenizers:
+            while len(self._tokenizers) >= MAX_TOKENIZERS:
+                self._tokenizers.popitem(last=False)
+            self._tokenizers[key] = load_tokenizer(folder)
+        self._tokenizers.move_to_end(key)
+        return self._tokenizers[key]
 
     def chat_template(self, participant: Participant) -> str:
         """Text of a model's chat template; its weights are not loaded for it.
@@ -112,7 +129,9 @@ class EngineRoom:
 
     def _load(self, participant: Participant) -> TransformersEngine:
         folder = _present(participant, participant.base_path or participant.path)
-        engine = load_engine(folder, device=self._device, dtype=self._precision)
+        place = device()
+        precision = self._gpu_precision if place == "cuda" else torch.float32
+        engine = load_engine(folder, device=place, dtype=precision)
         found = (engine.identity.weights_digest, engine.identity.tokenizer_digest)
         if found != (participant.weights_digest, participant.tokenizer_digest):
             raise _changed(participant)

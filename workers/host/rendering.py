@@ -6,7 +6,7 @@ from workers.engines.errors import UnrenderablePrompt
 from workers.errors import AnalysisFault
 from workers.host.engine_room import EngineRoom
 from workers.pipelines.participants import Participant
-from workers.pipelines.sample import render
+from workers.pipelines.rendering import render_ids
 from workers.pipelines.spec import AnalysisSpec
 from workers.pipelines.streams import Stream
 
@@ -26,6 +26,8 @@ def prompt_lengths(
 ) -> dict[str, list[int]]:
     """Tokens of every prompt, by stream; an imported one renders none.
 
+    Tokenizers alone are loaded: who plans may have no room for weights.
+
     Raises:
         AnalysisFault: a prompt cannot be rendered.
     """
@@ -36,7 +38,7 @@ def prompt_lengths(
         if stream.name not in spec.checkpoints[1:] and not participants[stream.participant].imported
     }
     for stream in spec.checkpoints[1:]:
-        # Equal tokenizers render alike: no need to load every checkpoint before the first sample.
+        # Equal tokenizers render alike: no need to render every checkpoint's before the first sample.
         alike = participants[stream].tokenizer_digest == participants[first[0]].tokenizer_digest
         known = lengths[first[0]] if alike else None
         lengths[stream] = known or _lengths(spec, spec.streams[stream], room, participants)
@@ -46,12 +48,12 @@ def prompt_lengths(
 def _lengths(
     spec: AnalysisSpec, stream: Stream, room: EngineRoom, participants: Mapping[str, Participant]
 ) -> list[int]:
-    model = room.get(participants[stream.participant])
+    tokenizer = room.tokenizer(participants[stream.participant])
     template = chat_template(room, participants, stream)
     lengths = []
     for prompt in spec.prompts:
         try:
-            lengths.append(len(render(model, prompt, stream.rendering, template)))
+            lengths.append(len(render_ids(tokenizer, prompt, stream.rendering, template)))
         except UnrenderablePrompt as error:
             worded = f", as arm {stream.arm!r} words it" if stream.is_arm else ""
             detail = f"prompt {prompt.id!r} cannot be rendered{worded}: {error}"

@@ -8,6 +8,7 @@ import structlog
 import torch
 
 from ledger.errors import ArtefactCorrupt
+from ledger.states import MODEL_WORKS
 from workers.errors import Aborted
 from workers.host.context import HostContext
 from workers.host.engine_room import EngineRoom
@@ -42,7 +43,7 @@ class Shard:
         if "room" not in self.context.cache:
             settings = self.context.settings
             self.context.cache["room"] = EngineRoom(
-                capacity=settings.resident_models,
+                capacity=settings.resident_models if settings.works & MODEL_WORKS else None,
                 threads=settings.threads,
                 gpu_precision=getattr(torch, settings.gpu_precision),
             )

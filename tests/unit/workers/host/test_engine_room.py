@@ -85,6 +85,27 @@ def test_a_tokenizer_comes_without_weights(models, room, tmp_path):
             room.tokenizer(other)
 
 
+def test_a_tokenizer_is_loaded_once_and_keeps_its_own_chat_template(models, room, tmp_path):
+    """Chat templates are no part of a tokenizer's digest: equal digests may word a conversation otherwise."""
+    sides = []
+    for name in ("base1", "base2"):
+        shutil.copytree(models / name, tmp_path / name)
+        (tmp_path / name / "chat_template.jinja").write_text(f"{name}:{{{{ messages[0].content }}}}")
+        sides.append(participant(tmp_path, name))
+    assert sides[0].tokenizer_digest == sides[1].tokenizer_digest
+    assert [room.chat_template(side)[:5] for side in sides] == ["base1", "base2"]
+    assert room.tokenizer(sides[0]) is room.tokenizer(sides[0])
+
+
+def test_a_host_without_models_loads_none(models):
+    room = EngineRoom(capacity=None, threads=1)
+    side = participant(models, "base1")
+    room.tokenizer(side)
+    with pytest.raises(RuntimeError, match="neither draws nor scores"):
+        room.get(side)
+    assert room.resident == []
+
+
 def test_an_adapter_that_was_replaced_is_refused(models, room, tmp_path):
     for name in ("base1", "lora0", "lora1"):
         shutil.copytree(models / name, tmp_path / name)
