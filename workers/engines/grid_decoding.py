@@ -156,6 +156,7 @@ class GridDecoder:
             source=old,
             rows=torch.from_numpy(np.concatenate(taken)).to(self._model.device),
             longest=longest,
+            packs=self._model.device.type == "cpu",
         )
         self._age = 0
         if self._model.device.type == "cuda":

@@ -7,6 +7,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from workers.engines.packed_columns import PackedColumns
+
 LEAST_ROOM: Final = 16
 """Columns that a full buffer grows by at least: one copy then pays for as many tokens."""
 
@@ -26,6 +28,7 @@ class LeanCache:
         used: Columns written.
         starts: Each row's first own column. Shape ``(n * r,)``.
         cursor: `used` on the device, where steps are recorded and replayed; see `fix`. Shape ``(1,)``.
+        packed: What holds the rows' own tokens instead of `columns`, where a CPU steps through them.
     """
 
     blocks: Tensor
@@ -34,6 +37,7 @@ class LeanCache:
     used: int
     starts: Tensor
     cursor: Tensor | None = None
+    packed: PackedColumns | None = None
 
     def __post_init__(self) -> None:
         self.has_even_blocks = bool((self.block_lengths == self.blocks.shape[-2]).all())
@@ -42,7 +46,7 @@ class LeanCache:
     @property
     def rows(self) -> int:
         """Rows, idle ones included."""
-        return self.columns.shape[2]
+        return len(self.starts)
 
     @property
     def rows_per_block(self) -> int:
@@ -52,7 +56,8 @@ class LeanCache:
     @property
     def room(self) -> int:
         """Columns that are still free."""
-        return self.columns.shape[-2] - self.used
+        capacity = self.columns.shape[-2] if self.packed is None else self.packed.capacity
+        return capacity - self.used
 
     def get_seq_length(self) -> int:
         """Tokens of the longest row, its prompt included, as transformers' caches call it."""
@@ -102,11 +107,15 @@ class LeanCache:
 
     def own(self, layer: int) -> Tensor:
         """Keys and values of the rows' own tokens at a layer. Shape ``(2, n * r, heads, room, d)``."""
+        if self.packed is not None:
+            return self.packed.layer(layer)
         return self.columns[layer if len(self.columns) > 1 else 0]
 
     def make_room(self, count: int) -> None:
         """Grow the buffer, if need be, so that `count` more columns fit."""
-        if self.room < count:
+        if self.packed is not None:
+            self.packed.make_room(self.used, count)
+        elif self.room < count:
             shape = list(self.columns.shape)
             shape[-2] = self.used + max(count, LEAST_ROOM)
             grown = self.columns.new_empty(shape)
@@ -145,6 +154,7 @@ def gathered(
     source: LeanCache | None = None,
     rows: Tensor | None = None,
     longest: int = 0,
+    packs: bool = False,
 ) -> LeanCache:
     """A grid with a block for each prompt, its rows taken out of another grid where they are under way.
 
@@ -155,6 +165,7 @@ def gathered(
         source: The grid that rows come from.
         rows: Which of its rows each row is; -1 starts a new one. Shape ``(n * r,)``; None starts all.
         longest: Own tokens of the oldest row taken.
+        packs: Whether rows are kept as near to each other as they get, which is for CPUs.
     """
     first = prompts[0].columns
     layers, _, _, heads, _, depth = first.shape
@@ -163,18 +174,32 @@ def gathered(
     for block, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
         blocks[:, :, block, :, :length] = prompt.columns[:, :, 0, :, :length]
     count = len(prompts) * rows_per_block
-    columns = first.new_empty((layers, 2, count, heads, longest + room, depth))
     starts = torch.full((count,), longest, dtype=torch.long, device=first.device)
     if source is not None and rows is not None and longest:
-        begin = source.used - longest
-        safe = rows.clamp(min=0)
-        # Layer by layer: the copy in between is then small beside the cache.
-        for layer in range(layers):
-            for side in range(2):
-                kept = source.columns[layer, side, :, :, begin : source.used]
-                columns[layer, side, :, :, :longest] = kept.index_select(0, safe)
-        starts = torch.where(rows >= 0, (source.starts[safe] - begin).clamp(min=0), starts)
-    return LeanCache(blocks, torch.tensor(lengths, device=first.device), columns, longest, starts)
+        first_own = source.starts[rows.clamp(min=0)] - (source.used - longest)
+        starts = torch.where(rows >= 0, first_own.clamp(min=0), starts)
+    capacity = longest + room
+    grid = LeanCache(
+        blocks,
+        torch.tensor(lengths, device=first.device),
+        first.new_empty((layers, 2, count, heads, 0 if packs else capacity, depth)),
+        longest,
+        starts,
+        packed=PackedColumns(first, layers, count, heads, depth, capacity, longest) if packs else None,
+    )
+    if source is not None and rows is not None and longest:
+        _copy_rows(source, grid, rows.clamp(min=0))
+    return grid
+
+
+def _copy_rows(source: LeanCache, grid: LeanCache, rows: Tensor) -> None:
+    """Fill a grid's columns with the latest ones of the rows named."""
+    latest = slice(source.used - grid.used, source.used)
+    # Layer by layer: the copy in between is then small beside the cache.
+    for layer in range(grid.blocks.shape[0]):
+        for side in range(2):
+            kept = source.own(layer)[side, :, :, latest].index_select(0, rows)
+            grid.own(layer)[side, :, :, : grid.used] = kept
 
 
 def selected_rows(cache: LeanCache, rows: Tensor) -> LeanCache:

@@ -21,7 +21,13 @@ from workers.engines.prefix_cache import repeated
 from workers.engines.prefix_memory import Prefix
 from workers.engines.token_scores import position_numbers
 
-_BATCH_TOKENS: Final = {False: 1024, True: 32_768}
+_CPU_TOKENS: Final = 1024
+"""Read together on a CPU, whose products run no faster beyond."""
+_GPU_TOKENS: Final = (4_096, 65_536)
+"""Read together on a GPU, at least and at most."""
+_GPU_BYTES: Final = 1 << 30
+"""What a layer writes there for the tokens read together: the narrower the model, the more of them it takes
+until operations last longer than it takes to launch them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def score_pair(
         chunk: Positions whose full-vocabulary rows exist at a time, at most; by default what keeps them at
             24 MB a model, whatever the lengths and the vocabulary.
         max_batch_tokens: Completion tokens, padding included, read together; halved when memory runs out. By
-            default 1,024 on a CPU, whose products run no faster beyond, and 32,768 on a GPU.
+            default 1,024 on a CPU, and on a GPU as many as a layer writes a gigabyte for.
         keeps_states: Whether other models score these completions too, so that the sampler's hidden states
             are kept in its `states`.
         drawn_here: Whether the sampler drew the completions from this prompt under this policy: then no token
@@ -106,7 +112,7 @@ def score_pair(
     done = 0
     if distinct:
         pair = _Pair(sampler, scorer, prompt_ids, len(distinct[-1]), policy, chunk, keeps_states, drawn_here)
-        budget = max_batch_tokens or _BATCH_TOKENS[sampler.device.type == "cuda"]
+        budget = max_batch_tokens or min(_batch_tokens(model) for model in (sampler, scorer))
         for batch in _batches(distinct, budget, pair, should_stop):
             for ids, score in batch:
                 rows = places[ids.tobytes()]
@@ -237,6 +243,16 @@ def _batches(
             continue
         yield list(zip(rows, scored, strict=True))
         lo = hi
+
+
+def _batch_tokens(model: CausalModel) -> int:
+    if model.device.type != "cuda":
+        return _CPU_TOKENS
+    width = model.head.shape[1]
+    inner = getattr(model.model.config, "intermediate_size", None) or 4 * width
+    least, most = _GPU_TOKENS
+    # Queries, keys, values and what attention mixes are some four widths, gate and up two inner ones.
+    return max(least, min(most, _GPU_BYTES // (model.dtype.itemsize * (4 * width + 2 * inner))))
 
 
 def _check(

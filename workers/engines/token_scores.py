@@ -1,5 +1,6 @@
 """Numbers of two models' laws at positions of completions: log-probabilities, KL and entropy."""
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import torch
@@ -53,28 +54,54 @@ def position_numbers(
     """
     rows = min(sampler.head_rows, scorer.head_rows)
     rows = rows if chunk is None else min(rows, chunk)
-    tables, causes = [], []
-    for lo in range(0, len(tokens), rows):
-        part = tokens[lo : lo + rows]
-        mine = sampler.scores(hidden[0][lo : lo + rows], in_room=True)
+    tables = []
+    # Nothing is looked at on the way, so that a GPU is told of the next rows while it computes these.
+    for mine, theirs, ids in _pieces(sampler, scorer, hidden, tokens, rows, checked=False):
+        if not _needs_no_order(policy, mine, theirs):
+            break
+        numbers = _untruncated_on_gpu if mine.is_cuda else _untruncated
+        tables.append(numbers(mine, theirs, ids, policy.temperature))
+    else:
+        table = torch.cat(tables, dim=1).cpu()
+        # A zero needs its cause, and a score that is NaN or +inf an error: without truncation next to never.
+        if bool((table[:2] > float("-inf")).all()):
+            return Numbers(table, [""] * len(tokens))
+    parts = [
+        _numbers(sampler, scorer, mine, theirs, ids, policy, drawn_here)
+        for mine, theirs, ids in _pieces(sampler, scorer, hidden, tokens, rows, checked=True)
+    ]
+    return Numbers(
+        torch.cat([part.table for part in parts], dim=1), [cause for part in parts for cause in part.causes]
+    )
+
+
+def _needs_no_order(policy: Policy, mine: Tensor, theirs: Tensor | None) -> bool:
+    """Whether the numbers follow from float32 scores without a look at which of them are largest."""
+    same_width = theirs is None or theirs.shape[-1] == mine.shape[-1]
+    return not policy.is_truncating and same_width and mine.dtype == torch.float32
+
+
+def _pieces(
+    sampler: CausalModel,
+    scorer: CausalModel,
+    hidden: tuple[Tensor, Tensor],
+    tokens: Tensor,
+    rows: int,
+    *,
+    checked: bool,
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Scores of both models, None for a second one of the same law, and tokens, some rows at a time."""
+    ids = tokens.to(hidden[0].device)
+    for lo in range(0, len(ids), rows):
+        part = ids[lo : lo + rows]
+        mine = sampler.scores(hidden[0][lo : lo + rows], in_room=True, checked=checked)
         theirs = None
         if sampler is not scorer:
-            theirs = scorer.scores(hidden[1][lo : lo + rows], in_room=True).to(mine.device)
+            theirs = scorer.scores(hidden[1][lo : lo + rows], in_room=True, checked=checked).to(mine.device)
         fine = len(part) if mine.is_cuda else max(1, _CPU_ELEMENTS // mine.shape[-1])
         for start in range(0, len(part), fine):
             cut = slice(start, start + fine)
-            found = _numbers(
-                sampler,
-                scorer,
-                mine[cut],
-                None if theirs is None else theirs[cut],
-                part[cut],
-                policy,
-                drawn_here,
-            )
-            tables.append(found.table)
-            causes += found.causes
-    return Numbers(torch.cat(tables, dim=1), causes)
+            yield mine[cut], None if theirs is None else theirs[cut], part[cut]
 
 
 def _numbers(
@@ -82,18 +109,10 @@ def _numbers(
     scorer: CausalModel,
     mine: Tensor,
     theirs: Tensor | None,
-    tokens: Tensor,
+    ids: Tensor,
     policy: Policy,
     drawn_here: bool,
 ) -> Numbers:
-    ids = tokens.to(mine.device)
-    same_width = theirs is None or theirs.shape[-1] == mine.shape[-1]
-    if not policy.is_truncating and same_width and mine.dtype == torch.float32:
-        numbers = _untruncated_on_gpu if mine.is_cuda else _untruncated
-        table = numbers(mine, theirs, ids, policy.temperature)
-        # A zero needs its cause, which the general way finds; without truncation it is next to impossible.
-        if bool((table[1] > float("-inf")).all()):
-            return Numbers(table.cpu(), [""] * len(tokens))
     # A token that was drawn was inside: where rounding says otherwise, rounding is wrong.
     law = policy_log_probs(
         mine.double(), policy, keep=ids if drawn_here else None, slack=sampler.edge_tolerance
@@ -106,7 +125,7 @@ def _numbers(
         width = max(law.shape[-1], other.shape[-1])
         law, other = _widened(law, width), _widened(other, width)
         judged, divergence = _pick(other, ids), token_kl(law, other)
-    causes = [""] * len(tokens)
+    causes = [""] * len(ids)
     zero = torch.nonzero(judged == float("-inf")).squeeze(-1)
     if len(zero):
         shown = (mine if theirs is None else theirs).double()[zero]

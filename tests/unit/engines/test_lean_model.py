@@ -99,11 +99,12 @@ def test_every_way_of_reading_gives_the_stock_numbers(model, ids):
         assert prompt.get_seq_length() == 7
 
 
-def test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids):
+@pytest.mark.parametrize("packs", [False, True])
+def test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids, packs):
     want, lean = hidden_states(model, ids), LeanModel(model)
     lengths = [5, 9, 7]
     caches = prompts(lean, ids, lengths)
-    grid = gathered(caches, 2, 2)
+    grid = gathered(caches, 2, 3, packs=packs)
     rows = [0, 0, 1, 1, 2, 2]
     for step in range(3):
         at = [lengths[row] + step for row in rows]
@@ -111,7 +112,8 @@ def test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids):
         close(got, torch.stack([want[row, place] for row, place in zip(rows, at, strict=True)]))
     # Slot by slot: one row that goes on, one that begins; prompts in another order.
     kept = torch.tensor([2, -1, 0, -1, -1, 4])
-    grid = gathered([caches[1], caches[0], caches[2]], 2, 1, source=grid, rows=kept, longest=3)
+    order = [caches[1], caches[0], caches[2]]
+    grid = gathered(order, 2, 5, source=grid, rows=kept, longest=3, packs=packs)
     rows, ages = [1, 1, 0, 0, 2, 2], [3, 0, 3, 0, 0, 3]
     for step, count in ((0, 1), (1, 1), (2, 2), (4, 1)):
         at = [lengths[row] + age + step for row, age in zip(rows, ages, strict=True)]
@@ -121,10 +123,19 @@ def test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids):
         )
 
 
+def test_a_grid_without_room_grows(model, ids):
+    want, lean = hidden_states(model, ids), LeanModel(model)
+    grid = gathered(prompts(lean, ids, [5, 9, 7]), 1, 1)
+    for step in range(3):
+        at = [length + step for length in (5, 9, 7)]
+        got = fed(lean, grid, ids, range(3), at)[:, 0]
+        close(got, torch.stack([want[row, place] for row, place in enumerate(at)]))
+
+
 def test_wide_blocks_are_computed_alike(model, ids, monkeypatch):
     """Their prompts are attended to block by block, in place."""
     monkeypatch.setattr("workers.engines.lean_model._WIDE_BLOCK", 1)
-    test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids)
+    test_prompts_of_different_lengths_and_rows_of_different_ages(model, ids, packs=True)
 
 
 def test_rows_can_be_selected_with_repeats(model, ids):

@@ -1,4 +1,5 @@
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from workers.engines.enumeration import enumerate_completions, exact_divergence
 from workers.engines.errors import EngineAborted, PromptTooLong
 from workers.engines.loading import load_engine
 from workers.engines.policy import Policy
-from workers.engines.scoring import score_pair
+from workers.engines.scoring import _batch_tokens, score_pair
 from workers.engines.seeds import uniforms
 
 PROMPT = [2, 3, 4]
@@ -246,3 +247,19 @@ def test_progress_abort_and_limits(candidate, reference):
 def test_gpt2_and_llama_do_not_share_a_law(gpt2, reference, folders, tmp_path):
     assert not gpt2.is_same_law(reference)
     assert load_engine(shutil.copytree(folders / "gpt2", tmp_path / "copy")).is_same_law(gpt2)
+
+
+def test_a_gpu_reads_more_tokens_together_the_narrower_the_model():
+    def together(width, inner, device="cuda"):
+        config = SimpleNamespace(intermediate_size=inner)
+        model = SimpleNamespace(config=config)
+        head = torch.empty(1, width)
+        return _batch_tokens(
+            SimpleNamespace(device=torch.device(device), head=head, model=model, dtype=torch.bfloat16)
+        )
+
+    assert together(64, 128) == 65_536
+    assert 2**30 / together(4096, 11008) == pytest.approx(2 * (4 * 4096 + 2 * 11008), rel=1e-3)
+    assert together(4096, None) > together(4096, 5 * 4096)
+    assert together(2**16, 2**18) == 4_096
+    assert together(64, 128, "cpu") == 1_024

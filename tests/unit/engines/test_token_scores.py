@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from workers.engines import token_scores
 from workers.engines.divergence import token_entropy, token_kl
+from workers.engines.errors import NonFiniteLogits
 from workers.engines.kernels import Kernel
 from workers.engines.policy import Policy, policy_log_probs
 from workers.engines.token_scores import position_numbers
@@ -17,7 +18,9 @@ class Head:
     head_rows = 9
     edge_tolerance = 1e-4
 
-    def scores(self, hidden, *, in_room=False):
+    def scores(self, hidden, *, in_room=False, checked=True):
+        if checked and not bool(hidden.amax().isfinite()):
+            raise NonFiniteLogits("not finite")
         return hidden
 
 
@@ -91,3 +94,23 @@ def test_chunks_change_nothing(policy):
     parts = numbers(mine, theirs, tokens, policy, chunk=1)
     torch.testing.assert_close(whole.table, parts.table, rtol=0, atol=1e-6)
     assert whole.causes == parts.causes
+
+
+@pytest.mark.parametrize("side", ["mine", "theirs"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+@pytest.mark.parametrize("row", [0, 25])
+def test_scores_that_are_none_are_an_error_in_whichever_chunk(way, side, wrong, row):
+    """Nothing is looked at chunk by chunk: a bad score at a token that nobody drew is found at the end."""
+    sides = {"mine": scores(7, 30, 50), "theirs": scores(8, 30, 50)}
+    tokens = torch.zeros(30, dtype=torch.long)
+    sides[side][row, 17] = wrong
+    with pytest.raises(NonFiniteLogits):
+        numbers(sides["mine"], sides["theirs"], tokens, Policy())
+
+
+def test_scores_of_one_law_that_are_none_are_an_error(way):
+    """The numbers of a model that scores its own draws come from one side alone."""
+    head, mine = Head(), scores(9, 30, 50)
+    mine[12, 3] = float("nan")
+    with pytest.raises(NonFiniteLogits):
+        position_numbers(head, head, (mine, mine), torch.zeros(30, dtype=torch.long), Policy())
