@@ -6,6 +6,13 @@ from typing import Any, Literal, Self
 Over = Literal["seeds", "blocks", "runs", "worlds", "prompts", "cells", "cases"]
 
 
+def number(value: float) -> str:
+    """Three digits, as the page and its plots print a figure."""
+    if value and (abs(value) >= 1000 or abs(value) < 0.001):
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.2g}"
+    return f"{value:.3g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What was aimed at.
@@ -21,6 +28,9 @@ class Target:
     def met_by(self, value: float) -> bool:
         """Whether a figure keeps the bound."""
         return value <= self.value if self.at_most else value >= self.value
+
+    def __str__(self) -> str:
+        return f"{'≤' if self.at_most else '≥'} {number(self.value)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.performance.benchmark import Benchmark
 from benchmarks.performance.catalogue import NAMES, load
-from benchmarks.performance.outcome import Blocks, Figure, Outcome
+from benchmarks.performance.outcome import Blocks, Figure, Outcome, number
 from benchmarks.performance.plots import draw_curve, draw_targets, file_name
 from benchmarks.performance.store import Store
 
@@ -57,7 +57,7 @@ def publish(work: Store, page: Path) -> list[str]:
     return [
         *(f"{name}: answers differ, no figure counts" for name, one in outcomes.items() if not one.valid),
         *(
-            f"{name}: {one.name} is {_number(one.value)}, aimed at {_target(one)}"
+            f"{name}: {one.name} is {number(one.value)}, aimed at {_target(one)}"
             for name, one in _misses(outcomes)
         ),
     ]
@@ -91,7 +91,7 @@ def _missed(outcomes: Mapping[str, Outcome]) -> list[str]:
     if not missed:
         return []
     rows = [
-        f"| {name} | {one.name} | {_number(one.value)} | {_target(one)} | {one.holds_back} |"
+        f"| {name} | {one.name} | {number(one.value)} | {_target(one)} | {one.holds_back} |"
         for name, one in missed
     ]
     return [
@@ -137,13 +137,13 @@ def _row(one: Figure) -> str:
     met = {True: "yes", False: "**no**", None: ""}[one.met]
     kind = "clock" if one.from_clocks else "count"
     return (
-        f"| {one.name} | {_number(one.value)} {one.unit} | {_range(one)} "
+        f"| {one.name} | {number(one.value)} {one.unit} | {_range(one)} "
         f"| {one.n} {one.over}, {kind} | {_target(one)} | {met} | {one.limit} |"
     )
 
 
 def _range(one: Figure) -> str:
-    return "" if one.low == one.high else f"{_number(one.low)} to {_number(one.high)}"
+    return "" if one.low == one.high else f"{number(one.low)} to {number(one.high)}"
 
 
 def _blocks(one: Blocks) -> str:
@@ -182,12 +182,4 @@ def _missed_by(outcome: Outcome) -> list[Figure]:
 
 
 def _target(one: Figure) -> str:
-    if one.target is None:
-        return ""
-    return f"{'≤' if one.target.at_most else '≥'} {_number(one.target.value)}"
-
-
-def _number(value: float) -> str:
-    if value and (abs(value) >= 1000 or abs(value) < 0.001):
-        return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.2g}"
-    return f"{value:.3g}"
+    return "" if one.target is None else str(one.target)
