@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from workers.engines.digests import read_json, tokenizer_digest
+from workers.engines.digests import has_tokenizer, read_json, tokenizer_digest
 from workers.engines.errors import UnsupportedModel
 from workers.engines.model_folder import inert_folder
 
@@ -81,13 +81,13 @@ def checked_adapter(path: Path, root: Path | None = None, *, base_tokenizer: str
     settings = _settings(_configuration(folder))
     if not (folder / WEIGHTS).is_file():
         raise UnsupportedModel(f"no {WEIGHTS}")
-    own = _own_tokenizer(folder)
-    if own is not None and own != base_tokenizer:
+    brings_tokenizer = has_tokenizer(folder)
+    if brings_tokenizer and tokenizer_digest(folder) != base_tokenizer:
         raise UnsupportedModel(
             "its tokenizer differs from its base's, so its embeddings do too; merge it into its base and "
             "register the merged model"
         )
-    return AdapterFolder(folder, settings, own is not None)
+    return AdapterFolder(folder, settings, brings_tokenizer)
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
@@ -119,10 +119,3 @@ def _settings(configuration: Mapping[str, Any]) -> dict[str, Any]:
     if others:
         raise UnsupportedModel(f"{CONFIGURATION} asks for {', '.join(others)}, which is not supported")
     return {name: configuration[name] for name in _FORWARDED if configuration.get(name) is not None}
-
-
-def _own_tokenizer(folder: Path) -> str | None:
-    try:
-        return tokenizer_digest(folder)
-    except FileNotFoundError:
-        return None

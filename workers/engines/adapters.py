@@ -15,11 +15,11 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer
 
 from workers.engines.adapter_folder import WEIGHTS, AdapterFolder
 from workers.engines.causal_model import ModelIdentity
 from workers.engines.errors import UnsupportedModel
+from workers.engines.loading import load_tokenizer
 from workers.engines.transformers_engine import TransformersEngine
 
 _PREFIX: Final = "base_model.model."
@@ -115,16 +115,12 @@ def attach_adapter(
     """
     if identity.adapter_digest is None:
         raise ValueError("an adapter has a digest")
+    # Its own gives the same ids, and perhaps a chat template that the adapter was trained with.
+    tokenizer = load_tokenizer(adapter.folder) if adapter.has_tokenizer else base.tokenizer
     if base.adapters is None:
         base.adapters = AttachedAdapters(base.model)
     name = identity.adapter_digest
     base.adapters.attach(name, adapter)
-    tokenizer = base.tokenizer
-    if adapter.has_tokenizer:
-        # The same ids, and perhaps a chat template that the adapter was trained with.
-        tokenizer = AutoTokenizer.from_pretrained(
-            adapter.folder, local_files_only=True, trust_remote_code=False
-        )
     try:
         return TransformersEngine(
             base.model,

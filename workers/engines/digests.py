@@ -20,6 +20,7 @@ _VOCABULARY_FILES = (
     "added_tokens.json",
     "special_tokens_map.json",
 )
+_ADDITIONS = {"added_tokens.json", "special_tokens_map.json"}
 # A safetensors header larger than this is refused by the format's own library.
 _MAX_HEADER_BYTES = 100_000_000
 
@@ -83,9 +84,15 @@ def tokenizer_digest(folder: Path) -> str:
         content.pop("truncation", None)
         return _framed([("tokenizer.json", _canonical_sha256(content))])
     present = [name for name in _VOCABULARY_FILES if (folder / name).is_file()]
-    if not set(present) - {"added_tokens.json", "special_tokens_map.json"}:
+    if not set(present) - _ADDITIONS:
         raise FileNotFoundError(f"no tokenizer files in {folder.name}")
     return _framed((name, _file_sha256(folder / name)) for name in present)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder brings a tokenizer, as an adapter's may and may not."""
+    named = ("tokenizer.json", *_VOCABULARY_FILES)
+    return any((folder / name).is_file() for name in named if name not in _ADDITIONS)
 
 
 def parameter_count(folder: Path) -> int:

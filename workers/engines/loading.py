@@ -1,5 +1,7 @@
 """Loading a model folder: offline, safetensors only, no code but ours."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCa
 from workers.engines.causal_model import ModelIdentity
 from workers.engines.digests import context_length, read_json, tokenizer_digest, weights_digest
 from workers.engines.errors import UnsupportedModel
-from workers.engines.model_folder import checked_folder
+from workers.engines.model_folder import checked_folder, inert_folder
 from workers.engines.transformers_engine import TransformersEngine
+from workers.errors import WorkerError
 
 _OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+_SPEAKING = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
+"""Errors whose message says enough."""
 
 
 def load_engine(
@@ -42,12 +47,8 @@ def load_engine(
     """
     folder = checked_folder(path, root)
     precision = dtype or (torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32)
-    try:
+    with _refusing(folder, "it"):
         tokenizer, model = _read(folder, precision)
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        # The message may name the folder: where models lie is no business of a client.
-        detail = str(error).replace(str(folder), folder.name).strip().partition("\n")[0]
-        raise UnsupportedModel(f"transformers cannot load it: {detail}") from error
     if identity is None:
         identity = ModelIdentity(weights_digest(folder), tokenizer_digest(folder))
     model.to(device).eval()
@@ -56,17 +57,29 @@ def load_engine(
 
 
 def load_tokenizer(path: Path, *, root: Path | None = None) -> Any:
-    """The tokenizer of a local folder alone.
+    """The tokenizer of a local folder alone, a model's or an adapter's.
 
     Raises:
         UnsafeModelFolder: as `load_engine`.
         UnsupportedModel: transformers cannot load it.
     """
-    folder = checked_folder(path, root)
-    try:
+    folder = inert_folder(path, root)
+    with _refusing(folder, "its tokenizer"):
         return AutoTokenizer.from_pretrained(folder, **_OFFLINE)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        raise UnsupportedModel(f"transformers cannot load the tokenizer of {folder.name}") from error
+
+
+@contextmanager
+def _refusing(folder: Path, what: str) -> Iterator[None]:
+    """What transformers raises while it reads a folder says that it cannot load it, a KeyError too."""
+    try:
+        yield
+    except (WorkerError, MemoryError):
+        raise
+    except Exception as error:
+        # The message may name the folder: where models lie is no business of a client.
+        detail = str(error).replace(str(folder), folder.name).strip().partition("\n")[0]
+        named = detail if isinstance(error, _SPEAKING) else f"{type(error).__name__}: {detail}"
+        raise UnsupportedModel(f"transformers cannot load {what}: {named}") from error
 
 
 def _read(folder: Path, precision: torch.dtype) -> tuple[Any, Any]:

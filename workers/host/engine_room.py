@@ -1,6 +1,8 @@
 """The models a host holds in memory."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +11,8 @@ import torch
 import transformers.utils.logging as transformers_logging
 
 from workers.engines.causal_model import ModelIdentity
-from workers.engines.digests import adapter_digest, model_key, tokenizer_digest
+from workers.engines.digests import adapter_digest, has_tokenizer, model_key, tokenizer_digest
+from workers.engines.errors import UnsafeModelFolder, UnsupportedModel
 from workers.engines.loading import load_engine, load_tokenizer
 from workers.engines.transformers_engine import TransformersEngine
 from workers.errors import AnalysisFault
@@ -77,41 +80,40 @@ class EngineRoom:
         if self._capacity is None:
             raise RuntimeError("a host that neither draws nor scores was asked to load a model")
         weights = participant.weights_digest
-        if weights not in self._held:
-            while len(self._held) >= self._capacity:
-                self._held.popitem(last=False)
-            self._held[weights] = _Resident(self._load(participant))
-        self._held.move_to_end(weights)
-        held = self._held[weights]
-        if participant.adapter_digest is None:
-            return held.base
-        return self._adapted(held, participant, participant.adapter_digest)
+        with _faults_of(participant):
+            if weights not in self._held:
+                while len(self._held) >= self._capacity:
+                    self._held.popitem(last=False)
+                self._held[weights] = _Resident(self._load(participant))
+            self._held.move_to_end(weights)
+            held = self._held[weights]
+            if participant.adapter_digest is None:
+                return held.base
+            return self._adapted(held, participant, participant.adapter_digest)
 
     def tokenizer(self, participant: Participant) -> Any:
-        """A model's tokenizer; its weights are not loaded for it.
+        """A model's tokenizer, an adapter's own where it brings one; weights are not loaded for it.
 
         Raises:
-            AnalysisFault: its folder is gone, or its tokenizer no longer what the registry recorded.
+            AnalysisFault: its folder is gone or unusable, or its tokenizer no longer what the registry
+                recorded.
         """
-        held = self._held.get(participant.weights_digest)
-        if held is not None:
-            return held.base.tokenizer
+        if (held := self._resident_engine(participant)) is not None:
+            return held.tokenizer
         # By what the files say now: one that was changed under an analysis is refused, though it is held.
-        folder = _present(participant, participant.base_path or participant.path)
-        try:
-            found = tokenizer_digest(folder)
-        except FileNotFoundError as error:
-            raise _changed(participant) from error
-        if found != participant.tokenizer_digest:
-            raise _changed(participant)
-        # A chat template is no part of the digest, so equal ones do not share a tokenizer.
-        key = (participant.weights_digest, found)
-        if key not in self._tokenizers:
-            while len(self._tokenizers) >= MAX_TOKENIZERS:
-                self._tokenizers.popitem(last=False)
-            self._tokenizers[key] = load_tokenizer(folder)
-        self._tokenizers.move_to_end(key)
-        return self._tokenizers[key]
+        with _faults_of(participant):
+            folder = _tokenizer_folder(participant)
+            found = _digest(participant, tokenizer_digest, folder)
+            if found != participant.tokenizer_digest:
+                raise _changed(participant)
+            # A chat template is no part of the digest, so equal ones do not share a tokenizer.
+            key = (str(folder), found)
+            if key not in self._tokenizers:
+                while len(self._tokenizers) >= MAX_TOKENIZERS:
+                    self._tokenizers.popitem(last=False)
+                self._tokenizers[key] = load_tokenizer(folder)
+            self._tokenizers.move_to_end(key)
+            return self._tokenizers[key]
 
     def chat_template(self, participant: Participant) -> str:
         """Text of a model's chat template; its weights are not loaded for it.
@@ -126,6 +128,12 @@ class EngineRoom:
                 f"the tokenizer of model {participant.model_id!r} has no chat template to render an arm with",
             )
         return str(tokenizer.get_chat_template())
+
+    def _resident_engine(self, participant: Participant) -> TransformersEngine | None:
+        held = self._held.get(participant.weights_digest)
+        if held is None or participant.adapter_digest is None:
+            return None if held is None else held.base
+        return held.adapted.get(participant.adapter_digest)
 
     def _load(self, participant: Participant) -> TransformersEngine:
         folder = _present(participant, participant.base_path or participant.path)
@@ -144,7 +152,7 @@ class EngineRoom:
 
         if digest not in held.adapted:
             folder = _present(participant, participant.path)
-            if adapter_digest(folder) != digest:
+            if _digest(participant, adapter_digest, folder) != digest:
                 raise _changed(participant)
             while len(held.adapted) >= MAX_ADAPTERS:
                 detach_adapter(held.adapted.popitem(last=False)[1])
@@ -156,6 +164,32 @@ class EngineRoom:
             )
         held.adapted.move_to_end(digest)
         return held.adapted[digest]
+
+
+@contextmanager
+def _faults_of(participant: Participant) -> Iterator[None]:
+    """A model that cannot be used ends its analysis: no shard of it could ever succeed."""
+    try:
+        yield
+    except (UnsafeModelFolder, UnsupportedModel) as error:
+        detail = f"model {participant.model_id!r} cannot be used: {error}"
+        raise AnalysisFault(error.code, detail) from error
+
+
+def _tokenizer_folder(participant: Participant) -> Path:
+    """Where a model's tokenizer lies: an adapter may bring one, and with it a chat template of its own."""
+    folder = _present(participant, participant.path)
+    if participant.base_path is None or has_tokenizer(folder):
+        return folder
+    return _present(participant, participant.base_path)
+
+
+def _digest(participant: Participant, digest: Callable[[Path], str], folder: Path) -> str:
+    """A digest of files that the registry could read when the analysis was accepted."""
+    try:
+        return digest(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise _changed(participant) from error
 
 
 def _present(participant: Participant, path: str) -> Path:

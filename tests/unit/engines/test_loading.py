@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from workers.engines.errors import UnrenderablePrompt, UnsafeModelFolder, UnsupportedModel
-from workers.engines.loading import load_engine
+from workers.engines.loading import load_engine, load_tokenizer
 from workers.engines.rendering import render_messages, render_prompt
 
 
@@ -105,6 +105,32 @@ def test_weights_that_do_not_fill_the_model_are_refused(folder, tiny_models):
 def test_unknown_architecture_is_refused(folder, tiny_models):
     tiny_models.edit_json(folder / "config.json", model_type="nonesuch")
     with pytest.raises(UnsupportedModel):
+        load_engine(folder)
+
+
+@pytest.mark.parametrize(
+    "config", [{"num_attention_heads": 0}, {"num_attention_heads": "x"}, {"hidden_act": "nonesuch"}]
+)
+def test_whatever_transformers_raises_says_that_it_cannot_load(folder, tiny_models, config):
+    tiny_models.edit_json(folder / "config.json", **config)
+    with pytest.raises(UnsupportedModel, match="transformers cannot load it"):
+        load_engine(folder)
+
+
+@pytest.mark.parametrize("tokenizer", [{"model": {}}, {"pre_tokenizer": {"type": "Nonesuch"}}])
+def test_a_tokenizer_that_is_none_is_an_expected_failure(folder, tiny_models, tokenizer):
+    tiny_models.edit_json(folder / "tokenizer.json", **tokenizer)
+    for load in (load_engine, load_tokenizer):
+        with pytest.raises(UnsupportedModel, match="transformers cannot load"):
+            load(folder)
+
+
+def test_memory_that_runs_out_says_nothing_of_a_model(folder, monkeypatch):
+    def read(folder, precision):
+        raise MemoryError
+
+    monkeypatch.setattr("workers.engines.loading._read", read)
+    with pytest.raises(MemoryError):
         load_engine(folder)
 
 

@@ -97,6 +97,71 @@ def test_a_tokenizer_is_loaded_once_and_keeps_its_own_chat_template(models, room
     assert room.tokenizer(sides[0]) is room.tokenizer(sides[0])
 
 
+def test_an_adapter_is_worded_by_the_chat_template_it_brings(models, tmp_path):
+    """Whether its weights, its base's or none are in memory."""
+    for name in ("base1", "lora0", "lora1"):
+        shutil.copytree(models / name, tmp_path / name)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tmp_path / "base1" / file, tmp_path / "lora0" / file)
+    (tmp_path / "lora0" / "chat_template.jinja").write_text("lora0:{{ messages[0].content }}")
+    base = participant(tmp_path, "base1")
+    own, plain = (participant(tmp_path, name, "base1") for name in ("lora0", "lora1"))
+
+    def templates(room):
+        return [room.chat_template(side)[:5] for side in (own, plain, base)]
+
+    want = ["lora0", *[tiny_models.CHAT_TEMPLATE[:5]] * 2]
+    room = EngineRoom(capacity=1, threads=1)
+    assert templates(room) == want
+    for side in (base, plain, own):
+        room.get(side)
+        assert templates(room) == want
+    assert room.tokenizer(own) is room.get(own).tokenizer
+    (tmp_path / "lora0" / "tokenizer.json").write_text("{}")
+    with pytest.raises(AnalysisFault, match="changed since"):
+        EngineRoom(capacity=None, threads=1).tokenizer(own)
+
+
+@pytest.mark.parametrize("asked", ["get", "tokenizer"])
+@pytest.mark.parametrize(
+    ("file", "content", "code"),
+    [
+        ("custom.pkl", "", "unsafe_model"),
+        ("tokenizer_config.json", "[]", "unsupported_model"),
+        ("tokenizer.json", "{", "model_changed"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_ends_the_analysis(models, room, tmp_path, asked, file, content, code):
+    """A fault of a shard alone would be listed with its prompts, and the next shard would try again."""
+    shutil.copytree(models / "base1", tmp_path / "base1")
+    side = participant(tmp_path, "base1")
+    (tmp_path / "base1" / file).write_text(content)
+    with pytest.raises(AnalysisFault, match="'base1'") as fault:
+        getattr(room, asked)(side)
+    # Of a tokenizer that is none any more, transformers says so first where weights are loaded.
+    assert fault.value.code == ("unsupported_model" if (asked, file) == ("get", "tokenizer.json") else code)
+
+
+@pytest.mark.parametrize("lost", ["adapter_model.safetensors", "adapter_config.json"])
+def test_an_adapter_that_lost_a_file_changed(models, room, tmp_path, lost):
+    for name in ("base1", "lora0"):
+        shutil.copytree(models / name, tmp_path / name)
+    side = participant(tmp_path, "lora0", "base1")
+    (tmp_path / "lora0" / lost).unlink()
+    with pytest.raises(AnalysisFault, match="changed since"):
+        room.get(side)
+
+
+def test_weights_that_do_not_fill_a_model_end_the_analysis(models, room, tmp_path):
+    shutil.copytree(models / "base1", tmp_path / "base1")
+    tiny_models.edit_json(tmp_path / "base1" / "config.json", num_hidden_layers=3)
+    side = participant(tmp_path, "base1")
+    room.tokenizer(side)
+    with pytest.raises(AnalysisFault, match="model 'base1' cannot be used: weights are missing") as fault:
+        room.get(side)
+    assert fault.value.code == "unsupported_model"
+
+
 def test_a_host_without_models_loads_none(models):
     room = EngineRoom(capacity=None, threads=1)
     side = participant(models, "base1")
