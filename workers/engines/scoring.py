@@ -250,6 +250,7 @@ def _batch_tokens(model: CausalModel) -> int:
         return _CPU_TOKENS
     width = model.head.shape[1]
     inner = getattr(model.model.config, "intermediate_size", None) or 4 * width
+    inner = inner if isinstance(inner, int) else max(inner)  # some families name one for each layer
     least, most = _GPU_TOKENS
     # Queries, keys, values and what attention mixes are some four widths, gate and up two inner ones.
     return max(least, min(most, _GPU_BYTES // (model.dtype.itemsize * (4 * width + 2 * inner))))

@@ -54,18 +54,54 @@ def position_numbers(
     """
     rows = min(sampler.head_rows, scorer.head_rows)
     rows = rows if chunk is None else min(rows, chunk)
+    table = None
+    if not policy.is_truncating:
+        table = _without_order(sampler, scorer, hidden, tokens, policy.temperature, rows)
+    if table is None:
+        return _in_order(sampler, scorer, hidden, tokens, policy, rows, drawn_here)
+    causes = [""] * len(tokens)
+    # A zero needs its cause, and a score that is NaN or +inf is an error: without truncation next to never.
+    odd = torch.nonzero(~(table[:2] > float("-inf")).all(dim=0)).squeeze(-1)
+    if len(odd):
+        some = (hidden[0][odd.to(hidden[0].device)], hidden[1][odd.to(hidden[1].device)])
+        found = _in_order(sampler, scorer, some, tokens[odd], policy, rows, drawn_here)
+        table[:, odd] = found.table
+        for place, cause in zip(odd.tolist(), found.causes, strict=True):
+            causes[place] = cause
+    return Numbers(table, causes)
+
+
+def _without_order(
+    sampler: CausalModel,
+    scorer: CausalModel,
+    hidden: tuple[Tensor, Tensor],
+    tokens: Tensor,
+    temperature: float,
+    rows: int,
+) -> Tensor | None:
+    """The numbers without a look at which scores are largest; None if scores are no float32 of one width.
+
+    Nothing is looked at on the way, so that a GPU is told of the next rows while it computes these.
+    """
     tables = []
-    # Nothing is looked at on the way, so that a GPU is told of the next rows while it computes these.
     for mine, theirs, ids in _pieces(sampler, scorer, hidden, tokens, rows, checked=False):
-        if not _needs_no_order(policy, mine, theirs):
-            break
+        if mine.dtype != torch.float32 or (theirs is not None and theirs.shape[-1] != mine.shape[-1]):
+            return None
         numbers = _untruncated_on_gpu if mine.is_cuda else _untruncated
-        tables.append(numbers(mine, theirs, ids, policy.temperature))
-    else:
-        table = torch.cat(tables, dim=1).cpu()
-        # A zero needs its cause, and a score that is NaN or +inf an error: without truncation next to never.
-        if bool((table[:2] > float("-inf")).all()):
-            return Numbers(table, [""] * len(tokens))
+        tables.append(numbers(mine, theirs, ids, temperature))
+    return torch.cat(tables, dim=1).cpu()
+
+
+def _in_order(
+    sampler: CausalModel,
+    scorer: CausalModel,
+    hidden: tuple[Tensor, Tensor],
+    tokens: Tensor,
+    policy: Policy,
+    rows: int,
+    drawn_here: bool,
+) -> Numbers:
+    """The numbers of any policy, from laws in float64, with the causes of zeros."""
     parts = [
         _numbers(sampler, scorer, mine, theirs, ids, policy, drawn_here)
         for mine, theirs, ids in _pieces(sampler, scorer, hidden, tokens, rows, checked=True)
@@ -73,12 +109,6 @@ def position_numbers(
     return Numbers(
         torch.cat([part.table for part in parts], dim=1), [cause for part in parts for cause in part.causes]
     )
-
-
-def _needs_no_order(policy: Policy, mine: Tensor, theirs: Tensor | None) -> bool:
-    """Whether the numbers follow from float32 scores without a look at which of them are largest."""
-    same_width = theirs is None or theirs.shape[-1] == mine.shape[-1]
-    return not policy.is_truncating and same_width and mine.dtype == torch.float32
 
 
 def _pieces(

@@ -261,5 +261,6 @@ def test_a_gpu_reads_more_tokens_together_the_narrower_the_model():
     assert together(64, 128) == 65_536
     assert 2**30 / together(4096, 11008) == pytest.approx(2 * (4 * 4096 + 2 * 11008), rel=1e-3)
     assert together(4096, None) > together(4096, 5 * 4096)
+    assert together(4096, [2048, 11008]) == together(4096, 11008)
     assert together(2**16, 2**18) == 4_096
     assert together(64, 128, "cpu") == 1_024

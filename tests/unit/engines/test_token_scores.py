@@ -18,7 +18,11 @@ class Head:
     head_rows = 9
     edge_tolerance = 1e-4
 
+    def __init__(self):
+        self.read = 0
+
     def scores(self, hidden, *, in_room=False, checked=True):
+        self.read += len(hidden)
         if checked and not bool(hidden.amax().isfinite()):
             raise NonFiniteLogits("not finite")
         return hidden
@@ -114,3 +118,39 @@ def test_scores_of_one_law_that_are_none_are_an_error(way):
     mine[12, 3] = float("nan")
     with pytest.raises(NonFiniteLogits):
         position_numbers(head, head, (mine, mine), torch.zeros(30, dtype=torch.long), Policy())
+
+
+@pytest.mark.parametrize("policy", [Policy(top_k=5), Policy(top_p=0.9)])
+def test_a_truncating_policy_reads_every_position_once(policy):
+    head = Head()
+    position_numbers(head, head, (scores(10, 30, 50),) * 2, torch.zeros(30, dtype=torch.long), policy)
+    assert head.read == 30
+
+
+def test_only_positions_whose_token_is_impossible_are_read_twice(way):
+    """Of a model that masks tokens, one of them in a batch costs its own position, not the batch."""
+    sampler, scorer = Head(), Head()
+    mine, theirs = scores(11, 30, 50), scores(12, 30, 50)
+    theirs[:, 5] = -torch.inf
+    tokens = torch.ones(30, dtype=torch.long)
+    tokens[[4, 20]] = 5
+    table, causes = position_numbers(sampler, scorer, (mine, theirs), tokens, Policy())
+    assert (sampler.read, scorer.read) == (32, 32)
+    assert [place for place, cause in enumerate(causes) if cause] == [4, 20]
+    assert torch.isneginf(table[1]).nonzero().squeeze(-1).tolist() == [4, 20]
+    one, two = (policy_log_probs(x.double(), Policy()) for x in (mine, theirs))
+    torch.testing.assert_close(table[0], one.gather(-1, tokens[:, None])[:, 0], rtol=3e-7, atol=3e-6)
+    torch.testing.assert_close(table[1], two.gather(-1, tokens[:, None])[:, 0], rtol=3e-7, atol=3e-6)
+
+
+@pytest.mark.parametrize("drawn_here", [True, False])
+def test_a_token_that_the_sampler_itself_cannot_say(way, drawn_here):
+    """Imported completions may hold one."""
+    mine, theirs = scores(13, 30, 50), scores(14, 30, 50)
+    mine[:, 5] = -torch.inf
+    tokens = torch.ones(30, dtype=torch.long)
+    tokens[7] = 5
+    table, causes = numbers(mine, theirs, tokens, Policy(), drawn_here=drawn_here)
+    assert torch.isneginf(table[0]).nonzero().squeeze(-1).tolist() == [7]
+    assert torch.isfinite(table[1:]).all()
+    assert set(causes) == {""}
