@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from workers.engines.packed_columns import PackedColumns
+from workers.engines.packed_columns import PackedColumns, is_worthwhile
 
 LEAST_ROOM: Final = 16
 """Columns that a full buffer grows by at least: one copy then pays for as many tokens."""
@@ -165,7 +165,7 @@ def gathered(
         source: The grid that rows come from.
         rows: Which of its rows each row is; -1 starts a new one. Shape ``(n * r,)``; None starts all.
         longest: Own tokens of the oldest row taken.
-        packs: Whether rows are kept as near to each other as they get, which is for CPUs.
+        packs: Whether rows are kept as near to each other as they get where that gains time, for CPUs.
     """
     first = prompts[0].columns
     layers, _, _, heads, _, depth = first.shape
@@ -179,6 +179,7 @@ def gathered(
         first_own = source.starts[rows.clamp(min=0)] - (source.used - longest)
         starts = torch.where(rows >= 0, first_own.clamp(min=0), starts)
     capacity = longest + room
+    packs = packs and is_worthwhile(depth, first.element_size(), capacity)
     grid = LeanCache(
         blocks,
         torch.tensor(lengths, device=first.device),

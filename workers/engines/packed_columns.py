@@ -10,6 +10,24 @@ GAP_BYTES: Final = 384
 attention waits for memory at every row, and takes three to four times as long. (Measured on an AMD EPYC: it
 read on over 384 bytes, and not over 512.)"""
 
+COPIED_BYTES: Final = 8192
+"""Of a row's keys or values of a head, copied for each token at most: beyond them copies take longer than the
+waits that they save. (On the same processor the two were even at 9 kB.)"""
+
+
+def is_worthwhile(depth: int, bytes_each: int, capacity: int) -> bool:
+    """Whether rows that lie near each other are read sooner by more than it takes to move them apart.
+
+    Args:
+        depth: Of a head.
+        bytes_each: Of an element.
+        capacity: Tokens a row may hold at most.
+    """
+    token = depth * bytes_each
+    step = 1 + GAP_BYTES // token
+    # A token as large as the gap is copied with each one; and what is as large is read in one go anyway.
+    return step > 1 and capacity * token <= step * COPIED_BYTES
+
 
 class PackedColumns:
     """Room for tokens of every row, of which each layer lays out no more than its rows hold, and a little.

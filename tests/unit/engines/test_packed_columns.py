@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engines.packed_columns import GAP_BYTES, PackedColumns
+from workers.engines.packed_columns import GAP_BYTES, PackedColumns, is_worthwhile
 
 LAYERS, ROWS, HEADS = 3, 5, 2
 
@@ -50,3 +50,12 @@ def test_more_than_the_capacity_is_refused():
     packed.make_room(0, 4)
     with pytest.raises(ValueError, match="room for 4"):
         packed.make_room(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("depth", "capacity", "packs"),
+    [(32, 64, True), (32, 256, True), (32, 257, False), (64, 64, True), (64, 65, False), (128, 1, False)],
+)
+def test_long_rows_and_large_tokens_are_left_where_they_are(depth, capacity, packs):
+    """They are read in one go anyway, and copying them costs more than it saves."""
+    assert is_worthwhile(depth, 4, capacity) == packs
