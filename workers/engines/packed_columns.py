@@ -25,12 +25,14 @@ def is_worthwhile(depth: int, bytes_each: int, capacity: int) -> bool:
     """
     token = depth * bytes_each
     step = 1 + GAP_BYTES // token
-    # A token as large as the gap is copied with each one; and what is as large is read in one go anyway.
+    # A token larger than the gap would have all copied for each; with heads of 128 no gap cost anything.
     return step > 1 and capacity * token <= step * COPIED_BYTES
 
 
 class PackedColumns:
     """Room for tokens of every row, of which each layer lays out no more than its rows hold, and a little.
+
+    For short rows of small heads; see `is_worthwhile`.
 
     Growing moves a layer's columns apart. It writes them to a spare layer's memory, and what it leaves serves
     the next layer, so that no memory is asked for while a grid is decoded.

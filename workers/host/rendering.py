@@ -1,6 +1,8 @@
 """Rendering the prompts of every stream, before the first sample is drawn."""
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from workers.engines.errors import UnrenderablePrompt
 from workers.errors import AnalysisFault
@@ -17,8 +19,14 @@ def chat_template(room: EngineRoom, participants: Mapping[str, Participant], str
     Raises:
         AnalysisFault: that model has none.
     """
+    side = _lender(stream)
+    return None if side is None else room.chat_template(participants[side])
+
+
+def _lender(stream: Stream) -> str | None:
+    """Whose chat template a stream's rendering names; None if that is its own model's."""
     side = stream.rendering.chat_template
-    return None if side in (None, stream.participant) else room.chat_template(participants[side])
+    return None if side == stream.participant else side
 
 
 def prompt_lengths(
@@ -31,9 +39,23 @@ def prompt_lengths(
     Raises:
         AnalysisFault: a prompt cannot be rendered.
     """
+
+    # Once for all arms of a side: each time the room is asked it reads and hashes the tokenizer's files.
+    @cache
+    def tokenizer(side: str) -> Any:
+        return room.tokenizer(participants[side])
+
+    @cache
+    def template(side: str) -> str:
+        return room.chat_template(participants[side])
+
+    def lengths_of(stream: Stream) -> list[int]:
+        lent = _lender(stream)
+        return _lengths(spec, stream, tokenizer(stream.participant), None if lent is None else template(lent))
+
     first = spec.checkpoints[:1]
     lengths = {
-        stream.name: _lengths(spec, stream, room, participants)
+        stream.name: lengths_of(stream)
         for stream in spec.streams.values()
         if stream.name not in spec.checkpoints[1:] and not participants[stream.participant].imported
     }
@@ -41,15 +63,11 @@ def prompt_lengths(
         # Equal tokenizers render alike: no need to render every checkpoint's before the first sample.
         alike = participants[stream].tokenizer_digest == participants[first[0]].tokenizer_digest
         known = lengths[first[0]] if alike else None
-        lengths[stream] = known or _lengths(spec, spec.streams[stream], room, participants)
+        lengths[stream] = known or lengths_of(spec.streams[stream])
     return lengths
 
 
-def _lengths(
-    spec: AnalysisSpec, stream: Stream, room: EngineRoom, participants: Mapping[str, Participant]
-) -> list[int]:
-    tokenizer = room.tokenizer(participants[stream.participant])
-    template = chat_template(room, participants, stream)
+def _lengths(spec: AnalysisSpec, stream: Stream, tokenizer: Any, template: str | None) -> list[int]:
     lengths = []
     for prompt in spec.prompts:
         try:

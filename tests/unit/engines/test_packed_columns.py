@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workers.engines.lean_cache import empty_cache, gathered
 from workers.engines.packed_columns import GAP_BYTES, PackedColumns, is_worthwhile
 
 LAYERS, ROWS, HEADS = 3, 5, 2
@@ -53,9 +54,24 @@ def test_more_than_the_capacity_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("depth", "capacity", "packs"),
-    [(32, 64, True), (32, 256, True), (32, 257, False), (64, 64, True), (64, 65, False), (128, 1, False)],
+    ("depth", "bytes_each", "longest"),
+    [(32, 4, 256), (64, 4, 64), (64, 2, 256), (64, 8, 0), (128, 4, 0)],
 )
-def test_long_rows_and_large_tokens_are_left_where_they_are(depth, capacity, packs):
-    """They are read in one go anyway, and copying them costs more than it saves."""
-    assert is_worthwhile(depth, 4, capacity) == packs
+def test_rows_are_moved_as_long_as_that_copies_little(depth, bytes_each, longest):
+    assert [is_worthwhile(depth, bytes_each, capacity) for capacity in (longest, longest + 1)] == [
+        longest > 0,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(("depth", "room", "packs"), [(32, 64, True), (32, 300, False), (128, 64, False)])
+def test_a_grid_of_long_rows_or_large_heads_lays_out_all_its_room(depth, room, packs):
+    prompt = empty_cache(torch.empty(0), LAYERS, HEADS, depth)
+    prompt.make_room(1)
+    prompt.columns.zero_()
+    prompt.advance(1)
+    grid = gathered([prompt], ROWS, room, packs=True)
+    assert (grid.packed is not None) is packs
+    grid.make_room(1)
+    assert (grid.own(0).shape[-2] == room) is not packs
+    assert grid.room == room
