@@ -16,6 +16,10 @@ from workers.engines.policy import Policy, policy_log_probs
 _CPU_ELEMENTS: Final = 1 << 18
 _NEAR: Final = 1e-3
 """Nats below which a KL is computed from terms of second order; float32 leaves four digits there."""
+_GONE: Final = 1e-36
+_LARGEST: Final = 88.0
+"""A weight below which a token has no mass worth counting, and the largest exponent in float32. With 150,000
+tokens none of a scorer's probabilities below `_NEAR` is further above one that is not gone."""
 
 
 class Numbers(NamedTuple):
@@ -176,11 +180,11 @@ def _untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: 
     entropy = log_total - mean / total
     if theirs is None:
         return torch.stack([own, own, torch.zeros_like(own), entropy])
-    other, _, other_total = _shifted(theirs, temperature)
+    other, mass, other_total = _shifted(theirs, temperature)
     judged = _at(other, ids) - other_total.log()
     gap = (log_total - other_total.log()).float()
     ratio = shifted.sub_(other).sub_(gap.unsqueeze(-1)).masked_fill_(weights == 0, 0.0)
-    return torch.stack([own, judged, _divergence(weights, total, ratio), entropy])
+    return torch.stack([own, judged, _divergence((weights, total), (mass, other_total), ratio), entropy])
 
 
 def _plainly_untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, temperature: float) -> Tensor:
@@ -192,32 +196,42 @@ def _plainly_untruncated(mine: Tensor, theirs: Tensor | None, ids: Tensor, tempe
     entropy = log_total - mean / total
     if theirs is None:
         return torch.stack([own, own, torch.zeros_like(own), entropy])
-    other, _, other_total = _shifted(theirs, temperature)
+    other, mass, other_total = _shifted(theirs, temperature)
     judged = _at(other, ids) - other_total.log()
     gap = (log_total - other_total.log()).float().unsqueeze(-1)
     ratio = (shifted - other - gap).masked_fill(weights == 0, 0.0)
     far = (ratio * weights).sum(dim=-1, dtype=torch.float64) / total
-    terms = torch.expm1((-ratio).clamp(max=80.0)) + ratio
-    near = (terms * weights).sum(dim=-1, dtype=torch.float64) / total
+    terms = torch.expm1((-ratio).clamp(max=_LARGEST)) + ratio
+    gone = weights < _GONE
+    near = (terms * weights).masked_fill(gone, 0.0).sum(dim=-1, dtype=torch.float64) / total
+    near = near + mass.masked_fill(~gone, 0.0).sum(dim=-1, dtype=torch.float64) / other_total
     return torch.stack([own, judged, near.where(far < _NEAR, far).clamp(min=0.0), entropy])
 
 
 _untruncated_on_gpu = Kernel(_plainly_untruncated)
 
 
-def _divergence(weights: Tensor, total: Tensor, ratio: Tensor) -> Tensor:
-    """KL of laws whose log ratio is given, in float64.
+def _divergence(sampler: tuple[Tensor, Tensor], scorer: tuple[Tensor, Tensor], ratio: Tensor) -> Tensor:
+    """KL of laws given by weights and their totals, in float64; `ratio` is the log of the one over the other.
 
     The mean of r under the sampler is that of r + exp(-r) - 1, whose terms are positive and of second order:
     where the laws are close, rounding of the normalisers would drown the first and leaves the second alone.
+    The mean of exp(-r) is the scorer's mass where the sampler has any; the rest of it is added.
     """
+    weights, total = sampler
     divergence = (ratio * weights).sum(dim=-1, dtype=torch.float64) / total
     near = divergence < _NEAR
     if bool(near.any()):
         some = slice(None) if bool(near.all()) else near
-        close, mass = ratio[some], weights[some]
-        terms = close.neg().clamp_(max=80.0).expm1_().add_(close).mul_(mass)
-        divergence[some] = terms.sum(dim=-1, dtype=torch.float64) / total[some]
+        close, mine = ratio[some], weights[some]
+        terms = close.neg().clamp_(max=_LARGEST).expm1_().add_(close).mul_(mine)
+        rest = torch.zeros_like(divergence[some])
+        if float(mine.min()) < _GONE:
+            gone = mine < _GONE
+            terms.masked_fill_(gone, 0.0)
+            mass, other_total = scorer
+            rest = mass[some].masked_fill(~gone, 0.0).sum(dim=-1, dtype=torch.float64) / other_total[some]
+        divergence[some] = terms.sum(dim=-1, dtype=torch.float64) / total[some] + rest
     return divergence.clamp_(min=0.0)
 
 

@@ -70,6 +70,21 @@ def test_float32_elements_give_the_float64_numbers(way, seed, width, distance, t
     assert set(causes) == {""}
 
 
+@pytest.mark.parametrize("rarest", [-torch.inf, -400.0, -95.0, -84.0])
+@pytest.mark.parametrize("mass", [1e-7, 1e-5, 8e-4])
+def test_what_the_sampler_never_draws_counts_where_laws_are_close(way, rarest, mass):
+    """The scorer's mass there is the divergence: small, and not nothing."""
+    mine = scores(15, 20, 50, 1.0)
+    mine[:, 3] = rarest
+    theirs = mine.clone()
+    theirs[:, 3] = mine.logsumexp(-1) + np.log(mass)
+    theirs[:10, 4] += 1e-3
+    table, _ = numbers(mine, theirs, torch.zeros(20, dtype=torch.long), Policy())
+    one, two = (policy_log_probs(x.double(), Policy()) for x in (mine, theirs))
+    torch.testing.assert_close(table[2], token_kl(one, two), rtol=1e-2, atol=1e-10)
+    assert table[2].min() > 0.9 * mass
+
+
 def test_equal_scores_of_two_models_have_no_divergence(way):
     mine = scores(3, 30, 4000)
     table, _ = numbers(mine, mine.clone(), mine.argmax(-1), Policy())
